@@ -1,0 +1,1 @@
+"""What is computed: pure and deterministic. No I/O, no clock, no thread."""

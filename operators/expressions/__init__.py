@@ -1,0 +1,1 @@
+"""SQL scalar and aggregate expressions: parsed once, typed, translated to Polars."""

@@ -1,0 +1,1 @@
+"""Tocsin: streams in, few explained alerts out."""

@@ -1,0 +1,84 @@
+"""Every error that Tocsin raises on purpose.
+
+TocsinError
+├── TopologyError      the topology is wrong; carries one Problem or more
+├── SourceError        an input cannot be opened or read at all
+├── BrakeError         nearly everything a source gives is bad: stopped before it drains into dead letters
+├── StateError         the state folder cannot be used: other topology, other process, damaged
+└── SinkError          a sink refuses for good
+    └── SinkUnavailable    a sink cannot be reached now; worth another try
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a text file: line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        """Give `file:line:column`, as editors and terminals link it."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a topology: where, what, what was expected, what was probably meant."""
+
+    mark: Mark
+    code: str
+    what: str
+    expected: str = ""
+    nearest: str = ""
+
+    def __str__(self) -> str:
+        """Render the problem on one line."""
+        parts = [f"{self.mark}: {self.what}"]
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        if self.nearest:
+            parts.append(f"did you mean {self.nearest!r}?")
+        return "; ".join(parts) + f" [{self.code}]"
+
+
+class TocsinError(Exception):
+    """The root of all errors that Tocsin raises on purpose."""
+
+
+class TopologyError(TocsinError):
+    """A topology is wrong; `problems` holds everything found, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Keep the problems, sorted by place."""
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.mark))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SourceError(TocsinError):
+    """An input cannot be opened or read at all."""
+
+
+class BrakeError(SourceError):
+    """Nearly everything a source gives is bad; it was stopped before it drained into the dead letters."""
+
+
+class StateError(TocsinError):
+    """A state folder cannot be used: it belongs to another topology or process, or is damaged."""
+
+
+class SinkError(TocsinError):
+    """A sink refuses for good."""
+
+
+class SinkUnavailable(SinkError):
+    """A sink cannot be reached now; the batch is worth another try."""
