@@ -1,0 +1,130 @@
+"""A keyed stage: what a host runs. Inputs are put in order, combined, and sent through a chain of operators."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from operators.contract import State, earliest
+from tocsin.model.rows import ID, TIME, Schema
+
+if TYPE_CHECKING:
+    from operators.align import Align
+    from operators.contract import Instant, Operator
+    from operators.expressions.bound import Bound
+    from operators.reorder import Reorder
+
+StageState = Mapping[str, State]
+"""The state of each operator by its name; the rows that wait in the head are under HEAD, by input."""
+
+HEAD = "head"
+PROBE = "__probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a stage: which node it reads, and what is done to rows on their way to the key's bucket.
+
+    `key`: expressions (without look-ups) that give the stage's key columns. `counted_null`: rows with a null in the key
+    are dropped and counted under this name. `probe`: these rows ask (`at:`), the others answer.
+    """
+
+    upstream: str
+    reorder: Reorder
+    key: tuple[tuple[str, Bound], ...] = ()
+    probe: bool | None = None
+
+    def prepare(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Give the rows with the stage's key columns and only the columns it keeps; and how many had a null key."""
+        rows = rows.with_columns(bound.expr.alias(name) for name, bound in self.key)
+        if self.probe is not None:
+            rows = rows.with_columns(pl.lit(self.probe).alias(PROBE))
+        kept = rows.select(self._columns())
+        if not self.reorder.key:
+            return kept, 0
+        whole = kept.drop_nulls(self.reorder.key)
+        return whole, kept.height - whole.height
+
+    def _columns(self) -> list[str]:
+        probe = [PROBE] if self.probe is not None else []
+        return [*self.reorder.schema.physical, *probe]
+
+    def empty(self) -> pl.DataFrame:
+        """Give a batch of no rows, as `prepare` gives them."""
+        schema: dict[str, pl.DataType] = dict(self.reorder.schema.physical)
+        if self.probe is not None:
+            schema[PROBE] = pl.Boolean()
+        return pl.DataFrame(schema=schema)
+
+
+class StageStep(NamedTuple):
+    """What a call of a stage gives; `counts` are numbers for metrics (duplicates)."""
+
+    rows: pl.DataFrame
+    state: StageState
+    next_due: int | None
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Inputs, how they become one, and the chain.
+
+    `name`: "feature pace", "rule wangiri". `key`: names of the key columns. `tables`: those that it looks up.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    chain: tuple[Operator, ...]
+    output: Schema
+    tables: tuple[str, ...] = ()
+    align: Align | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def initial(self) -> StageState:
+        """Give the state before any row."""
+        head = {item.upstream: item.empty() for item in self.inputs}
+        return {HEAD: head} | {operator.name: operator.initial() for operator in self.chain}
+
+    def step(
+        self, arrived: Mapping[str, Sequence[pl.DataFrame]], state: StageState, instant: Instant
+    ) -> StageStep:
+        """Take what arrived at each input (prepared) and the watermark; give the rows that have become final."""
+        counts: Counter[str] = Counter()
+        new_state: dict[str, State] = {}
+        rows, new_state[HEAD], due = self._release(arrived, state[HEAD], instant, counts)
+        for operator in self.chain:
+            rows, new_state[operator.name], operator_due = operator.step(rows, state[operator.name], instant)
+            due = earliest(due, operator_due)
+        return StageStep(rows, new_state, due, counts)
+
+    def _release(
+        self, arrived: Mapping[str, Sequence[pl.DataFrame]], head: State, instant: Instant, counts: Counter[str]
+    ) -> tuple[pl.DataFrame, State, int | None]:
+        watermark = None if instant.closing else instant.watermark
+        sides: list[pl.DataFrame] = []
+        waiting: dict[str, pl.DataFrame] = {}
+        for item in self.inputs:
+            released = item.reorder.step(arrived.get(item.upstream, ()), head[item.upstream], watermark)
+            sides.append(released.rows)
+            waiting[item.upstream] = released.waiting
+            counts["duplicates"] += released.duplicates
+        dues = (_least_time(rows) for rows in waiting.values())
+        return self._combine(sides), waiting, earliest(*dues)
+
+    def _combine(self, sides: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        if self.align is not None:
+            return self.align.join(sides)
+        if len(sides) == 1:
+            return sides[0]
+        return pl.concat(sides, how="diagonal").sort(TIME, ID)
+
+
+def _least_time(rows: pl.DataFrame) -> int | None:
+    least = rows.get_column(TIME).min()
+    return None if least is None else int(least)  # type: ignore[arg-type]  # Int64 column
