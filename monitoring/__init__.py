@@ -1,0 +1,1 @@
+"""Metrics: declared once in `registry`, recorded through `metrics`. Later: health, rules, dashboards."""

@@ -1,0 +1,129 @@
+"""Every metric that Tocsin has, declared once: name, help, labels, unit, buckets.
+
+Code records through these constants, so that a wrong name, a wrong label or the wrong verb for a kind fails the type
+check. Names follow Prometheus: prefix `tocsin_`, base units, counters end in `_total`. Labels hold names that an author
+chose (streams, rules, sinks) and never a key of a row: those would be persons, and without bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Unit = Literal["", "seconds", "bytes"]
+NoLabel = Literal[""]
+L = TypeVar("L", bound=str)
+
+SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds of duration histograms: from an early copy's milliseconds to a sink that is down for minutes."""
+
+ROWS = (1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Generic[L]):
+    """What all kinds have. `labels`: the names that every recorded value must carry; `L` is their Literal type.
+
+    `values`: of the labels, in their order; () until `of` gave them.
+    """
+
+    name: str
+    help: str
+    labels: tuple[L, ...] = ()
+    unit: Unit = ""
+    values: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def of(self, labels: Mapping[L, str]) -> Self:
+        """Give this metric for one set of label values; ValueError where a label is missing or none of its own."""
+        if set(labels) != set(self.labels):
+            raise ValueError(f"{self.name} has the labels {list(self.labels)}, not {sorted(labels)}")
+        return replace(self, values=tuple(labels[name] for name in self.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Counter(Metric[L]):
+    """A number that only grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge(Metric[L]):
+    """A number that is as it is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram(Metric[L]):
+    """How often a value fell at or below each of `buckets` (upper bounds, ascending; infinity is implied)."""
+
+    buckets: tuple[float, ...] = field(default=SECONDS)
+
+
+Stream = Literal["stream"]
+StreamReason = Literal["stream", "reason"]
+Stage = Literal["stage"]
+Rule = Literal["rule"]
+RuleKind = Literal["rule", "kind"]
+Table = Literal["table"]
+Sink = Literal["sink"]
+
+_STREAM: tuple[Stream, ...] = get_args(Stream)
+_STREAM_REASON: tuple[StreamReason, ...] = get_args(StreamReason)
+_STAGE: tuple[Stage, ...] = get_args(Stage)
+_RULE: tuple[Rule, ...] = get_args(Rule)
+_RULE_KIND: tuple[RuleKind, ...] = get_args(RuleKind)
+_TABLE: tuple[Table, ...] = get_args(Table)
+_SINK: tuple[Sink, ...] = get_args(Sink)
+
+# Ingest
+RECORDS_READ = Counter("tocsin_records_read_total", "Records read from a source, good or bad.", _STREAM)
+RECORD_BYTES = Counter("tocsin_record_bytes_total", "Bytes of records read from a source.", _STREAM, "bytes")
+DEAD_LETTERS = Counter("tocsin_dead_letters_total", "Records that were put aside, by reason.", _STREAM_REASON)
+LATE_RECORDS = Counter("tocsin_late_records_total", "Records that came after their watermark.", _STREAM)
+DUPLICATES = Counter("tocsin_duplicate_records_total", "Further copies of a record (same key, id, time).", _STREAM)
+NULL_KEYS = Counter("tocsin_null_key_rows_total", "Rows left out of a stage: its key was null.", _STAGE)
+LOOKUP_MISSES = Counter("tocsin_lookup_misses_total", "Look-ups that found no row in a table.", _TABLE)
+WATERMARK_LAG = Gauge("tocsin_watermark_lag_seconds", "Clock minus watermark of a stream.", _STREAM, "seconds")
+
+# Stages
+STAGE_ROWS = Counter("tocsin_stage_rows_total", "Rows that left a stage.", _STAGE)
+STEP_SECONDS = Histogram("tocsin_step_seconds", "Time of one step of a stage.", _STAGE, "seconds")
+STATE_BYTES = Gauge("tocsin_state_bytes", "Estimated size of a stage's state in memory.", _STAGE, "bytes")
+STATE_ROWS = Gauge("tocsin_state_rows", "Rows of a stage's state, about its keys.", _STAGE)
+HEARTBEAT = Gauge("tocsin_heartbeat_timestamp_seconds", "When a stage last took a step.", _STAGE, "seconds")
+
+# Alerts
+TRANSITIONS = Counter("tocsin_alert_transitions_total", "Transitions by rule and kind.", _RULE_KIND)
+OPEN_ALERTS = Gauge("tocsin_open_alerts", "Episodes that are open now.", _RULE)
+EARLY_COPIES = Counter("tocsin_early_copies_total", "Early copies raised by immediate rules.", _RULE)
+EARLY_UNCONFIRMED = Counter("tocsin_early_unconfirmed_total", "Early copies that the truth did not confirm.", _RULE)
+EVENT_TO_ALERT = Histogram("tocsin_event_to_alert_seconds", "From a record's arrival to its alert.", _RULE, "seconds")
+
+# Commits
+COMMITS: Counter[NoLabel] = Counter("tocsin_commits_total", "Commits that became durable.")
+COMMIT_FAILURES: Counter[NoLabel] = Counter(
+    "tocsin_commit_failures_total", "Commits that failed; the one before stays valid."
+)
+COMMIT_SECONDS: Histogram[NoLabel] = Histogram(
+    "tocsin_commit_seconds", "Time until a commit is durable.", unit="seconds"
+)
+COMMIT_BYTES: Counter[NoLabel] = Counter("tocsin_commit_bytes_total", "Bytes written by commits.", unit="bytes")
+OUTBOX_ROWS: Gauge[NoLabel] = Gauge("tocsin_outbox_rows", "Transitions that not every sink has confirmed.")
+
+# Sinks
+SINK_ROWS = Counter("tocsin_sink_rows_total", "Transitions that a sink has confirmed.", _SINK)
+SINK_BATCHES = Counter("tocsin_sink_batches_total", "Batches that a sink has confirmed.", _SINK)
+SINK_RETRIES = Counter("tocsin_sink_retries_total", "Deliveries that failed and were tried again.", _SINK)
+SINK_FAILURES = Counter("tocsin_sink_failures_total", "Deliveries that a sink refused for good.", _SINK)
+SINK_REFUSED = Counter("tocsin_sink_refused_offers_total", "Offers put off because a sink's queue was full.", _SINK)
+SINK_EARLY_LOST = Counter("tocsin_sink_early_lost_total", "Early copies given up: the queue was full.", _SINK)
+SINK_QUEUE_ROWS = Gauge("tocsin_sink_queue_rows", "Transitions that wait for a sink.", _SINK)
+SINK_QUEUE_BYTES = Gauge("tocsin_sink_queue_bytes", "Estimated size of what waits for a sink.", _SINK, "bytes")
+SINK_BATCH_SECONDS = Histogram("tocsin_sink_batch_seconds", "Time of one delivery.", _SINK, "seconds")
+SINK_BATCH_ROWS = Histogram("tocsin_sink_batch_rows", "Rows of one delivery.", _SINK, buckets=ROWS)
+
+
+def declared() -> tuple[Metric[str], ...]:
+    """Give every metric of this module, in the order of the text; exporters and documentation walk over it."""
+    return tuple(value for value in globals().values() if isinstance(value, Metric))
