@@ -9,7 +9,7 @@ import polars as pl
 
 from operators.contract import Step
 from operators.lookups import each_row, look_up
-from tocsin.model.rows import Schema
+from tocsin.model.rows import EVIDENCE, ID, POSITION, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,13 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUps:
+    """Add columns of tables that later operators read."""
+
+    lookups: tuple[Lookup, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Each:
     """One row becomes one per row of a table."""
 
@@ -41,14 +48,21 @@ class Each:
     lookup: Lookup
 
 
+RowStep = Column | Condition | LookUps | Each
+
+
 @dataclass(frozen=True, slots=True)
 class Rowwise:
-    """A list of row-wise steps, in order; `keys` names the key fields of the tables that they look up."""
+    """A list of row-wise steps, in order; `keys` names the key fields of the tables that they look up.
+
+    `exact`: give only the columns of `output`; otherwise columns that were looked up stay, for the next operator.
+    """
 
     name: str
-    steps: tuple[Column | Condition | Each, ...]
+    steps: tuple[RowStep, ...]
     output: Schema
     keys: Mapping[str, tuple[str, ...]]
+    exact: bool = True
 
     def initial(self) -> State:
         """Nothing is kept."""
@@ -58,13 +72,23 @@ class Rowwise:
         """Take every step on all rows."""
         for step in self.steps:
             rows = self._apply(rows, step, instant)
-        return Step(self.output.conform(rows), state, None)
+        if EVIDENCE in self.output.system and EVIDENCE not in rows.columns:
+            rows = rows.with_columns(own_evidence())
+        return Step(self.output.conform(rows) if self.exact else rows, state, None)
 
-    def _apply(self, rows: pl.DataFrame, step: Column | Condition | Each, instant: Instant) -> pl.DataFrame:
+    def _apply(self, rows: pl.DataFrame, step: RowStep, instant: Instant) -> pl.DataFrame:
         if isinstance(step, Each):
             table = step.lookup.table
             return each_row(rows, step.lookup, instant.tables[table], self.keys[table], step.prefix)
+        if isinstance(step, LookUps):
+            return look_up(rows, step.lookups, instant.tables, self.keys)
         rows = look_up(rows, step.bound.lookups, instant.tables, self.keys)
         if isinstance(step, Condition):
             return rows.filter(step.bound.expr)
         return rows.with_columns(step.bound.expr.cast(step.bound.type.physical).alias(step.name))
+
+
+def own_evidence() -> pl.Expr:
+    """Give the evidence of rows that are events themselves: the event."""
+    item = pl.struct(pl.col(ID).alias("id"), pl.col(POSITION).alias("position"))
+    return pl.concat_list(item).alias(EVIDENCE)

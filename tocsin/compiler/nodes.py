@@ -1,0 +1,78 @@
+"""What is known of streams and features while a topology is compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from operators.expressions.scope import Constant, Scope, TableShape
+from tocsin.model.rows import SOURCE_SYSTEM, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from operators.stage import Stage
+    from tocsin.compiler.report import Report
+    from tocsin.language.model import Topology
+    from tocsin.model.types import Type
+
+
+class Shape(StrEnum):
+    """How rows of a node come; decides how a rule over them clears (language.md, decision 1)."""
+
+    STREAM = "stream"
+    TRAILING = "trailing"
+    GAUGE = "gauge"
+    SESSION = "session"
+    MOVEMENT = "movement"
+    SEQUENCE = "sequence"
+    ROWS = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A stream or a feature, as others read it.
+
+    `by`: its key columns. `numbered`: rows have no id of their own. `memory`: how far back its rows reach, ms.
+    `constants`: parameters that messages of rules over it may name.
+    """
+
+    name: str
+    columns: Mapping[str, Type]
+    shape: Shape
+    system: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    numbered: bool = False
+    memory: int = 0
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+
+    @property
+    def source(self) -> bool:
+        """Whether rows come straight from a stream, so that copies are possible."""
+        return self.system == SOURCE_SYSTEM
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of its rows."""
+        return Schema(self.columns, self.system)
+
+
+@dataclass(slots=True)
+class Context:
+    """Everything that compiling one word needs to know of the others; grows while the topology is compiled."""
+
+    topology: Topology
+    report: Report
+    tables: Mapping[str, TableShape]
+    nodes: dict[str, Node] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """The key fields of each table."""
+        return {name: shape.key for name, shape in self.tables.items()}
+
+    def scope(self, columns: Mapping[str, Type], constants: Mapping[str, Constant] | None = None) -> Scope:
+        """Give the scope of expressions over these columns."""
+        return Scope(columns, self.tables, constants or {}, str(self.topology.header.zone))

@@ -1,0 +1,97 @@
+"""What a topology compiles to: plain, picklable data that a host carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from operators.expressions.bound import Bound
+    from operators.stage import Stage
+    from tocsin.model.rows import Schema
+    from tocsin.model.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of a stream: what fails it is dead, or only counted (`should`)."""
+
+    name: str
+    bound: Bound
+    should: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """How records of a stream become rows; times in milliseconds."""
+
+    name: str
+    fields: Mapping[str, Type]
+    id: str | None
+    time: str
+    lateness: int
+    idle: int
+    ahead: int
+    skew: int
+    format: str
+    topic: str
+    derive: tuple[tuple[str, Bound], ...]
+    checks: tuple[Check, ...]
+    output: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """A table: its shape and where its rows come from (`rows` inline as text, `file` beside the topology, or a topic)."""
+
+    name: str
+    key: tuple[str, ...]
+    fields: Mapping[str, Type]
+    time: str | None
+    format: str
+    broadcast: int
+    topic: str = ""
+    file: str = ""
+    rows: tuple[Mapping[str, str], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RulePlan:
+    """What is known of a rule beside its stage: version, how each level clears, labels for people."""
+
+    name: str
+    version: str
+    stage: str
+    clears: Mapping[str, str]
+    immediate: bool
+    entity: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SinkPlan:
+    """A sink of the topology: kind, target and an optional condition on transitions."""
+
+    name: str
+    kind: str
+    target: str
+    where: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled topology. `stages` stand in an order in which every stage follows those that it reads."""
+
+    name: str
+    version: str
+    zone: str
+    streams: Mapping[str, StreamPlan]
+    tables: Mapping[str, TablePlan]
+    stages: tuple[Stage, ...]
+    rules: Mapping[str, RulePlan]
+    sinks: tuple[SinkPlan, ...]
+    outputs: Mapping[str, str]
+    """Feature name to the name of the stage whose rows it gives."""
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """Stage name to how far it looks back, in milliseconds."""

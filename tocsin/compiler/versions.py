@@ -1,0 +1,81 @@
+"""The version of a rule: a hash of all that its result depends on.
+
+What only people read is left out (`says`, `why`, `see`, `runbook`, `owner`, tests; language.md, decision 9), and so are the
+places in the file. A stream or table that the rule reads, directly or through features, is part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tocsin.compiler.order import read_by
+
+if TYPE_CHECKING:
+    from tocsin.language.model import RuleWord, Topology
+
+_FOR_PEOPLE = {"mark", "says", "why", "see", "runbook", "owner", "tests", "labels", "files", "sinks", "incident"}
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def rule_version(rule: RuleWord, topology: Topology) -> str:
+    """Give the version of a rule, 16 hexadecimal digits."""
+    parts = _closure(rule, topology)
+    return _digest([canonical(rule), canonical(topology.header.zone), *(canonical(part) for part in parts)])
+
+
+def topology_version(topology: Topology) -> str:
+    """Give the version of everything that state depends on."""
+    return _digest([canonical(topology)])
+
+
+def canonical(value: object) -> object:
+    """Give a JSON-able form of a word without what only people read."""
+    if is_dataclass(value):
+        named = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: canonical(part) for name, part in named.items() if name not in _FOR_PEOPLE}
+    if isinstance(value, dict):
+        return {str(key): canonical(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [canonical(part) for part in value]
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _digest(parts: list[object]) -> str:
+    return blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=8).hexdigest()
+
+
+def _closure(rule: RuleWord, topology: Topology) -> list[object]:
+    features = {str(name): word for name, word in topology.features.items()}
+    streams = {str(name): word for name, word in topology.streams.items()}
+    seen: dict[str, object] = {}
+    open_names = [str(name) for name in rule.sources]
+    while open_names:
+        name = open_names.pop()
+        if name in seen:
+            continue
+        if name in features:
+            seen[name] = features[name]
+            open_names += read_by(features[name])
+        elif name in streams:
+            seen[name] = streams[name]
+    return [seen[name] for name in sorted(seen)] + _tables([rule, *seen.values()], topology)
+
+
+def _tables(words: list[object], topology: Topology) -> list[object]:
+    """Give the tables whose names occur in the words, and those that they name in turn."""
+    tables = {str(name): word for name, word in topology.tables.items()}
+    found: set[str] = set()
+    pending = words
+    while pending:
+        text = msgspec.json.encode([canonical(word) for word in pending], order="deterministic").decode()
+        new = (set(_WORD.findall(text)) & set(tables)) - found
+        found |= new
+        pending = [tables[name] for name in new]
+    return [tables[name] for name in sorted(found)]
+
+
