@@ -2,6 +2,8 @@
 
 TocsinError
 ├── TopologyError      the topology is wrong; carries one Problem or more
+├── UnitError          a text is no quantity, or two units do not fit together
+├── ExpressionError    an expression cannot be used: where in it, what was expected
 ├── SourceError        an input cannot be opened or read at all
 ├── BrakeError         nearly everything a source gives is bad: stopped before it drains into dead letters
 ├── StateError         the state folder cannot be used: other topology, other process, damaged
@@ -43,12 +45,13 @@ class Problem:
 
     def __str__(self) -> str:
         """Render the problem on one line."""
-        parts = [f"{self.mark}: {self.what}"]
-        if self.expected:
-            parts.append(f"expected {self.expected}")
-        if self.nearest:
-            parts.append(f"did you mean {self.nearest!r}?")
-        return "; ".join(parts) + f" [{self.code}]"
+        return f"{self.mark}: {_sentence(self.what, self.expected, self.nearest)} [{self.code}]"
+
+
+def _sentence(what: str, expected: str, nearest: str) -> str:
+    wanted = f"; expected {expected}" if expected else ""
+    meant = f"; did you mean {nearest!r}?" if nearest else ""
+    return f"{what}{wanted}{meant}"
 
 
 class TocsinError(Exception):
@@ -62,6 +65,28 @@ class TopologyError(TocsinError):
         """Keep the problems, sorted by place."""
         self.problems = tuple(sorted(problems, key=lambda problem: problem.mark))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnitError(TocsinError):
+    """A text is no quantity, or two units do not fit together; `nearest` is a known unit or ""."""
+
+    def __init__(self, what: str, expected: str = "", nearest: str = "") -> None:
+        """Keep the parts of the message, for the Problem that the compiler makes of it."""
+        self.what, self.expected, self.nearest = what, expected, nearest
+        super().__init__(_sentence(what, expected, nearest))
+
+
+class ExpressionError(TocsinError):
+    """An expression cannot be used.
+
+    `offset` counts characters from the start of the expression's text; `code` is short and stable ("unknown-column").
+    """
+
+    def __init__(self, what: str, expected: str = "", nearest: str = "", offset: int = 0, *, code: str) -> None:
+        """Keep the parts of the message, for the Problem that the compiler makes of it."""
+        self.what, self.expected, self.nearest = what, expected, nearest
+        self.offset, self.code = offset, code
+        super().__init__(_sentence(what, expected, nearest))
 
 
 class SourceError(TocsinError):
