@@ -1,0 +1,59 @@
+"""A simulation as files: one per stream and table, and `labels.ndjson`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from streams.simulator.scenarios import generate
+from streams.simulator.simulation import LABELS
+
+if TYPE_CHECKING:
+    from streams.simulator.simulation import Simulation
+
+Format = Literal["ndjson", "parquet"]
+
+STREAM_FOLDER, TABLE_FOLDER, LABEL_FILE = "streams", "tables", "labels.ndjson"
+ROW_GROUP = 65_536
+
+
+def write(simulation: Simulation, folder: Path, format: Format = "ndjson") -> None:  # noqa: A002  # the option's name
+    """Write `streams/NAME.ndjson` (or `.parquet`) in arrival order, `tables/NAME.ndjson` and `labels.ndjson`.
+
+    The folder is made where it is missing; files of an earlier run with the same names are replaced.
+    """
+    (folder / STREAM_FOLDER).mkdir(parents=True, exist_ok=True)
+    (folder / TABLE_FOLDER).mkdir(parents=True, exist_ok=True)
+    for name, rows in simulation.streams.items():
+        path = folder / STREAM_FOLDER / f"{name}.{format}"
+        if format == "ndjson":
+            rows.write_ndjson(path)
+        else:
+            rows.write_parquet(path, compression="zstd", compression_level=3, row_group_size=ROW_GROUP)
+    for name, rows in simulation.tables.items():
+        rows.write_ndjson(folder / TABLE_FOLDER / f"{name}.ndjson")
+    simulation.labels.write_ndjson(folder / LABEL_FILE)
+
+
+def simulate(scenario: str, seed: int, out: Path, *, scale: float = 1.0, format: Format = "ndjson") -> Simulation:  # noqa: A002  # as above
+    """Generate a scenario and write it into the folder `out`."""
+    simulation = generate(scenario, seed, scale=scale)
+    write(simulation, out, format)
+    return simulation
+
+
+def source_arguments(folder: Path) -> list[str]:
+    """Give the `--source name=uri` arguments that read a written simulation, tables first."""
+    tables = sorted((folder / TABLE_FOLDER).glob("*.ndjson"))
+    streams = sorted(path for path in (folder / STREAM_FOLDER).iterdir() if path.suffix in {".ndjson", ".parquet"})
+    named = [f"{path.stem}={path.suffix[1:]}:{path}" for path in (*tables, *streams)]
+    return [argument for source in named for argument in ("--source", source)]
+
+
+def read_labels(folder: Path) -> pl.DataFrame:
+    """Give the labels of a written simulation (columns of `simulation.LABELS`)."""
+    data = (folder / LABEL_FILE).read_bytes()
+    return pl.read_ndjson(io.BytesIO(data), schema=LABELS) if data else pl.DataFrame(schema=LABELS)
