@@ -1,0 +1,46 @@
+"""What was found wrong so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from tocsin.errors import Problem, TopologyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tocsin.errors import Mark
+
+
+class Refused(Exception):  # never leaves this package: it only ends the reading of one value
+    """A value was wrong; its problem is in the report already."""
+
+
+@dataclass(slots=True)
+class Report:
+    """All problems of one topology: reading goes on after each, so that one run shows them all."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, mark: Mark, code: str, what: str, expected: str = "", nearest: str = "") -> None:
+        """Note a problem and go on."""
+        self.problems.append(Problem(mark, code, what, expected, nearest))
+
+    def refuse(self, mark: Mark, code: str, what: str, expected: str = "", nearest: str = "") -> Refused:
+        """Note a problem, and give what to raise to leave the value unread."""
+        self.add(mark, code, what, expected, nearest)
+        return Refused()
+
+    def finish(self) -> None:
+        """Raise `TopologyError` with all problems, if there are any."""
+        if self.problems:
+            raise TopologyError(tuple(dict.fromkeys(self.problems)))
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """Give the valid word that was most probably meant, or nothing."""
+    lower = {candidate.lower(): candidate for candidate in valid}
+    found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    return lower[found[0]] if found else ""

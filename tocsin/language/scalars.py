@@ -1,0 +1,101 @@
+"""The kinds of single values: names, durations, numbers, levels, expressions, and so on."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from typing import TYPE_CHECKING
+
+from tocsin.language.durations import parse_duration
+from tocsin.language.report import nearest
+from tocsin.language.shapes import Choice, Reading, Scalar, Schema, matching
+from tocsin.language.text import Duration, Expression, Text
+from tocsin.model.alerts import LEVELS
+
+if TYPE_CHECKING:
+    from tocsin.language.nodes import Node
+
+NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_-]*"
+COLUMN_PATTERN = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"
+DURATION_PATTERN = r"[0-9]+(\.[0-9]+)? ?(ms|s|m|min|h|d|w)( ?[0-9]+(\.[0-9]+)? ?(ms|s|m|min|h|d|w))*"
+CLOCK_PATTERN = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+MOMENT_PATTERN = rf"(\d{{4}}-\d\d-\d\d[ T])?{CLOCK_PATTERN}(:[0-5][0-9](\.\d{{1,3}})?)?"
+GREATEST_INTEGER = 2**63 - 1
+
+
+def _some(text: Text) -> Text:
+    if not text.strip():
+        raise ValueError("an empty text")
+    return text
+
+
+def _expression(text: Text) -> Expression:
+    if not text.strip():
+        raise ValueError("an empty expression")
+    return Expression(text, text.mark)
+
+
+def _duration(text: Text) -> Duration:
+    return Duration(parse_duration(text), text)
+
+
+def _integer(text: Text) -> int:
+    if not re.fullmatch(r"\d{1,3}(_?\d{3})*|\d{1,19}", text, re.ASCII) or int(text) > GREATEST_INTEGER:
+        raise ValueError(f"{str(text)!r} is not a whole number")
+    return int(text)
+
+
+def _step(text: Text) -> float:
+    if not re.fullmatch(r"\d{0,15}\.?\d{1,12}(e-?\d{1,2})?", text, re.ASCII) or not float(text) > 0:
+        raise ValueError(f"{str(text)!r} is not a number above 0")
+    return float(text)
+
+
+def _boolean(text: Text) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(f"{str(text)!r} is neither true nor false")
+    return text == "true"
+
+
+TEXT = Scalar("a text", "bad-text", _some)
+ANY_TEXT = Scalar("a text", "bad-text", lambda text: text)
+EXPRESSION = Scalar("an expression such as amount > 0", "bad-expression", _expression)
+DURATION = Scalar("a duration such as 10m, 36h or 1d 12h", "bad-duration", _duration, DURATION_PATTERN)
+INTEGER = Scalar("a whole number such as 10", "bad-number", _integer)
+STEP = Scalar("a number above 0 such as 0.001", "bad-number", _step)
+BOOLEAN = Scalar("true or false", "bad-boolean", _boolean)
+NAME = Scalar("a name of letters, digits, _ and -, first a letter", "bad-name", matching(NAME_PATTERN), NAME_PATTERN)
+COLUMN = Scalar(
+    "a column name of letters, digits and _, first a letter or one _",
+    "bad-name",
+    matching(COLUMN_PATTERN),
+    COLUMN_PATTERN,
+)
+COLUMN_EXPRESSION = Scalar(COLUMN.words, "bad-name", matching(COLUMN_PATTERN, Expression), COLUMN_PATTERN)
+MOMENT = Scalar(
+    "a time such as 10:00, 10:04:30 or 2026-03-01 10:00", "bad-time", matching(MOMENT_PATTERN), MOMENT_PATTERN
+)
+LANGUAGE_CODE = Scalar("a language such as en or zh", "bad-language", matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"))
+LEVEL = Choice("level", LEVELS, "bad-level")
+
+
+class Zone:
+    """An IANA time zone."""
+
+    words = "an IANA time zone such as Asia/Shanghai"
+
+    def read(self, node: Node, reading: Reading) -> Text:
+        """Give the zone's name, as it is in the time zone database."""
+        text: Text = TEXT.read(node, reading)
+        zones = zoneinfo.available_timezones()
+        if text not in zones:
+            what = f"{str(text)!r} is no time zone"
+            raise reading.report.refuse(text.mark, "bad-zone", what, self.words, nearest(text, zones))
+        return text
+
+    def schema(self, definitions: dict[str, Schema]) -> Schema:  # noqa: ARG002  # as Shape
+        """Allow any text: the list of zones is long and changes."""
+        return {"type": "string"}
+
+
+ZONE = Zone()

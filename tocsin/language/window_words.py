@@ -1,0 +1,171 @@
+"""The words of `windows`: `tumbling 10s`, `hopping 1h every 5m`, `trailing 7d delayed 7d`, ..."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tocsin.language.collections import MapOf, entries_of
+from tocsin.language.durations import MILLISECONDS, parse_duration
+from tocsin.language.report import Refused, nearest
+from tocsin.language.scalars import CLOCK_PATTERN, COLUMN, DURATION_PATTERN, EXPRESSION
+from tocsin.language.text import NOWHERE, Expression, Text
+from tocsin.model.windows import Calendar, Cumulating, Hopping, Same, Session, Trailing, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tocsin.errors import Mark
+    from tocsin.language.nodes import Node
+    from tocsin.language.shapes import Reading, Schema
+
+DAY = MILLISECONDS["d"]
+
+FORMS: Mapping[str, str] = {
+    "tumbling": "tumbling 10s, or tumbling 1d at 05:00",
+    "hopping": "hopping 1h every 5m",
+    "cumulating": "cumulating 1d every 1h",
+    "session": "session gap 5m",
+    "trailing": "trailing 7d, or trailing 7d delayed 7d",
+    "same": "same",
+}
+"""The right form of each window word."""
+
+ANY_FORM = "; ".join(FORMS.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowWord:
+    """One window of a feature: its word, and the columns it aggregates."""
+
+    window: Window
+    text: Text
+    columns: Mapping[Text, Expression]
+    mark: Mark = NOWHERE
+
+
+def parse_window(text: str, zone: str) -> Window:
+    """Give the window that a word names; `zone` is that of `at`.
+
+    Raises:
+        ValueError: the word is wrong; its text says how.
+
+    """
+    kind, _, rest = text.strip().partition(" ")
+    if kind not in _PARSERS:
+        raise ValueError(f"{kind!r} is no window")
+    return _PARSERS[kind](rest.strip(), zone)
+
+
+def _tumbling(rest: str, zone: str) -> Window:
+    size, at = _cut(rest, "at")
+    if at is None:
+        return Hopping(parse_duration(size), parse_duration(size))
+    if not re.fullmatch(CLOCK_PATTERN, at):
+        raise ValueError(f"{at!r} is no time of day")
+    if parse_duration(size) != DAY:
+        raise ValueError(f"`at` goes with 1d only, not with {size}")
+    return Calendar(int(at[:2]) * 60 + int(at[3:]), zone)
+
+
+def _hopping(rest: str, _zone: str) -> Window:
+    size, every = _two(rest, "every")
+    if every > size:
+        raise ValueError("`every` is longer than the window: events between two windows would be in none")
+    return Hopping(size, every)
+
+
+def _cumulating(rest: str, _zone: str) -> Window:
+    size, every = _two(rest, "every")
+    if size % every:
+        raise ValueError("`every` does not divide the window")
+    return Cumulating(size, every)
+
+
+def _session(rest: str, _zone: str) -> Window:
+    word, _, gap = rest.partition(" ")
+    if word != "gap":
+        raise ValueError("a session closes after a gap")
+    return Session(parse_duration(gap.strip()))
+
+
+def _trailing(rest: str, _zone: str) -> Window:
+    width, delayed = _cut(rest, "delayed")
+    return Trailing(parse_duration(width), 0 if delayed is None else parse_duration(delayed))
+
+
+def _same(rest: str, _zone: str) -> Window:
+    if rest:
+        raise ValueError(f"nothing may follow `same`, not {rest!r}")
+    return Same()
+
+
+_PARSERS: Mapping[str, Callable[[str, str], Window]] = {
+    "tumbling": _tumbling,
+    "hopping": _hopping,
+    "cumulating": _cumulating,
+    "session": _session,
+    "trailing": _trailing,
+    "same": _same,
+}
+
+
+def _cut(rest: str, word: str) -> tuple[str, str | None]:
+    """Give what stands before and after a word, or all and nothing."""
+    parts = re.split(rf"\s+{word}\s+", rest, maxsplit=1)
+    return (parts[0], parts[1]) if len(parts) > 1 else (rest, None)
+
+
+def _two(rest: str, word: str) -> tuple[int, int]:
+    """Give the durations before and after a word that must be there."""
+    first, second = _cut(rest, word)
+    if second is None:
+        raise ValueError(f"the word `{word}` is missing")
+    return parse_duration(first), parse_duration(second)
+
+
+class WindowWords:
+    """`windows`: a map from window words to their columns."""
+
+    words = f"a map {{window: {{column: aggregate}}}}, the window as in {ANY_FORM}"
+    _columns = MapOf(COLUMN, EXPRESSION)
+
+    def read(self, node: Node, reading: Reading) -> tuple[WindowWord, ...]:
+        """Give all windows."""
+        entries = entries_of(node, self.words, reading)
+        if not entries:
+            raise reading.report.refuse(node.mark, "empty-value", "no window", ANY_FORM)
+        return tuple(word for text, columns in entries if (word := self._window(text, columns, reading)))
+
+    def _window(self, text: Text, columns: Node, reading: Reading) -> WindowWord | None:
+        """Read one window; nothing if it is wrong."""
+        window = None
+        try:
+            window = parse_window(text, reading.zone)
+        except ValueError as error:
+            kind = text.split(" ", 1)[0]
+            near = "" if kind in FORMS else nearest(kind, FORMS)
+            reading.report.add(text.mark, "bad-window", f"{str(text)!r}: {error}", FORMS.get(kind, ANY_FORM), near)
+        try:
+            aggregates = self._columns.read(columns, reading)
+        except Refused:
+            return None
+        return WindowWord(window=window, text=text, columns=aggregates, mark=text.mark) if window else None
+
+    def schema(self, definitions: dict[str, Schema]) -> Schema:
+        """Allow the window words by pattern."""
+        span = DURATION_PATTERN
+        forms = (
+            rf"tumbling {span}( at {CLOCK_PATTERN})?|(hopping|cumulating) {span} every {span}"
+            rf"|session gap {span}|trailing {span}( delayed {span})?|same"
+        )
+        return {
+            "type": "object",
+            "patternProperties": {f"^({forms})$": self._columns.schema(definitions)},
+            "properties": {"why": {"type": "string"}},
+            "additionalProperties": False,
+        }
+
+
+WINDOWS = WindowWords()

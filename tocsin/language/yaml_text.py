@@ -1,0 +1,184 @@
+"""From YAML text to nodes, without YAML's surprises.
+
+Every scalar stays the text it is written as (YAML 1.1 makes `on` true, 22:00 1320, 0044 36 and NO false). Duplicate
+keys, empty values, anchors, aliases, tags and merge keys are refused. The tree is built from the parser's events,
+since these still show the anchors and explicit tags that PyYAML's own composer resolves in silence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+from tocsin.errors import Mark
+from tocsin.language.nodes import ListNode, MapNode, Node
+from tocsin.language.report import Refused
+from tocsin.language.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tocsin.language.report import Report
+
+DEEPEST = 30
+"""Deeper nesting is no topology; the bound keeps hostile files from exhausting the stack."""
+
+QUOTE = 'quotes around a text that holds { } [ ] , # & * ! | > % @ ` or ": "'
+
+_HINTS = {
+    "found character '\\t'": "spaces: YAML allows no tabs to indent",
+    "mapping values are not allowed": 'quotes around a text that holds ": ", or a line of its own for the key',
+    "expected <block end>": f"the same indentation as the lines around it, or {QUOTE}",
+    "did not find expected key": f"the same indentation as the lines around it, or {QUOTE}",
+    "expected ',' or '}'": f"a comma, the closing brace, or {QUOTE}",
+    "expected ',' or ']'": f"a comma, the closing bracket, or {QUOTE}",
+    "found unexpected end of stream": "the closing quote",
+    "cannot start any token": QUOTE,
+    "could not find expected ':'": '"key: value", with a space after the colon',
+}
+
+
+def parse(text: str, file: str, report: Report) -> MapNode | None:
+    """Give the tree of a file; nothing, with problems in the report, if it cannot be read."""
+    try:
+        root = _Builder(text, file, report).document()
+    except yaml.MarkedYAMLError as error:
+        report.add(*_syntax(error, file))
+    except yaml.reader.ReaderError as error:
+        report.add(_place_of(text, error.position, file), "yaml", "a character that YAML does not allow", "plain UTF-8")
+    except Refused:
+        pass
+    else:
+        return root
+    return None
+
+
+def _syntax(error: yaml.MarkedYAMLError, file: str) -> tuple[Mark, str, str, str]:
+    """Say where the text stops being YAML, and the usual reason."""
+    where = error.problem_mark or error.context_mark
+    mark = Mark(file, where.line + 1, where.column + 1) if where else Mark(file, 1, 1)
+    said = error.problem or error.context or "unreadable"
+    hint = next((hint for start, hint in _HINTS.items() if start in said), "YAML")
+    return mark, "yaml", f"not YAML: {said}", hint
+
+
+def _place_of(text: str, position: int, file: str) -> Mark:
+    before = text[:position]
+    return Mark(file, before.count("\n") + 1, position - before.rfind("\n"))
+
+
+class _Builder:
+    """Builds nodes from the events of one file."""
+
+    def __init__(self, text: str, file: str, report: Report) -> None:
+        self.file = file
+        self.report = report
+        self.events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=yaml.BaseLoader))
+
+    def document(self) -> MapNode:
+        """Read the one document of the file; it must be a map."""
+        next(self.events)  # the stream's start
+        first = next(self.events)
+        if isinstance(first, yaml.StreamEndEvent):
+            raise self.report.refuse(
+                Mark(self.file, 1, 1), "empty-file", "the file is empty", "`topology: {name: …}` and what follows it"
+            )
+        root = self.node(next(self.events), 0)
+        next(self.events)  # the document's end
+        after = next(self.events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            raise self.report.refuse(self.mark(after), "yaml", "a second document (`---`)", "one topology per file")
+        if not isinstance(root, MapNode):
+            raise self.report.refuse(
+                root.mark, "wrong-shape", "the file is not a map", "`topology: {name: …}` and what follows it"
+            )
+        return root
+
+    def mark(self, event: yaml.Event) -> Mark:
+        """Give the place of an event, counted from 1."""
+        start = event.start_mark
+        return Mark(self.file, start.line + 1, start.column + 1) if start else Mark(self.file, 1, 1)
+
+    def node(self, event: yaml.Event, depth: int) -> Node:
+        """Read one node that begins with `event`."""
+        self.refuse_cleverness(event)
+        if depth > DEEPEST:
+            raise self.report.refuse(self.mark(event), "yaml", f"nested more than {DEEPEST} deep", "a flatter file")
+        if isinstance(event, yaml.ScalarEvent):
+            return Text(event.value, self.mark(event))
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self.list(event, depth)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self.map(event, depth)
+        raise AssertionError(f"no node begins with {event}")
+
+    def refuse_cleverness(self, event: yaml.Event) -> None:
+        """Refuse what makes a file mean something else than it shows."""
+        if isinstance(event, yaml.AliasEvent):
+            raise self.report.refuse(
+                self.mark(event),
+                "alias",
+                "an alias (`*`)",
+                "the value itself; a text with * needs quotes",
+            )
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if anchor:
+            self.report.add(
+                self.mark(event), "anchor", f"an anchor, `&{anchor}`", "no anchors; a text with & needs quotes"
+            )
+        if tag:
+            self.report.add(self.mark(event), "tag", f"a tag, `{tag}`", "no tags; a text with ! needs quotes")
+
+    def list(self, start: yaml.SequenceStartEvent, depth: int) -> ListNode:
+        """Read the items up to the end of the list."""
+        items = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            item = self.node(event, depth + 1)
+            if self.empty(event):
+                self.report.add(self.mark(event), "empty-value", "an empty item", "a value; '' for an empty text")
+            items.append(item)
+        return ListNode(tuple(items), self.mark(start))
+
+    def map(self, start: yaml.MappingStartEvent, depth: int) -> MapNode:
+        """Read keys and values up to the end of the map."""
+        entries: dict[Text, Node] = {}
+        braced = bool(start.flow_style)
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self.key(event, depth)
+            value_event = next(self.events)
+            value = self.node(value_event, depth + 1)
+            if self.empty(value_event):
+                self.refuse_empty(key, braced=braced)
+            elif self.fresh(key, entries):
+                entries[key] = value
+        return MapNode(tuple(entries.items()), self.mark(start), braced)
+
+    def key(self, event: yaml.Event, depth: int) -> Text:
+        """Read a key; only a text can be one."""
+        if not isinstance(event, yaml.ScalarEvent):
+            node = self.node(event, depth + 1)
+            raise self.report.refuse(node.mark, "wrong-shape", "a list or map in the place of a name", QUOTE)
+        self.refuse_cleverness(event)
+        return Text(event.value, self.mark(event))
+
+    def empty(self, event: yaml.Event) -> bool:
+        """Whether nothing was written; a quoted empty text is something."""
+        return isinstance(event, yaml.ScalarEvent) and not event.value and event.style is None
+
+    def refuse_empty(self, key: Text, *, braced: bool) -> None:
+        """Say that a value is missing, and the usual reason."""
+        expected = QUOTE if braced else "a value; '' for an empty text"
+        self.report.add(key.mark, "empty-value", f"{str(key)!r} has no value", expected)
+
+    def fresh(self, key: Text, entries: dict[Text, Node]) -> bool:
+        """Whether a key may be added: it is not there yet, and no merge key."""
+        if key == "<<":
+            self.report.add(key.mark, "merge", "a merge key, `<<`", "the words themselves")
+            return False
+        first = next((other for other in entries if other == key), None)
+        if first is not None:
+            self.report.add(
+                key.mark, "duplicate-key", f"{str(key)!r} stands here twice", f"it once (first: {first.mark})"
+            )
+        return first is None
