@@ -1,0 +1,198 @@
+"""A plan as a dataflow in one process: rows and watermarks in, rows of stages out. Knows nothing of files or clocks.
+
+Each stage has one state per key bucket. Rows that arrive wait beside their stage until its watermark, the least of those
+of all nodes that it reads, has moved; then the stage takes a step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from operators.contract import Instant
+from operators.lookups import GONE, merge_versions
+from tocsin.model.keys import split
+from tocsin.model.rows import ID, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from operators.stage import Input, Stage, StageState
+    from tocsin.compiler import Plan
+
+BEGINNING = -(1 << 62)
+"""The watermark before anything was read."""
+END = 1 << 62
+"""The watermark of a bounded source that has been read to its end."""
+
+
+@dataclass(slots=True)
+class Task:
+    """One stage and one bucket: its state, what arrived since its last step, when it must be called at the latest."""
+
+    state: StageState
+    arrived: defaultdict[str, list[pl.DataFrame]] = field(default_factory=lambda: defaultdict(list))
+    next_due: int | None = None
+
+
+class Dataflow:
+    """The stages of a plan, with their state.
+
+    `buckets`: into how many parts the keys are spread; no result depends on it. `wanted`: names of stages whose rows are
+    given back by `advance` and `close`; by default those of rules.
+    """
+
+    def __init__(self, plan: Plan, *, buckets: int = 1, wanted: Iterable[str] | None = None) -> None:
+        self.plan = plan
+        self.buckets = buckets
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.tables: dict[str, pl.DataFrame] = {}
+        self._wanted = set(wanted) if wanted is not None else {rule.stage for rule in plan.rules.values()}
+        self._stages = _needed(plan, self._wanted)
+        self._tasks = {s.name: [Task(s.initial()) for _ in range(buckets)] for s in self._stages}
+        self._watermarks = dict.fromkeys([*plan.streams, *(s.name for s in self._stages)], BEGINNING)
+        self._readers = _readers(self._stages)
+        self._keys = {name: table.key for name, table in plan.tables.items()}
+
+    @property
+    def streams(self) -> set[str]:
+        """The streams that the wanted stages depend on."""
+        return {item.upstream for stage in self._stages for item in stage.inputs} & set(self.plan.streams)
+
+    @property
+    def table_names(self) -> set[str]:
+        """The tables that the wanted stages look up."""
+        return {name for stage in self._stages for name in stage.tables}
+
+    def change_table(self, name: str, versions: pl.DataFrame) -> None:
+        """Take in versions of a table (operators/contract.py, `Instant.tables`)."""
+        passed = min(self._watermarks.values(), default=BEGINNING)
+        table = self.tables.get(name, versions.clear())
+        self.tables[name] = merge_versions(table, versions, self._keys[name], passed)
+
+    def feed(self, node: str, rows: pl.DataFrame) -> None:
+        """Give rows of a stream (or stage) to all stages that read it."""
+        for stage, item in self._readers.get(node, ()):
+            kept, nulls = item.prepare(rows)
+            self.counts[stage.name, "null_keys"] += nulls
+            for bucket, part in split(kept, stage.key, self.buckets).items():
+                self._tasks[stage.name][bucket].arrived[item.upstream].append(part)
+
+    def advance(self, watermarks: Mapping[str, int]) -> dict[str, pl.DataFrame]:
+        """Move the watermarks of streams on, and give the rows of wanted stages that became final."""
+        for name, watermark in watermarks.items():
+            self._watermarks[name] = max(self._watermarks[name], watermark)
+        return self._sweep(until=None)
+
+    def close(self, until: int) -> dict[str, pl.DataFrame]:
+        """Take the closing step of a bounded run: windows in progress give their rows, timers stop at `until`."""
+        return self._sweep(until=until)
+
+    def _sweep(self, until: int | None) -> dict[str, pl.DataFrame]:
+        given: dict[str, pl.DataFrame] = {}
+        for stage in self._stages:
+            rows = self._close(stage, until) if until is not None else self._advance(stage)
+            if rows is None or rows.is_empty():
+                continue
+            self.feed(stage.name, rows)
+            if stage.name in self._wanted:
+                given[stage.name] = rows
+        return given
+
+    def _advance(self, stage: Stage) -> pl.DataFrame | None:
+        watermark = min(self._watermarks[item.upstream] for item in stage.inputs)
+        if watermark <= self._watermarks[stage.name]:
+            return None
+        self._watermarks[stage.name] = watermark
+        instant = Instant(watermark, tables=self._tables_of(stage))
+        due = (t for t in self._tasks[stage.name] if t.arrived or (t.next_due is not None and t.next_due <= watermark))
+        return self._merge(stage, [self._step(stage, task, instant) for task in due])
+
+    def _close(self, stage: Stage, until: int) -> pl.DataFrame:
+        instant = Instant(until, until, self._tables_of(stage))
+        return self._merge(stage, [self._step(stage, task, instant) for task in self._tasks[stage.name]])
+
+    def _step(self, stage: Stage, task: Task, instant: Instant) -> pl.DataFrame:
+        arrived = dict(task.arrived)
+        task.arrived.clear()
+        taken = stage.step(arrived, task.state, instant)
+        task.state, task.next_due = taken.state, taken.next_due
+        for name, number in taken.counts.items():
+            self.counts[stage.name, name] += number
+        return taken.rows
+
+    def _tables_of(self, stage: Stage) -> Mapping[str, pl.DataFrame]:
+        return {name: self.tables[name] for name in stage.tables}
+
+    @staticmethod
+    def _merge(stage: Stage, parts: list[pl.DataFrame]) -> pl.DataFrame:
+        full = [part for part in parts if part.height]
+        if not full:
+            return stage.output.empty()
+        return full[0] if len(full) == 1 else pl.concat(full).sort(TIME, ID)
+
+    def snapshot(self) -> tuple[dict[tuple[str, ...], pl.DataFrame], dict[str, object]]:
+        """Give the state as named frames and plain data; only between two calls of `advance`."""
+        frames: dict[tuple[str, ...], pl.DataFrame] = {("table", n): table for n, table in self.tables.items()}
+        dues: dict[str, list[int | None]] = {}
+        for name, tasks in self._tasks.items():
+            dues[name] = [task.next_due for task in tasks]
+            for bucket, task in enumerate(tasks):
+                frames |= _frames(name, str(bucket), task)
+        return frames, {"watermarks": dict(self._watermarks), "dues": dues, "buckets": self.buckets}
+
+    def restore(self, frames: Mapping[tuple[str, ...], pl.DataFrame], plain: Mapping[str, object]) -> None:
+        """Take a snapshot of the same plan and number of buckets back."""
+        watermarks, dues = plain["watermarks"], plain["dues"]
+        self._watermarks |= watermarks  # type: ignore[arg-type]  # as `snapshot` wrote it
+        states: defaultdict[tuple[str, int], dict[str, dict[str, pl.DataFrame]]] = defaultdict(dict)
+        for path, frame in frames.items():
+            if path[0] == "table":
+                self.tables[path[1]] = frame
+            elif path[0] == "arrived":
+                self._tasks[path[1]][int(path[2])].arrived[path[3]].append(frame)
+            else:
+                _, stage, bucket, operator, name = path
+                states[stage, int(bucket)].setdefault(operator, {})[name] = frame
+        for (stage, bucket), state in states.items():
+            task = self._tasks[stage][bucket]
+            task.state = {**task.state, **state}
+            task.next_due = dues[stage][bucket]  # type: ignore[index]  # as `snapshot` wrote it
+
+
+def _frames(stage: str, bucket: str, task: Task) -> dict[tuple[str, ...], pl.DataFrame]:
+    """Name the frames of one task; what arrived and was not taken yet is part of the state."""
+    state = {
+        ("state", stage, bucket, operator, name): frame
+        for operator, frames in task.state.items()
+        for name, frame in frames.items()
+    }
+    arrived = {("arrived", stage, bucket, node): pl.concat(parts) for node, parts in task.arrived.items() if parts}
+    return {**state, **arrived}
+
+
+def _needed(plan: Plan, wanted: set[str]) -> list[Stage]:
+    """Give the wanted stages and all they depend on, in order."""
+    needed = set(wanted)
+    for stage in reversed(plan.stages):
+        if stage.name in needed:
+            needed |= {item.upstream for item in stage.inputs}
+    return [stage for stage in plan.stages if stage.name in needed]
+
+
+def _readers(stages: Iterable[Stage]) -> dict[str, list[tuple[Stage, Input]]]:
+    readers: defaultdict[str, list[tuple[Stage, Input]]] = defaultdict(list)
+    for stage in stages:
+        for item in stage.inputs:
+            readers[item.upstream].append((stage, item))
+    return readers
+
+
+def empty_table(plan: Plan, name: str) -> pl.DataFrame:
+    """Give a table without rows, as operators see it."""
+    table = plan.tables[name]
+    dtypes = {field: type_.physical for field, type_ in table.fields.items()}
+    return pl.DataFrame(schema={**dtypes, TIME: pl.Int64(), GONE: pl.Boolean()})

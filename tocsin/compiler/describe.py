@@ -1,0 +1,79 @@
+"""A plan in words and numbers: stages, keys, exchanges, gates, buffers, estimated state (`tocsin plan`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from tocsin.model.display import display
+from tocsin.model.types import DURATION
+
+if TYPE_CHECKING:
+    from operators.stage import Input, Stage
+    from tocsin.compiler.plan import Plan
+
+_ROW_BYTES = 24
+_COLUMN_BYTES = 16
+
+
+class InputInfo(TypedDict):
+    """How rows come to a stage: from where, exchanged or not, how long they wait to be put in order."""
+
+    reads: str
+    exchange: str
+    buffer: str
+
+
+class StageInfo(TypedDict):
+    """One stage of a plan."""
+
+    stage: str
+    key: list[str]
+    inputs: list[InputInfo]
+    gates: list[str]
+    operators: list[str]
+    state: str
+    memory: str
+    gives: list[str]
+
+
+def describe(plan: Plan) -> list[StageInfo]:
+    """Describe the stages, in the order in which rows flow."""
+    stages = {stage.name: stage for stage in plan.stages}
+    return [_stage(stage, plan, stages) for stage in plan.stages]
+
+
+def _stage(stage: Stage, plan: Plan, stages: dict[str, Stage]) -> StageInfo:
+    memory = plan.memory.get(stage.name, 0)
+    return StageInfo(
+        stage=stage.name,
+        key=list(stage.key),
+        inputs=[_input(item, stage, plan, stages) for item in stage.inputs],
+        gates=[*(item.upstream for item in stage.inputs), *(f"table {name}" for name in stage.tables)],
+        operators=[operator.name for operator in stage.chain],
+        state=_state(stage, memory),
+        memory=display(memory, DURATION),
+        gives=list(stage.output.columns),
+    )
+
+
+def _input(item: Input, stage: Stage, plan: Plan, stages: dict[str, Stage]) -> InputInfo:
+    stream = plan.streams.get(item.upstream)
+    if stream is not None:
+        buffer = f"rows of the last {display(stream.lateness, DURATION)} (lateness), up to {display(stream.skew, DURATION)} of skew"
+        return InputInfo(reads=item.upstream, exchange=f"by hash of {', '.join(stage.key)}", buffer=buffer)
+    same = stages[item.upstream].key == stage.key and not item.key
+    exchange = "none: same key" if same else f"by hash of {', '.join(stage.key)}"
+    return InputInfo(reads=item.upstream, exchange=exchange, buffer="rows ahead of the slowest gate")
+
+
+def _state(stage: Stage, memory: int) -> str:
+    """Say what the state grows with. Bytes are columns times their width; text keys cost their length more."""
+    row = _ROW_BYTES + _COLUMN_BYTES * len(stage.output.columns)
+    kinds = {type(operator).__name__ for operator in stage.chain}
+    if any("Trailing" in kind for kind in kinds):
+        return f"{row} B per event of the last {display(memory, DURATION)}"
+    if any("Machine" in kind for kind in kinds):
+        return "about 1 KB per open or pending alert"
+    if memory:
+        return f"{row} B per key and pane within {display(memory, DURATION)}"
+    return "rows that wait"
