@@ -1,0 +1,70 @@
+"""`where` of a sink: which transitions it gets.
+
+Once one transition of an alert passed, all its later ones do: a receiver that saw an alert raised must see it cleared,
+although "level = red" is no longer true by then.
+
+The memory of this is one frame of alert ids, bounded by clearing: a `cleared` transition takes its alert out, and
+alerts of immediate rules, closed at birth, never enter. It belongs to a position of the log, so a host keeps it with
+the sink's delivered position (`Progress`): transitions that are offered again then meet the memory that they met the
+first time, and what a sink gets is a function of the log alone.
+
+Early copies pass by the condition alone and leave no trace: they may be lost or doubled, and must not decide what else
+a sink gets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+
+from tocsin.model.alerts import Transition
+
+PASSED_SCHEMA = {"alert_id": pl.String()}
+
+_ROW = "__row"
+_FIRST = "__first"
+
+
+class Passage(NamedTuple):
+    """What a batch gives: the transitions that pass, and the open alerts that have passed so far (PASSED_SCHEMA)."""
+
+    rows: pl.DataFrame
+    passed: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A filter of one sink.
+
+    `condition`: a Boolean expression over the columns of the transition log; null does not pass. `closed_at_birth`: the
+    immediate rules, whose alerts have one transition.
+    """
+
+    condition: pl.Expr
+    closed_at_birth: frozenset[str] = frozenset()
+
+    @staticmethod
+    def nothing_passed() -> pl.DataFrame:
+        """Give the memory before any transition."""
+        return pl.DataFrame(schema=PASSED_SCHEMA)
+
+    def through(self, batch: pl.DataFrame, passed: pl.DataFrame) -> Passage:
+        """Let a batch through, its order kept."""
+        truth = ~pl.col("early")
+        known = pl.col("alert_id").is_in(passed["alert_id"].implode())
+        holds = self.condition.fill_null(value=False)
+        first = pl.when(truth & (holds | known)).then(pl.col(_ROW)).min().over("alert_id")
+        marked = batch.with_row_index(_ROW).with_columns(first.alias(_FIRST))
+        rows = marked.filter((~truth & holds) | (truth & (pl.col(_ROW) >= pl.col(_FIRST))))
+        return Passage(rows.drop(_ROW, _FIRST), self._remember(rows.filter(truth), passed))
+
+    def _remember(self, rows: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:
+        last = rows.filter(~pl.col("rule").is_in(list(self.closed_at_birth))).unique("alert_id", keep="last")
+        closed = last.filter(pl.col("kind") == Transition.CLEARED)
+        opened = last.filter(pl.col("kind") != Transition.CLEARED).select("alert_id")
+        if opened.is_empty() and closed.is_empty():
+            return passed
+        kept = passed.join(closed, on="alert_id", how="anti")
+        return pl.concat([kept, opened]).unique(maintain_order=True)
