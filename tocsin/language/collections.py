@@ -76,7 +76,7 @@ class MapOf:
     @property
     def words(self) -> str:
         """A map to the value."""
-        return f"a map of names, each to {self.value.words}"
+        return f"a map from names, each to {getattr(self.value, 'what', self.value.words)}"
 
     def read(self, node: Node, reading: Reading) -> dict[Any, Any]:
         """Give the entries; a value that names itself (a record) is told its name."""
@@ -138,6 +138,8 @@ def entries_of(node: Node, expected: str, reading: Reading) -> tuple[tuple[Text,
     """Give the entries of a map without its `why`, which may stand in any map."""
     if not isinstance(node, MapNode):
         raise wrong_shape(node, expected, reading)
+    if node.broken and not node.entries:
+        raise Refused
     for name, value in node.entries:
         if name == "why" and not isinstance(value, Text):
             wrong_shape(value, "a text: the reason", reading)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tocsin.language.collections import MapOf
-from tocsin.language.durations import MILLISECONDS
 from tocsin.language.records import Record, word
 from tocsin.language.report import nearest
 from tocsin.language.scalars import COLUMN, NAME_PATTERN, STEP, TEXT
 from tocsin.language.shapes import Reading, Scalar
 from tocsin.language.text import NOWHERE, Text
+from tocsin.model.units import DURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ PLAIN_TYPES = ("string", "int64", "float64", "boolean", "timestamp", "duration",
 PART_OF: Mapping[str, tuple[str, str]] = {
     "decimal": (r"1[0-8]|[0-9]", "decimal(2), with the digits after the point, at most 18"),
     "person": (NAME_PATTERN, "person(card), with the kind of identifier"),
-    "duration": ("|".join(MILLISECONDS), f"duration(s), with the unit of the numbers: {', '.join(MILLISECONDS)}"),
+    "duration": ("|".join(DURATIONS), f"duration(s), with the unit of the numbers: {', '.join(DURATIONS)}"),
 }
 """Types with a part in brackets: what the part may be."""
 

@@ -65,7 +65,9 @@ class Files:
         if isinstance(header := root.get("topology"), MapNode):
             own = {key for key, _ in header.entries}
             held = tuple((key, value) for key, value in inherited.items() if key not in own)
-            entries.append((Text("topology", start), MapNode(header.entries + held, header.mark, header.braced)))
+            entries.append(
+                (Text("topology", start), MapNode(header.entries + held, header.mark, header.braced, header.broken))
+            )
         elif header is not None:
             entries.append((Text("topology", start), header))
         entries += [(Text(name, start), MapNode(tuple(found.items()), start)) for name, found in self._sections.items()]

@@ -73,15 +73,21 @@ class Topology:
         name="topology",
         example="{name: card, zone: Asia/Shanghai}",
     )
-    streams: Mapping[Text, StreamWord] = word("what comes in, by name", shape=MapOf(NAME, STREAM), default_factory=dict)
+    streams: Mapping[Text, StreamWord] = word(
+        "what comes in, by name", shape=MapOf(NAME, STREAM, empty=True), default_factory=dict
+    )
     tables: Mapping[Text, TableWord] = word(
-        "what is looked up, by name", shape=MapOf(NAME, TABLE), default_factory=dict
+        "what is looked up, by name", shape=MapOf(NAME, TABLE, empty=True), default_factory=dict
     )
     features: Mapping[Text, FeatureWord] = word(
-        "what is computed, by name", shape=MapOf(NAME, FEATURE), default_factory=dict
+        "what is computed, by name", shape=MapOf(NAME, FEATURE, empty=True), default_factory=dict
     )
-    rules: Mapping[Text, RuleWord] = word("what is judged, by name", shape=MapOf(NAME, RULE), default_factory=dict)
-    sinks: Mapping[Text, SinkWord] = word("who receives alerts, by name", shape=MapOf(NAME, SINK), default_factory=dict)
+    rules: Mapping[Text, RuleWord] = word(
+        "what is judged, by name", shape=MapOf(NAME, RULE, empty=True), default_factory=dict
+    )
+    sinks: Mapping[Text, SinkWord] = word(
+        "who receives alerts, by name", shape=MapOf(NAME, SINK, empty=True), default_factory=dict
+    )
     files: tuple[Text, ...] = ()
     mark: Mark = NOWHERE
 

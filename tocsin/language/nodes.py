@@ -21,11 +21,15 @@ class ListNode:
 
 @dataclass(frozen=True, slots=True)
 class MapNode:
-    """`{a: b}` or lines `a: b`; keys are unique. `braced`: written in braces."""
+    """`{a: b}` or lines `a: b`; keys are unique.
+
+    `braced`: written in braces. `broken`: an entry was refused and reported, so what is missing may have been there.
+    """
 
     entries: tuple[tuple[Text, Node], ...]
     mark: Mark
     braced: bool = False
+    broken: bool = False
 
     def get(self, name: str) -> Node | None:
         """Give the value of a key, or nothing."""

@@ -98,7 +98,8 @@ class Record:
         values: Values = {"mark": mark}
         if name is not None and self.named:
             values[self.named] = name
-        complete = self._fill(values, self._entries(node, reading), mark, reading)
+        broken = isinstance(node, MapNode) and node.broken
+        complete = self._fill(values, self._entries(node, reading), None if broken else mark, reading)
         if self.finish is not None and complete:
             self.finish(values, mark, reading)
         if not complete:
@@ -114,8 +115,10 @@ class Record:
             return node.entries
         return entries_of(node, self.words, reading)
 
-    def _fill(self, values: Values, entries: tuple[tuple[Text, Node], ...], mark: Mark, reading: Reading) -> bool:
-        """Read all words; whether the record can be made of them."""
+    def _fill(
+        self, values: Values, entries: tuple[tuple[Text, Node], ...], mark: Mark | None, reading: Reading
+    ) -> bool:
+        """Read all words; whether the record can be made of them. `mark`: where to say that one is missing."""
         words = {word.spelled: word for word in words_of(self.cls)}
         found = {str(key): value for key, value in entries}
         for key, _ in entries:
@@ -125,8 +128,7 @@ class Record:
         for spelled, each in words.items():
             if spelled not in found:
                 if each.required:
-                    expected = f"`{spelled}: {each.example or '…'}` ({each.doc})"
-                    reading.report.add(mark, "missing-word", f"{self.what} needs the word {spelled!r}", expected)
+                    self._missing(each, mark, reading)
                     complete = False
                 continue
             try:
@@ -134,6 +136,12 @@ class Record:
             except Refused:
                 complete = False
         return complete
+
+    def _missing(self, word: Word, mark: Mark | None, reading: Reading) -> None:
+        """Report a required word that is not there; without a mark it may have been, and was refused."""
+        if mark is not None:
+            what, expected = f"{self.what} needs the word {word.spelled!r}", f"`{word.spelled}: {word.example or '…'}`"
+            reading.report.add(mark, "missing-word", what, expected)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """Put the record's schema into the definitions and refer to it; a bare text is allowed where it is short."""

@@ -6,7 +6,7 @@ import re
 import zoneinfo
 from typing import TYPE_CHECKING
 
-from tocsin.language.durations import parse_duration
+from tocsin.language.durations import length_of
 from tocsin.language.report import nearest
 from tocsin.language.shapes import Choice, Reading, Scalar, Schema, matching
 from tocsin.language.text import Duration, Expression, Text
@@ -36,7 +36,11 @@ def _expression(text: Text) -> Expression:
 
 
 def _duration(text: Text) -> Duration:
-    return Duration(parse_duration(text), text)
+    return Duration(length_of(text), text)
+
+
+def _duration_or_none(text: Text) -> Duration:
+    return Duration(length_of(text, least=0), text)
 
 
 def _integer(text: Text) -> int:
@@ -61,6 +65,7 @@ TEXT = Scalar("a text", "bad-text", _some)
 ANY_TEXT = Scalar("a text", "bad-text", lambda text: text)
 EXPRESSION = Scalar("an expression such as amount > 0", "bad-expression", _expression)
 DURATION = Scalar("a duration such as 10m, 36h or 1d 12h", "bad-duration", _duration, DURATION_PATTERN)
+DURATION_OR_ZERO = Scalar("a duration such as 5s, or 0s", "bad-duration", _duration_or_none, DURATION_PATTERN)
 INTEGER = Scalar("a whole number such as 10", "bad-number", _integer)
 STEP = Scalar("a number above 0 such as 0.001", "bad-number", _step)
 BOOLEAN = Scalar("true or false", "bad-boolean", _boolean)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tocsin.errors import UnitError
 from tocsin.language.nodes import MapNode, Node, kind_of
 from tocsin.language.report import Refused, Report, nearest
 from tocsin.language.text import Text
@@ -59,7 +60,7 @@ def wrong_shape(node: Node, expected: str, reading: Reading) -> Refused:
 class Scalar:
     """One text of some kind.
 
-    `parse` gives the value, or raises ValueError; `code` names the problem, `pattern` is for the JSON Schema.
+    `parse` gives the value, or raises ValueError or UnitError; `code` names the problem, `pattern` is for the JSON Schema.
     """
 
     words: str
@@ -73,6 +74,9 @@ class Scalar:
             raise wrong_shape(node, self.words, reading)
         try:
             return self.parse(node)
+        except UnitError as error:
+            mark, what = node.mark, error.what
+            raise reading.report.refuse(mark, self.code, what, error.expected or self.words, error.nearest) from error
         except ValueError as error:
             what = str(error) or f"{str(node)!r} does not fit here"
             raise reading.report.refuse(node.mark, self.code, what, self.words) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tocsin.language.collections import Many, MapOf
 from tocsin.language.fields import FIELDS, FieldWord, known_field
 from tocsin.language.records import Record, word
-from tocsin.language.scalars import ANY_TEXT, COLUMN, DURATION, EXPRESSION, TEXT
+from tocsin.language.scalars import ANY_TEXT, COLUMN, DURATION, DURATION_OR_ZERO, EXPRESSION, TEXT
 from tocsin.language.shapes import Choice, Reading, Schema
 from tocsin.language.text import NOWHERE, Duration, Expression, Text
 
@@ -35,7 +35,7 @@ class TimeWord:
     field: Text = word("the field that holds the event's time", shape=COLUMN, example="at")
     lateness: Duration = word(
         "how far behind the latest event time of its partition an event may come and still count",
-        shape=DURATION,
+        shape=DURATION_OR_ZERO,
         example="5s",
     )
     idle: Duration = word(

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tocsin.errors import UnitError
 from tocsin.language.collections import MapOf, entries_of
-from tocsin.language.durations import MILLISECONDS, parse_duration
+from tocsin.language.durations import length_of
 from tocsin.language.report import Refused, nearest
 from tocsin.language.scalars import CLOCK_PATTERN, COLUMN, DURATION_PATTERN, EXPRESSION
 from tocsin.language.text import NOWHERE, Expression, Text
+from tocsin.model.units import DURATIONS
 from tocsin.model.windows import Calendar, Cumulating, Hopping, Same, Session, Trailing, Window
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from tocsin.language.nodes import Node
     from tocsin.language.shapes import Reading, Schema
 
-DAY = MILLISECONDS["d"]
+DAY = DURATIONS["d"]
 
 FORMS: Mapping[str, str] = {
     "tumbling": "tumbling 10s, or tumbling 1d at 05:00",
@@ -49,7 +51,7 @@ def parse_window(text: str, zone: str) -> Window:
     """Give the window that a word names; `zone` is that of `at`.
 
     Raises:
-        ValueError: the word is wrong; its text says how.
+        ValueError, UnitError: the word is wrong; the message says how.
 
     """
     kind, _, rest = text.strip().partition(" ")
@@ -61,10 +63,10 @@ def parse_window(text: str, zone: str) -> Window:
 def _tumbling(rest: str, zone: str) -> Window:
     size, at = _cut(rest, "at")
     if at is None:
-        return Hopping(parse_duration(size), parse_duration(size))
+        return Hopping(length_of(size), length_of(size))
     if not re.fullmatch(CLOCK_PATTERN, at):
         raise ValueError(f"{at!r} is no time of day")
-    if parse_duration(size) != DAY:
+    if length_of(size) != DAY:
         raise ValueError(f"`at` goes with 1d only, not with {size}")
     return Calendar(int(at[:2]) * 60 + int(at[3:]), zone)
 
@@ -87,12 +89,12 @@ def _session(rest: str, _zone: str) -> Window:
     word, _, gap = rest.partition(" ")
     if word != "gap":
         raise ValueError("a session closes after a gap")
-    return Session(parse_duration(gap.strip()))
+    return Session(length_of(gap.strip()))
 
 
 def _trailing(rest: str, _zone: str) -> Window:
     width, delayed = _cut(rest, "delayed")
-    return Trailing(parse_duration(width), 0 if delayed is None else parse_duration(delayed))
+    return Trailing(length_of(width), 0 if delayed is None else length_of(delayed))
 
 
 def _same(rest: str, _zone: str) -> Window:
@@ -122,7 +124,7 @@ def _two(rest: str, word: str) -> tuple[int, int]:
     first, second = _cut(rest, word)
     if second is None:
         raise ValueError(f"the word `{word}` is missing")
-    return parse_duration(first), parse_duration(second)
+    return length_of(first), length_of(second)
 
 
 class WindowWords:
@@ -143,10 +145,11 @@ class WindowWords:
         window = None
         try:
             window = parse_window(text, reading.zone)
-        except ValueError as error:
+        except (ValueError, UnitError) as error:
+            said = error.what if isinstance(error, UnitError) else str(error)
             kind = text.split(" ", 1)[0]
             near = "" if kind in FORMS else nearest(kind, FORMS)
-            reading.report.add(text.mark, "bad-window", f"{str(text)!r}: {error}", FORMS.get(kind, ANY_FORM), near)
+            reading.report.add(text.mark, "bad-window", f"{str(text)!r}: {said}", FORMS.get(kind, ANY_FORM), near)
         try:
             aggregates = self._columns.read(columns, reading)
         except Refused:

@@ -24,19 +24,23 @@ if TYPE_CHECKING:
 DEEPEST = 30
 """Deeper nesting is no topology; the bound keeps hostile files from exhausting the stack."""
 
-QUOTE = 'quotes around a text that holds { } [ ] , # & * ! | > % @ ` or ": "'
+QUOTE = "quotes around a text that begins with one of { [ & * ! | > % @ `, or holds `: ` or ` #`"
+QUOTE_IN_BRACES = "quotes around the whole text: inside { } and [ ], a comma or bracket ends it"
 
-_HINTS = {
-    "found character '\\t'": "spaces: YAML allows no tabs to indent",
-    "mapping values are not allowed": 'quotes around a text that holds ": ", or a line of its own for the key',
-    "expected <block end>": f"the same indentation as the lines around it, or {QUOTE}",
-    "did not find expected key": f"the same indentation as the lines around it, or {QUOTE}",
-    "expected ',' or '}'": f"a comma, the closing brace, or {QUOTE}",
-    "expected ',' or ']'": f"a comma, the closing bracket, or {QUOTE}",
-    "found unexpected end of stream": "the closing quote",
-    "cannot start any token": QUOTE,
-    "could not find expected ':'": '"key: value", with a space after the colon',
+_SYNTAX = {
+    "found character '\\t'": ("a tab where the line begins", "spaces: YAML does not indent with tabs"),
+    "mapping values are not allowed": ("a second `: ` in one line", "quotes around a text that holds `: `"),
+    "expected <block end>, but found '-'": ("a list item that does not fit the lines above", "the same indentation"),
+    "expected <block end>, but found '<scalar>'": ("text after the end of a value", QUOTE),
+    "expected <block end>": ("a line that does not fit the lines above", "the same indentation as its neighbours"),
+    "but got '<stream end>'": ("a brace or bracket that is never closed", "`}` or `]`"),
+    "expected ',' or '}'": ("a text that does not fit inside { }", QUOTE_IN_BRACES),
+    "expected ',' or ']'": ("a text that does not fit inside [ ]", QUOTE_IN_BRACES),
+    "found unexpected end of stream": ("a quote that is never closed", "the closing quote"),
+    "cannot start any token": ("a character that no plain text begins with", QUOTE),
+    "could not find expected ':'": ("a line without a value", "`name: value`, with a space after the colon"),
 }
+"""What PyYAML says, what that means to a rule author, and what is expected."""
 
 
 def parse(text: str, file: str, report: Report) -> MapNode | None:
@@ -59,8 +63,9 @@ def _syntax(error: yaml.MarkedYAMLError, file: str) -> tuple[Mark, str, str, str
     where = error.problem_mark or error.context_mark
     mark = Mark(file, where.line + 1, where.column + 1) if where else Mark(file, 1, 1)
     said = error.problem or error.context or "unreadable"
-    hint = next((hint for start, hint in _HINTS.items() if start in said), "YAML")
-    return mark, "yaml", f"not YAML: {said}", hint
+    found = (words for start, words in _SYNTAX.items() if start in said)
+    what, expected = next(found, (f"not YAML: {said}", "YAML"))
+    return mark, "yaml", what, expected
 
 
 def _place_of(text: str, position: int, file: str) -> Mark:
@@ -106,7 +111,7 @@ class _Builder:
         if depth > DEEPEST:
             raise self.report.refuse(self.mark(event), "yaml", f"nested more than {DEEPEST} deep", "a flatter file")
         if isinstance(event, yaml.ScalarEvent):
-            return Text(event.value, self.mark(event))
+            return self.text(event)
         if isinstance(event, yaml.SequenceStartEvent):
             return self.list(event, depth)
         if isinstance(event, yaml.MappingStartEvent):
@@ -143,16 +148,17 @@ class _Builder:
     def map(self, start: yaml.MappingStartEvent, depth: int) -> MapNode:
         """Read keys and values up to the end of the map."""
         entries: dict[Text, Node] = {}
-        braced = bool(start.flow_style)
+        braced, broken = bool(start.flow_style), False
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.key(event, depth)
             value_event = next(self.events)
             value = self.node(value_event, depth + 1)
             if self.empty(value_event):
                 self.refuse_empty(key, braced=braced)
+                broken = True
             elif self.fresh(key, entries):
                 entries[key] = value
-        return MapNode(tuple(entries.items()), self.mark(start), braced)
+        return MapNode(tuple(entries.items()), self.mark(start), braced, broken)
 
     def key(self, event: yaml.Event, depth: int) -> Text:
         """Read a key; only a text can be one."""
@@ -160,7 +166,13 @@ class _Builder:
             node = self.node(event, depth + 1)
             raise self.report.refuse(node.mark, "wrong-shape", "a list or map in the place of a name", QUOTE)
         self.refuse_cleverness(event)
-        return Text(event.value, self.mark(event))
+        return self.text(event)
+
+    def text(self, event: yaml.ScalarEvent) -> Text:
+        """Give a text; its place is that of its first character, inside quotes."""
+        mark = self.mark(event)
+        quoted = event.style in {"'", '"'}
+        return Text(event.value, Mark(mark.file, mark.line, mark.column + 1) if quoted else mark)
 
     def empty(self, event: yaml.Event) -> bool:
         """Whether nothing was written; a quoted empty text is something."""
@@ -168,7 +180,13 @@ class _Builder:
 
     def refuse_empty(self, key: Text, *, braced: bool) -> None:
         """Say that a value is missing, and the usual reason."""
-        expected = QUOTE if braced else "a value; '' for an empty text"
+        expected = "a value; '' for an empty text"
+        if braced and key.count(")") > key.count("("):
+            expected = QUOTE_IN_BRACES
+        elif braced and ":" in key:
+            expected = "a space after the colon"
+        elif braced:
+            expected = "a value, or quotes around the whole text if its braces belong to it"
         self.report.add(key.mark, "empty-value", f"{str(key)!r} has no value", expected)
 
     def fresh(self, key: Text, entries: dict[Text, Node]) -> bool:
