@@ -1,0 +1,1 @@
+"""Alerts: what the machine knows of a rule, episodes and their transitions, immediate rules, the canonical form."""

@@ -45,6 +45,7 @@ TRANSITIONS: dict[str, pl.DataType] = {
     "evidence": EVIDENCE_DTYPE,
     "says": pl.String(),
     "labels": pl.String(),
+    "runbook": pl.String(),
     "reason": pl.String(),
     "early": pl.Boolean(),
 }
@@ -53,5 +54,6 @@ TRANSITIONS: dict[str, pl.DataType] = {
 `level`: after the transition: blue, yellow, orange, red, or clear. `time`: event time in ms. `entity`: the fingerprint
 as canonical JSON, `{"card": "p:…"}`. `values`: canonical JSON object: the columns of the row that the rule reads, its
 parameters under `parameters`, `measure` and its bounds, the window. `labels`: JSON object of texts. `says`: the rendered
-sentence, or a JSON object by language. `reason`: "" or why it cleared (`reset`, `keep`, `empty`, `expired`).
+sentence, or a JSON object by language. `runbook`: where to read on, "" for nowhere. `reason`: "" or why it cleared
+(`reset`, `keep`, `empty`, `unless`, `expired`).
 """

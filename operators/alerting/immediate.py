@@ -1,0 +1,108 @@
+"""Immediate rules: a condition on one event need not wait for the watermark (semantics 19).
+
+Time is cut into cells of `keep`, from the epoch. An alert is the first event, in (time, id), of a fingerprint, a level
+and a cell: the level of an event is the highest one whose `when` holds. It is `raised`, and closed at birth.
+
+The truth comes from `ImmediateMachine`, at the watermark. `early_copies` says the same at once, for a host that wants
+it: of events in the order of arrival, with `early: true` and the same id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from operators.alerting.steps import with_evidence
+from operators.alerting.transitions import LOG, Emission, write
+from operators.contract import Step
+from tocsin.model.alerts import Transition
+from tocsin.model.rows import EVIDENCE, ID, TIME
+
+if TYPE_CHECKING:
+    from operators.alerting.rule import MachineSpec
+    from operators.contract import Instant, State
+    from tocsin.model.rows import Schema
+
+CELLS = "cells"
+SEEN_MOST = 100_000
+"""Cells that early copies remember: a forgotten one may be given twice, which the truth replaces anyway."""
+
+_LEVEL, _CELL = "__level", "__cell"
+
+
+@dataclass(frozen=True, slots=True)
+class ImmediateMachine:
+    """The operator of an immediate rule: rows of a stream with `spec.read` and the conditions, to rows of LOG.
+
+    State: `cells`, the ones that have their alert; a cell is forgotten when the watermark has passed it.
+    """
+
+    spec: MachineSpec
+    name: str = "alerts"
+    output: Schema = LOG
+
+    def initial(self) -> State:
+        """Give the state before any row."""
+        return {CELLS: no_cells(self.spec)}
+
+    def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
+        """Give the first event of each cell that has none yet."""
+        fresh = _first_of_cells(rows, self.spec, state[CELLS])
+        cells = pl.concat([state[CELLS], fresh.select(state[CELLS].columns)])
+        open_cell = (pl.col(_CELL) + 1) * _width(self.spec) - 1 > instant.watermark
+        return Step(_raised(fresh, self.spec, early=False), {CELLS: cells.filter(open_cell)}, None)
+
+
+def no_cells(spec: MachineSpec) -> pl.DataFrame:
+    """Give the memory of `early_copies` before any event."""
+    entity = {name: kind.physical for name, kind in spec.entity.items()}
+    return pl.DataFrame(schema={**entity, _LEVEL: pl.Int32(), _CELL: pl.Int64()})
+
+
+def early_copies(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give early copies of the alerts of a batch, in any order, late or doubled; and the cells given so far.
+
+    Args:
+        rows: as for `ImmediateMachine`, as they arrived.
+        spec: the rule.
+        seen: what the last call gave, at first `no_cells(spec)`; at most SEEN_MOST cells, the latest given.
+
+    """
+    fresh = _first_of_cells(rows.sort(TIME, ID, maintain_order=True), spec, seen)
+    return _raised(fresh, spec, early=True), pl.concat([seen, fresh.select(seen.columns)]).tail(SEEN_MOST)
+
+
+def _width(spec: MachineSpec) -> int:
+    return spec.keep_ms or 1  # the spec of an immediate rule refuses to be without
+
+
+def _first_of_cells(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -> pl.DataFrame:
+    """Give the first row of each (fingerprint, level, cell) that is not in `seen`."""
+    level = pl.lit(0, pl.Int32)
+    for number, one in enumerate(spec.levels, start=1):
+        level = pl.when(one.when).then(pl.lit(number, pl.Int32)).otherwise(level)
+    if spec.unless:
+        level = pl.when(spec.unless).then(pl.lit(0, pl.Int32)).otherwise(level)
+    hit = rows.with_columns(level.alias(_LEVEL)).filter(pl.col(_LEVEL) > 0)
+    hit = hit.with_columns((pl.col(TIME) // _width(spec)).alias(_CELL))
+    hit = hit.unique(seen.columns, keep="first", maintain_order=True)
+    return hit.join(seen, on=seen.columns, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def _raised(rows: pl.DataFrame, spec: MachineSpec, *, early: bool) -> pl.DataFrame:
+    if not rows.height:
+        return LOG.empty()
+    shown = with_evidence(rows).select(TIME, ID, EVIDENCE, _LEVEL, _CELL, *spec.read)
+    return write(
+        spec,
+        [(_emission(spec, number, row), row) for number, row in enumerate(shown.iter_rows(named=True))],
+        early=early,
+    )
+
+
+def _emission(spec: MachineSpec, number: int, row: dict[str, object]) -> Emission:
+    level, cell, time = (int(str(row[name])) for name in (_LEVEL, _CELL, TIME))
+    identity = (spec.levels[level - 1].level.name.lower(), cell)
+    return Emission(Transition.RAISED, level, 0, time, 1, identity, number)

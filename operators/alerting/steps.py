@@ -1,0 +1,171 @@
+"""From rows to the steps of the machine, in columns: most rows end here, before any Python looks at them.
+
+A row matters only if one of its conditions holds, or if the machine already follows its fingerprint. Rows of one
+fingerprint and time are folded into one **step**; equal steps in sequence make a **run**, in which only the first, the
+last and those that a timer or an `updated` meets have to be looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, ID, POSITION, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from operators.alerting.rule import MachineSpec
+
+NUMBER = "__number"
+CONTENT = "__content"
+
+LEVEL_BITS = 0b1111
+FALSE_SHIFT, RESET_SHIFT = 4, 8
+TRUSTED, FILLED = 1 << 12, 1 << 13
+
+_MASK = "__mask"
+_AT = "__at"
+_ALL = "__all"  # key of a rule without entity: one fingerprint for everything
+_WEIGHT = "__weight"
+
+
+class Run(NamedTuple):
+    """Equal steps of one fingerprint: its number, the first and the last step."""
+
+    number: int
+    first: int
+    last: int
+
+
+class Steps(NamedTuple):
+    """Steps sorted by (fingerprint's number, time), and what their rows say.
+
+    Per step: `times`; `masks`: bits of the levels whose `when` is true (0-3), false and at no row true (4-7), that may
+    fall (8-11), a row with `unless` true (12), a row that is not empty (13); `contents`: a hash of what is explained.
+    `rows`: the row that speaks for each step: the one with the highest level true; of equals the last one.
+    `changes`: the steps whose content is not that of the step
+    before; ends with a number behind all steps.
+    """
+
+    rows: pl.DataFrame
+    times: Sequence[int]
+    masks: Sequence[int]
+    contents: Sequence[int]
+    runs: Sequence[Run]
+    changes: Sequence[int]
+
+
+def memory_columns(spec: MachineSpec) -> dict[str, pl.DataType]:
+    """Give the columns, with Polars types, of rows that the machine keeps to explain later transitions."""
+    system = {TIME: pl.Int64(), ID: pl.String(), EVIDENCE: EVIDENCE_DTYPE, CONTENT: pl.UInt64()}
+    return {**system, **{name: kind.physical for name, kind in spec.read.items()}}
+
+
+def numbered(rows: pl.DataFrame, known: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
+    """Find the rows that matter.
+
+    Args:
+        rows: the batch, sorted by (time, id).
+        known: the fingerprints that are followed already, one per row.
+        spec: the rule.
+
+    Returns:
+        The rows that matter with the NUMBER of their fingerprint, sorted by it and then as before: a known one has the
+        number of its row in `known`, new ones follow.
+
+    """
+    keys = list(spec.entity) or [_ALL]
+    if not spec.entity:
+        rows, known = (frame.with_columns(pl.lit(0, pl.Int8).alias(_ALL)) for frame in (rows, known))
+    known = known.select(keys)
+    fresh = rows.filter(_any_holds(spec)).select(keys).unique(maintain_order=True)
+    if known.height:
+        fresh = fresh.join(known, on=keys, how="anti", nulls_equal=True, maintain_order="left")
+    active = pl.concat([known, fresh])
+    found = (
+        rows.select(keys)
+        .with_row_index(_AT)
+        .join(active.with_row_index(NUMBER), on=keys, how="inner", nulls_equal=True)
+        .select(NUMBER, _AT)
+        .sort(NUMBER, _AT)
+    )
+    return rows[found[_AT]].with_columns(found[NUMBER])
+
+
+def _any_holds(spec: MachineSpec) -> pl.Expr:
+    holds = pl.any_horizontal(level.when for level in spec.levels)
+    return holds & ~_trusted(spec) if spec.unless else holds
+
+
+def _trusted(spec: MachineSpec) -> pl.Expr:
+    return pl.col(spec.unless).fill_null(value=False) if spec.unless else pl.lit(value=False)
+
+
+def steps(rows: pl.DataFrame, spec: MachineSpec, widest_gap: int) -> Steps:
+    """Fold numbered rows into steps and runs; no two steps of a run are more than `widest_gap` ms apart."""
+    rows = with_evidence(rows).with_columns(_content(spec), _mask(spec))
+    folded = _fold(rows.select(NUMBER, TIME, ID, _MASK, CONTENT).with_row_index(_AT))
+    number, times = folded[NUMBER].to_numpy(), folded[TIME].to_numpy()
+    masks, contents = folded[_MASK].to_numpy(), folded[CONTENT].to_numpy()
+    other = np.concatenate([[True], number[1:] != number[:-1]])
+    begins = other | _differs(masks) | np.concatenate([[True], np.diff(times) > widest_gap])
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(times)) - 1
+    changes = np.append(np.flatnonzero(other | _differs(contents)), len(times))
+    return Steps(
+        rows[folded[_AT]],
+        times.tolist(),
+        masks.tolist(),
+        contents.tolist(),
+        list(map(Run, number[first].tolist(), first.tolist(), last.tolist())),
+        changes.tolist(),
+    )
+
+
+def _differs(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([[True], values[1:] != values[:-1]])
+
+
+def with_evidence(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give rows of a stream their evidence, which is themselves."""
+    if EVIDENCE in rows.columns:
+        return rows
+    position = pl.col(POSITION) if POSITION in rows.columns else pl.lit(None, pl.Int64)
+    item = pl.struct(pl.col(ID).alias("id"), position.alias("position"))
+    return rows.with_columns(pl.concat_list(item).cast(EVIDENCE_DTYPE).alias(EVIDENCE))
+
+
+def _content(spec: MachineSpec) -> pl.Expr:
+    return pl.struct(*spec.watched, EVIDENCE).hash().alias(CONTENT)
+
+
+def _mask(spec: MachineSpec) -> pl.Expr:
+    trusted = _trusted(spec)
+    total = pl.when(trusted).then(TRUSTED).otherwise(0).cast(pl.Int32)
+    filled = pl.col(spec.empty).not_().fill_null(value=True) if spec.empty else pl.lit(value=True)
+    total += filled.cast(pl.Int32) * FILLED
+    for bit, level in enumerate(spec.levels):
+        when = pl.col(level.when)
+        false = ~when.fill_null(value=True) | trusted
+        reset = false if level.reset is None else pl.col(level.reset).fill_null(value=False) | trusted
+        total += (when.fill_null(value=False) & ~trusted).cast(pl.Int32) * (1 << bit)
+        total += false.cast(pl.Int32) * (1 << bit + FALSE_SHIFT) + reset.cast(pl.Int32) * (1 << bit + RESET_SHIFT)
+    return total.alias(_MASK)
+
+
+def _fold(rows: pl.DataFrame) -> pl.DataFrame:
+    """Make one row of those of one fingerprint and time; a level that holds at one row is neither false nor falling."""
+    tied = (pl.col(NUMBER) == pl.col(NUMBER).shift()) & (pl.col(TIME) == pl.col(TIME).shift())
+    if rows.select(tied.any()).item():
+        true, false = pl.col(_MASK) & LEVEL_BITS, pl.col(_MASK) & LEVEL_BITS << FALSE_SHIFT
+        rows = (
+            rows.with_columns((true * (1 << RESET_SHIFT) + false).alias(_WEIGHT))
+            .sort(NUMBER, TIME, _WEIGHT, ID, CONTENT, maintain_order=True)
+            .group_by(NUMBER, TIME, maintain_order=True)
+            .agg(pl.col(_AT, CONTENT).last(), pl.col(_MASK).bitwise_or())
+        )
+    true = pl.col(_MASK) & LEVEL_BITS
+    return rows.with_columns(pl.col(_MASK) & ~(true * ((1 << FALSE_SHIFT) + (1 << RESET_SHIFT))))
