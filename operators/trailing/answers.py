@@ -1,0 +1,56 @@
+"""The rows that a step gives: those that asked, with the columns of all windows and their evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from operators.trailing import evidence
+from operators.trailing.evaluate import Evaluation
+from operators.trailing.ranges import Line, Ranges, probe_ranges
+from tocsin.model.rows import EVIDENCE, TIME
+
+if TYPE_CHECKING:
+    from operators.trailing.keyring import Ints
+    from operators.trailing.memory import Rows
+    from operators.trailing.operator import TrailingOperator
+
+EMPTY_ID = "\x00"
+"""Before the key's text in the id of an empty row."""
+
+
+class Asked(NamedTuple):
+    """Rows that want to know, in order of (time, id).
+
+    `key`: index of the key among the held rows' keys. `row`: index in `own`, the items by which rows are named where no
+    window holds them; -1 for an empty row.
+    """
+
+    frame: pl.DataFrame
+    key: Ints
+    row: Ints
+    own: pl.Series | None
+
+
+def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) -> pl.DataFrame:
+    """Evaluate all windows for all rows that ask."""
+    time = asked.frame.get_column(TIME).to_numpy()
+    order = np.argsort(line.places(asked.key, time), kind="stable")
+    key, time = asked.key[order], time[order]
+    stored = {name: held.column(name) for calls in operator.calls for name in calls.stored}
+    kept = pl.DataFrame({TIME: pl.Series(held.time, dtype=pl.Int64), **stored})
+    evaluation = Evaluation.of(kept, operator.calls)
+    frames: list[pl.DataFrame] = []
+    for (window, columns), calls in zip(operator.windows, operator.calls, strict=True):
+        ranges = probe_ranges(held, line, key, time, (window.delayed + window.width, window.delayed))
+        results = evaluation.results(calls, ranges)
+        frames.append(results.select(a.expr.cast(a.type.physical).alias(name) for name, a in columns.items()))
+    youngest = min(window.delayed for window, _ in operator.windows)
+    hull: Ranges = probe_ranges(held, line, key, time, (operator.memory, youngest))
+    items = evidence.latest(held, hull, asked.own, asked.row[order])
+    found = pl.concat([*frames, items.alias(EVIDENCE).to_frame()], how="horizontal")
+    back = np.empty_like(order)
+    back[order] = np.arange(order.size)
+    return operator.output.conform(pl.concat([asked.frame, found[back]], how="horizontal"))

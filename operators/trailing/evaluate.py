@@ -1,0 +1,187 @@
+"""Evaluate compiled calls over ranges of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from operators.trailing import sliding
+from operators.trailing.ranges import Ranges, total
+from operators.windows.bags import Bag
+from operators.windows.calls import argument
+from operators.windows.scaling import from_real, steps
+from tocsin.model.types import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from operators.expressions.bound import AggregateCall
+    from operators.trailing.keyring import Ints
+    from operators.trailing.parts import Compiled, RangePart
+
+PAIRS_MOST = 1_000_000
+"""Pairs of (range, row) that are laid out at a time where nothing shorter is known (top_k)."""
+DIRECT = frozenset({pl.Int64, pl.Float64})
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """Prepared columns of sorted rows; what was chosen of them is found once for all windows."""
+
+    prepared: pl.DataFrame
+    present: dict[str, pl.Series] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, kept: pl.DataFrame, windows: Iterable[Compiled]) -> Evaluation:
+        """Prepare the columns that the calls of some windows need from what was kept of the rows."""
+        inputs = {name: value for calls in windows for name, value in calls.inputs.items()}
+        return cls(kept.select(value.alias(name) for name, value in inputs.items()))
+
+    def results(self, calls: Compiled, ranges: Ranges) -> pl.DataFrame:
+        """Give the result of every call for every range, in columns named by the calls' texts."""
+        columns = [self._part(part, ranges).alias(name) for name, part in calls.ranged.items()]
+        columns += [self._bag(call, column, ranges).alias(call.text) for call, column in calls.bags]
+        finals = [value.alias(name) for name, value in calls.finals.items()]
+        return pl.DataFrame(columns).select(*finals, *(call.text for call, _ in calls.bags))
+
+    def _part(self, part: RangePart, ranges: Ranges) -> pl.Series:
+        return _PARTS[part.what](self, part, ranges)
+
+    def chosen(self, column: str, ranges: Ranges) -> tuple[pl.Series, Ranges]:
+        """Give which rows have a value that is not null (or, of Booleans, true) and the ranges among those."""
+        if column not in self.present:
+            values = self.prepared.get_column(column)
+            self.present[column] = values if values.dtype == pl.Boolean else values.is_not_null()
+        mask = self.present[column]
+        return mask, ranges if mask.all() else ranges.within(mask.to_numpy())
+
+    def values(self, column: str, ranges: Ranges) -> tuple[pl.Series, Ranges]:
+        """Give the values that are there, and the ranges among those."""
+        values = self.prepared.get_column(column)
+        return values.drop_nulls(), ranges.within(values.is_not_null().to_numpy()) if values.null_count() else ranges
+
+    def _bag(self, call: AggregateCall, column: str, ranges: Ranges) -> pl.Series:
+        values, ranges = self.values(column, ranges)
+        result = _BAGS[call.function](call, values, ranges)
+        return result.cast(call.type.physical)
+
+
+def _rows(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
+    return pl.Series(self.chosen(part.chosen, ranges)[1].size if part.chosen else ranges.size, dtype=pl.Int64)
+
+
+def _count(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
+    column = self.prepared.get_column(part.column)
+    among = ranges.within(column.is_not_null().to_numpy()) if column.null_count() else ranges
+    return pl.Series(among.size, dtype=pl.Int64)
+
+
+def _sum(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
+    return total(self.prepared.get_column(part.column).fill_null(0), ranges).cast(pl.Int128)
+
+
+def _extreme(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
+    values, ranges = self.values(part.column, ranges)
+    least = part.what == "min"
+    some = np.flatnonzero(ranges.size)
+    there = Ranges(ranges.low[some], ranges.high[some])
+    if values.dtype in DIRECT:
+        return _spread(pl.Series(sliding.extreme(values.to_numpy(), there, least=least)), some, ranges)
+    return _spread(values.gather(sliding.extreme_place(values, there, least=least)), some, ranges)
+
+
+def _at_place(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
+    values = self.prepared.get_column(part.column)
+    if part.chosen:
+        mask, ranges = self.chosen(part.chosen, ranges)
+        values = values.filter(mask)
+    some = np.flatnonzero(ranges.size > (1 if part.what == "previous" else 0))
+    place = {"first": ranges.low, "last": ranges.high - 1, "previous": ranges.high - 2}[part.what][some]
+    return _spread(values.gather(place), some, ranges)
+
+
+def _at_extreme(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
+    order, among = self.values(part.chosen, ranges)
+    values = self.prepared.filter(pl.col(part.chosen).is_not_null()).get_column(part.column)
+    some = np.flatnonzero(among.size)
+    there = Ranges(among.low[some], among.high[some])
+    return _spread(values.gather(sliding.extreme_place(order, there, least=part.what == "arg_min")), some, among)
+
+
+def _spread(found: pl.Series, some: Ints, ranges: Ranges) -> pl.Series:
+    """Put what was found for some ranges at their places; the others are null."""
+    size = ranges.low.size
+    if some.size == size:
+        return found
+    places = np.zeros(size, dtype=np.int64)
+    places[some] = np.arange(1, some.size + 1)
+    return pl.concat([pl.Series([None], dtype=found.dtype), found.alias("")]).gather(places)
+
+
+def _distinct(_: AggregateCall, values: pl.Series, ranges: Ranges) -> pl.Series:
+    return pl.Series(sliding.count_distinct(values, ranges), dtype=pl.Int64)
+
+
+def _quantile(call: AggregateCall, values: pl.Series, ranges: Ranges) -> pl.Series:
+    """Interpolate between the two values around rank q (n - 1): percentile_cont, as pane windows do."""
+    ranks = values.rank("dense").cast(pl.Int64).to_numpy() - 1
+    sizes = values.unique().sort().cast(pl.Float64).to_numpy()
+    some = np.flatnonzero(ranges.size)
+    there = Ranges(ranges.low[some], ranges.high[some])
+    rank = call.quantile * (there.size - 1)
+    low, high = (sizes[sliding.smallest(ranks, there, side(rank).astype(np.int64))] for side in (np.floor, np.ceil))
+    type_ = argument(call).type
+    per_unit = 1.0 if type_.kind is Kind.FLOAT64 else steps(type_)
+    real = pl.Series((low + (high - low) * (rank - np.floor(rank))) / per_unit, dtype=pl.Float64)
+    return _spread(real.to_frame("real").select(from_real(pl.col("real"), call.type)).to_series(), some, ranges)
+
+
+def _top(call: AggregateCall, values: pl.Series, ranges: Ranges) -> pl.Series:
+    """Lay out the rows of so many ranges at a time as memory allows, and let the bags of pane windows count them."""
+    bag = Bag("value", argument(call).type, (call,))
+    ends = np.cumsum(ranges.size)
+    found = [pl.DataFrame(schema={"range": pl.Int64, call.text: call.type.physical})]
+    start = 0
+    while start < ends.size:
+        before = int(ends[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, before + PAIRS_MOST, side="right")))
+        found.append(_top_of(bag, call, values, Ranges(ranges.low[start:end], ranges.high[start:end]), start))
+        start = end
+    all_ = pl.concat(found)
+    return _in_place(all_, call.text, ranges.low.size)
+
+
+def _top_of(bag: Bag, call: AggregateCall, values: pl.Series, ranges: Ranges, start: int) -> pl.DataFrame:
+    size = ranges.size
+    probe = np.repeat(np.arange(size.size), size)
+    row = ranges.low[probe] + np.arange(probe.size) - np.repeat(np.cumsum(size) - size, size)
+    pairs = pl.DataFrame({"range": probe + start, "value": values.gather(row)})
+    return bag.results(bag.partial(pairs, ["range"]), ["range"], [call])
+
+
+def _in_place(found: pl.DataFrame, column: str, size: int) -> pl.Series:
+    everyone = pl.DataFrame({"range": pl.int_range(size, eager=True)})
+    return everyone.join(found, on="range", how="left", maintain_order="left").get_column(column)
+
+
+_PARTS: Mapping[str, Callable[[Evaluation, RangePart, Ranges], pl.Series]] = {
+    "rows": _rows,
+    "count": _count,
+    "sum": _sum,
+    "min": _extreme,
+    "max": _extreme,
+    "first": _at_place,
+    "last": _at_place,
+    "previous": _at_place,
+    "arg_min": _at_extreme,
+    "arg_max": _at_extreme,
+}
+
+_BAGS: Mapping[str, Callable[[AggregateCall, pl.Series, Ranges], pl.Series]] = {
+    "count_distinct": _distinct,
+    "quantile": _quantile,
+    "top_k": _top,
+}

@@ -1,0 +1,81 @@
+"""The latest events behind each trailing row, by arithmetic on the places of sorted rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_MOST, ID, POSITION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from operators.trailing.keyring import Ints
+    from operators.trailing.memory import Rows
+    from operators.trailing.ranges import Ranges
+
+ITEM = "__item"
+
+
+def source(columns: Sequence[str]) -> pl.Expr:
+    """Give what is kept of a row to name it later: the pair (id, position), or a list of such for rows of features."""
+    position = pl.col(POSITION) if POSITION in columns else pl.lit(None, dtype=pl.Int64)
+    pair = pl.struct(pl.col(ID).alias("id"), position.alias("position"))
+    if EVIDENCE not in columns:
+        return pair.alias(ITEM)
+    return pl.when(pl.col(EVIDENCE).is_null()).then(pl.concat_list(pair)).otherwise(pl.col(EVIDENCE)).alias(ITEM)
+
+
+def latest(rows: Rows, ranges: Ranges, own: pl.Series | None, asker: Ints) -> pl.Series:
+    """Give the last EVIDENCE_MOST items of each range, oldest first.
+
+    `own`: items of the rows that ask, where these do not lie in their own range; they stand last. `asker`: the index of
+    each range's row in `own`, -1 for an empty row, which has none.
+    """
+    size = ranges.low.size
+    if not size:
+        return pl.Series(EVIDENCE, [], dtype=EVIDENCE_DTYPE)
+    room = np.full(size, EVIDENCE_MOST)
+    asks = asker >= 0 if own is not None else np.zeros(size, dtype=np.bool_)
+    taken = np.minimum(ranges.size, room - asks)
+    places = ranges.high[:, None] - np.arange(EVIDENCE_MOST, 0, -1)[None, :] + asks[:, None]
+    inside = np.arange(EVIDENCE_MOST)[None, :] >= (EVIDENCE_MOST - taken - asks)[:, None]
+    inside[asks, -1] = False
+    items = _items(rows, places, inside, own, asker, asks)
+    return _lists(items, taken + asks)
+
+
+def _items(  # noqa: PLR0913, PLR0917  # one place where the two sources of items meet
+    rows: Rows, places: Ints, inside: Ints, own: pl.Series | None, asker: Ints, asks: Ints
+) -> pl.Series:
+    """Give EVIDENCE_MOST items per range, those outside of it arbitrary."""
+    pool = rows.column(ITEM) if rows.key.size else None
+    index = np.where(inside, places, 0)
+    if own is not None:
+        shift = rows.key.size
+        index[:, -1] = np.where(asks, shift + asker, index[:, -1])
+        pool = own if pool is None else pl.concat([pool, own], rechunk=True)
+    if pool is None:
+        return pl.Series([None], dtype=EVIDENCE_DTYPE).new_from_index(0, places.size)
+    return pool.gather(index.ravel())
+
+
+def _lists(items: pl.Series, taken: Ints) -> pl.Series:
+    """Cut each range's items to those that count; lists of items become one list."""
+    if items.dtype == EVIDENCE_DTYPE:
+        return _flattened(items, taken)
+    rows = pl.DataFrame({EVIDENCE: items.reshape((taken.size, EVIDENCE_MOST)), "taken": taken})
+    return rows.select(pl.col(EVIDENCE).arr.to_list().list.tail("taken")).to_series().cast(EVIDENCE_DTYPE)
+
+
+def _flattened(items: pl.Series, taken: Ints) -> pl.Series:
+    where = np.repeat(np.arange(taken.size), EVIDENCE_MOST)
+    counted = np.arange(EVIDENCE_MOST)[None, :] >= (EVIDENCE_MOST - taken)[:, None]
+    flat = pl.DataFrame({"range": where, EVIDENCE: items}).filter(pl.Series(counted.ravel())).explode(EVIDENCE)
+    flat = flat.drop_nulls(EVIDENCE).unique(keep="last", maintain_order=True)
+    lists = flat.group_by("range", maintain_order=True).agg(pl.col(EVIDENCE).tail(EVIDENCE_MOST))
+    everyone = pl.DataFrame({"range": pl.int_range(taken.size, eager=True)})
+    filled = everyone.join(lists, on="range", how="left", maintain_order="left").get_column(EVIDENCE)
+    return filled.fill_null(pl.Series([[]], dtype=EVIDENCE_DTYPE)).alias(EVIDENCE)

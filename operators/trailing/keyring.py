@@ -1,0 +1,119 @@
+"""Keys as numbers: a code per key, by which retained rows are sorted and found.
+
+A code is the key's hash, or the next free number where another key has it already: codes tell keys apart exactly, and
+no result depends on the hash (semantics 14).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from operators.trailing.pieces import Pieces
+
+    Ints = npt.NDArray[np.int64]
+
+CODE = "__code"
+REACH = 64
+"""How far from its hash a key's code may lie; more equal hashes do not happen with 63 bits."""
+
+
+class Found(NamedTuple):
+    """The codes of distinct keys, and the keys that were new, sorted by code, as a piece."""
+
+    codes: Ints
+    added: pl.DataFrame
+
+
+def distinct(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.DataFrame, Ints]:
+    """Give the distinct keys of the rows, and for each row the index of its key."""
+    keys = rows.select(pl.col(name) for name in by).unique(maintain_order=False)
+    numbered = keys.with_row_index("__slot")
+    slots = rows.select(by).join(numbered, on=list(by), how="left", maintain_order="left").get_column("__slot")
+    return keys, slots.cast(pl.Int64).to_numpy()
+
+
+def hashes(keys: pl.DataFrame) -> Ints:
+    """Give a hash of 62 bits per key."""
+    hashed = keys.select(pl.struct(pl.all()).hash()).to_series().to_numpy()
+    return (hashed >> np.uint64(2)).astype(np.int64)
+
+
+def find(keys: pl.DataFrame, pieces: Pieces) -> Found:
+    """Give the code of every key; keys that no piece knows get one."""
+    wanted = hashes(keys)
+    codes = np.full(keys.height, -1, dtype=np.int64)
+    for piece in pieces:
+        _find_in(piece, keys, wanted, codes)
+    fresh = np.flatnonzero(codes < 0)
+    codes[fresh] = _free(wanted[fresh], pieces)
+    order = fresh[np.argsort(codes[fresh])]
+    return Found(codes, keys[order].with_columns(pl.Series(CODE, codes[order], dtype=pl.Int64)))
+
+
+def merge(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Merge pieces of keys into one."""
+    return pl.concat(pieces).sort(CODE)
+
+
+def key_of(codes: Ints, pieces: Pieces, by: Sequence[str]) -> pl.DataFrame:
+    """Give the key columns of codes that are known; `pieces`: at least one."""
+    parts: list[pl.DataFrame] = []
+    places: list[Ints] = []
+    for piece in pieces:
+        at, known = _at(piece, codes)
+        parts.append(piece.select(by)[at[known]])
+        places.append(np.flatnonzero(known))
+    return pl.concat(parts)[np.argsort(np.concatenate(places))]
+
+
+def _find_in(piece: pl.DataFrame, keys: pl.DataFrame, wanted: Ints, codes: Ints) -> None:
+    known = piece.get_column(CODE).to_numpy()
+    place = np.searchsorted(known, wanted)
+    open_ = np.flatnonzero(codes < 0)
+    while open_.size:
+        inside = place[open_] < known.size
+        open_ = open_[inside]
+        open_ = open_[known[place[open_]] - wanted[open_] < REACH]
+        same = _equal(keys[open_], piece.select(keys.columns)[place[open_]])
+        codes[open_[same]] = known[place[open_[same]]]
+        open_ = open_[~same]
+        place[open_] += 1
+
+
+def _equal(left: pl.DataFrame, right: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    same = np.ones(left.height, dtype=np.bool_)
+    for name in left.columns:
+        same &= left.get_column(name).eq_missing(right.get_column(name)).to_numpy()
+    return same
+
+
+def _at(piece: pl.DataFrame, codes: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    known = piece.get_column(CODE).to_numpy()
+    at = np.minimum(np.searchsorted(known, codes), known.size - 1)
+    return at, known[at] == codes
+
+
+def _free(wanted: Ints, pieces: Pieces) -> Ints:
+    """Give each hash, or the next number that is free where it is taken."""
+    codes = wanted.copy()
+    taken = np.zeros(codes.size, dtype=np.bool_)
+    for piece in pieces:
+        taken |= _at(piece, codes)[1]
+    order = np.argsort(codes, kind="stable")
+    taken[order[1:]] |= codes[order[1:]] == codes[order[:-1]]
+    if taken.any():
+        # Equal hashes are the rarest of events, so a loop over them costs nothing.
+        used = set(codes[~taken].tolist()).union(*(piece.get_column(CODE).to_list() for piece in pieces))
+        for at in np.flatnonzero(taken).tolist():
+            while int(codes[at]) in used:
+                codes[at] += 1
+            used.add(int(codes[at]))
+    return codes
