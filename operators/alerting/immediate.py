@@ -17,7 +17,7 @@ import polars as pl
 from operators.alerting.steps import with_evidence
 from operators.alerting.transitions import LOG, Emission, write
 from operators.contract import Step
-from tocsin.model.alerts import Transition
+from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
 from tocsin.model.rows import EVIDENCE, ID, TIME
 
 if TYPE_CHECKING:
@@ -105,4 +105,4 @@ def _raised(rows: pl.DataFrame, spec: MachineSpec, *, early: bool) -> pl.DataFra
 def _emission(spec: MachineSpec, number: int, row: dict[str, object]) -> Emission:
     level, cell, time = (int(str(row[name])) for name in (_LEVEL, _CELL, TIME))
     identity = (spec.levels[level - 1].level.name.lower(), cell)
-    return Emission(Transition.RAISED, level, 0, time, 1, identity, number)
+    return Emission(Transition.RAISED, level, 0, time, 1, identity, number, CLOSED_AT_BIRTH)
