@@ -9,7 +9,7 @@ import polars as pl
 
 from operators.trailing import evidence
 from operators.trailing.evaluate import Evaluation
-from operators.trailing.ranges import Line, Ranges, probe_ranges
+from operators.trailing.ranges import Edges, Line, Ranges
 from tocsin.model.rows import EVIDENCE, TIME
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EMPTY_ID = "\x00"
 """Before the key's text in the id of an empty row."""
+AFTER_EMPTY_ID = "\x01"
 
 
 class Asked(NamedTuple):
@@ -38,19 +39,17 @@ def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) ->
     """Evaluate all windows for all rows that ask."""
     time = asked.frame.get_column(TIME).to_numpy()
     order = np.argsort(line.places(asked.key, time), kind="stable")
-    key, time = asked.key[order], time[order]
     stored = {name: held.column(name) for calls in operator.calls for name in calls.stored}
     kept = pl.DataFrame({TIME: pl.Series(held.time, dtype=pl.Int64), **stored})
     evaluation = Evaluation.of(kept, operator.calls)
+    edges = Edges(line, line.places(held.key, held.time), asked.key[order], time[order])
     frames: list[pl.DataFrame] = []
     for (window, columns), calls in zip(operator.windows, operator.calls, strict=True):
-        ranges = probe_ranges(held, line, key, time, (window.delayed + window.width, window.delayed))
-        results = evaluation.results(calls, ranges)
+        results = evaluation.results(calls, edges.ranges(window.delayed + window.width, window.delayed))
         frames.append(results.select(a.expr.cast(a.type.physical).alias(name) for name, a in columns.items()))
-    youngest = min(window.delayed for window, _ in operator.windows)
-    hull: Ranges = probe_ranges(held, line, key, time, (operator.memory, youngest))
-    items = evidence.latest(held, hull, asked.own, asked.row[order])
-    found = pl.concat([*frames, items.alias(EVIDENCE).to_frame()], how="horizontal")
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
-    return operator.output.conform(pl.concat([asked.frame, found[back]], how="horizontal"))
+    low, high = edges.ranges(operator.memory, min(window.delayed for window, _ in operator.windows))
+    items = evidence.latest(held, Ranges(low[back], high[back]), asked.own, asked.row)
+    found = pl.concat(frames, how="horizontal")[back]
+    return operator.output.conform(asked.frame.hstack(found).with_columns(items.alias(EVIDENCE)))

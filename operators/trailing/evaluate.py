@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from operators.trailing import sliding
-from operators.trailing.ranges import Ranges, total
+from operators.trailing.ranges import PrefixSums, Ranges, prefix_sums
 from operators.windows.bags import Bag
 from operators.windows.calls import argument
 from operators.windows.scaling import from_real, steps
@@ -33,6 +33,7 @@ class Evaluation:
 
     prepared: pl.DataFrame
     present: dict[str, pl.Series] = field(default_factory=dict)
+    sums: dict[str, PrefixSums] = field(default_factory=dict)
 
     @classmethod
     def of(cls, kept: pl.DataFrame, windows: Iterable[Compiled]) -> Evaluation:
@@ -80,7 +81,9 @@ def _count(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
 
 
 def _sum(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
-    return total(self.prepared.get_column(part.column).fill_null(0), ranges).cast(pl.Int128)
+    if part.column not in self.sums:
+        self.sums[part.column] = prefix_sums(self.prepared.get_column(part.column))
+    return self.sums[part.column].of(ranges)
 
 
 def _extreme(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:

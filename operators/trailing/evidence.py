@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_MOST, ID, POSITION
+from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_ITEM, EVIDENCE_MOST, ID, POSITION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,19 +47,20 @@ def latest(rows: Rows, ranges: Ranges, own: pl.Series | None, asker: Ints) -> pl
     return _lists(items, taken + asks)
 
 
-def _items(  # noqa: PLR0913, PLR0917  # one place where the two sources of items meet
+def _items(  # one place where the two sources of items meet
     rows: Rows, places: Ints, inside: Ints, own: pl.Series | None, asker: Ints, asks: Ints
 ) -> pl.Series:
     """Give EVIDENCE_MOST items per range, those outside of it arbitrary."""
-    pool = rows.column(ITEM) if rows.key.size else None
-    index = np.where(inside, places, 0)
-    if own is not None:
-        shift = rows.key.size
-        index[:, -1] = np.where(asks, shift + asker, index[:, -1])
-        pool = own if pool is None else pl.concat([pool, own], rechunk=True)
-    if pool is None:
-        return pl.Series([None], dtype=EVIDENCE_DTYPE).new_from_index(0, places.size)
-    return pool.gather(index.ravel())
+    index = np.where(inside, places, 0).ravel()
+    if not rows.key.size:
+        found = pl.Series([None], dtype=EVIDENCE_ITEM if own is None else own.dtype).new_from_index(0, index.size)
+    else:
+        found = rows.pick(ITEM, index)
+    if own is None:
+        return found
+    index = np.arange(index.size).reshape(places.shape)
+    index[asks, -1] = index.size + asker[asks]
+    return pl.concat([found, own], rechunk=True).gather(index.ravel())
 
 
 def _lists(items: pl.Series, taken: Ints) -> pl.Series:

@@ -10,7 +10,7 @@ import polars as pl
 from operators.trailing import keyring, memory, timers
 from operators.trailing.evidence import ITEM
 from operators.trailing.keyring import CODE
-from operators.trailing.pieces import LENGTHS, Pieces, cut, joined, lengths
+from operators.trailing.pieces import LENGTHS, Pieces, cut, joined, lengths, pushed
 from tocsin.model.keys import HASH_VERSION
 from tocsin.model.rows import EVIDENCE_ITEM, TIME
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from operators.contract import State
+    from operators.trailing.timers import Timers
 
 BEGINNING = -(2**62)
 COMPACTIONS = 4
@@ -39,8 +40,8 @@ class Kept(NamedTuple):
         """Take the pieces out of the frames of a state."""
         ends = state["lengths"]
         watermark, compacted, hashed = state["clock"].row(0)
-        parts = (cut(state[name], ends, name) for name in ("rows", "keys", "timers"))
-        kept = Kept(*parts, watermark=watermark, compacted=compacted)
+        rows, keys, waiting = (cut(state[name], ends, name) for name in ("rows", "keys", "timers"))
+        kept = Kept(rows, keys, waiting, watermark, compacted)
         return kept if hashed == HASH_VERSION else kept.hashed_anew()
 
     def dump(self, empty: State) -> State:
@@ -54,18 +55,24 @@ class Kept(NamedTuple):
             "clock": clock,
         }
 
-    def compacted_to(self, watermark: int, horizon: int) -> Kept:
-        """Drop what no window can see any more, if that has not been done for a while."""
+    def plus(  # one of each kind
+        self, rows: pl.DataFrame, keys: pl.DataFrame, waiting: tuple[Pieces, Timers], watermark: int, horizon: int
+    ) -> Kept:
+        """Give this with a piece more of each; drop what no window can see, if that has not been done for a while."""
+        rest, later = waiting
         if watermark - self.compacted < max(1, horizon // COMPACTIONS):
-            return self
-        rows = tuple(p for p in [memory.merge(self.rows, watermark - horizon)] if p.height) if self.rows else ()
-        waiting = timers.alive(self.timers, rows)
-        codes = pl.Series(CODE, [], dtype=pl.Int64)
-        codes = codes.append(rows[0].get_column(CODE)) if rows else codes
-        keys = keyring.merge(self.keys).filter(pl.col(CODE).is_in(codes.unique().implode())) if self.keys else None
-        return self._replace(
-            rows=rows, keys=(keys,) if keys is not None and keys.height else (), timers=waiting, compacted=watermark
-        )
+            return Kept(
+                pushed(self.rows, rows, memory.merge),
+                pushed(self.keys, keys, keyring.merge),
+                pushed(rest, later.piece(), timers.merge),
+                watermark,
+                self.compacted,
+            )
+        left = memory.merge((*self.rows, rows), watermark - horizon)
+        codes = left.get_column(CODE).unique()
+        known = keyring.merge((*self.keys, keys)).filter(pl.col(CODE).is_in(codes.implode()))
+        alive = timers.alive((*rest, later.piece()), (left,))
+        return Kept(_some(left), _some(known), _some(alive), watermark, watermark)
 
     def hashed_anew(self) -> Kept:
         """Give every key a code of this version's hash; keys are kept themselves, so nothing is lost."""
@@ -80,6 +87,10 @@ class Kept(NamedTuple):
             rows=() if rows is None else (memory.recoded(rows, known, found.codes),),
             timers=tuple(_recoded(piece, known, found.codes) for piece in self.timers),
         )
+
+
+def _some(piece: pl.DataFrame) -> Pieces:
+    return (piece,) if piece.height else ()
 
 
 def _recoded(piece: pl.DataFrame, known: keyring.Ints, codes: keyring.Ints) -> pl.DataFrame:

@@ -24,14 +24,29 @@ if TYPE_CHECKING:
 
 CODE_TIME = "__code_time"
 AT = "__at"
+DIGIT = 16
+LOW = (1 << DIGIT) - 1
 INDEX = (CODE, CODE_TIME, AT)
 
 
-def piece_of(kept: pl.DataFrame, codes: Ints) -> pl.DataFrame:
-    """Give a piece: the kept columns of rows in order of time, with their index."""
-    order = np.argsort(codes, kind="stable")
+def piece_of(kept: pl.DataFrame, key: Ints, codes: Ints) -> pl.DataFrame:
+    """Give a piece: the kept columns of rows in order of time, with their index.
+
+    `key`: of each row, its key's index in `codes`, which are sorted.
+    """
+    order = stable_order(key)
     times = kept.get_column(TIME).to_numpy()
-    return kept.with_columns(_index(codes[order], times[order], order))
+    return kept.with_columns(_index(codes[key[order]], times[order], order))
+
+
+def stable_order(key: Ints) -> Ints:
+    """Give the stable order of indices by radix sort: 16 bits at a time, which is as far as numpy's goes."""
+    order = np.argsort((key & LOW).astype(np.uint16), kind="stable")
+    high = key >> DIGIT
+    while high.any():
+        order = order[np.argsort((high[order] & LOW).astype(np.uint16), kind="stable")]
+        high >>= DIGIT
+    return order
 
 
 def merge(pieces: Sequence[pl.DataFrame], after: int | None = None) -> pl.DataFrame:
@@ -60,6 +75,8 @@ def last_times(codes: Ints, pieces: Pieces) -> Ints:
     latest = np.full(codes.size, np.iinfo(np.int64).min)
     for piece in pieces:
         known = piece.get_column(CODE).to_numpy()
+        if not known.size:
+            continue
         at = np.searchsorted(known, codes, side="right") - 1
         there = (at >= 0) & (known[at] == codes)
         latest[there] = piece.get_column(CODE_TIME).to_numpy()[at[there]]
@@ -93,37 +110,37 @@ class Rows:
     found: tuple[Ints, ...]
 
     def column(self, name: str) -> pl.Series:
-        """Give the values of a column, in order."""
-        return self.pick(name, None)
-
-    def pick(self, name: str, places: Ints | None) -> pl.Series:
-        """Give the values of a column at some places."""
+        """Give the values of a column, in order; there must be pieces."""
         parts = [piece.get_column(name).gather(at) for piece, at in zip(self.pieces, self.found, strict=True)]
-        return pl.concat(parts, rechunk=True).gather(self.order if places is None else self.order[places])
+        return pl.concat(parts, rechunk=True).gather(self.order)
+
+    def pick(self, name: str, places: Ints) -> pl.Series:
+        """Give the values of a column at some places; those of other rows are not touched."""
+        source = self.order[places]
+        needed = np.zeros(self.key.size, dtype=np.bool_)
+        needed[source] = True
+        ends = np.cumsum([at.size for at in self.found])[:-1]
+        chosen = [at[some] for at, some in zip(self.found, np.split(needed, ends), strict=True)]
+        parts = [piece.get_column(name).gather(at) for piece, at in zip(self.pieces, chosen, strict=True)]
+        return pl.concat(parts, rechunk=True).gather((np.cumsum(needed) - 1)[source])
 
 
-def rows_of(codes: Ints, pieces: Pieces, after: int) -> Rows:
-    """Find the rows of codes (sorted, distinct) with a time later than `after`."""
-    keys, times, found = [], [], []
-    for piece in pieces:
-        key, where = _ranges(piece.get_column(CODE).to_numpy(), codes)
-        time = piece.get_column(CODE_TIME).to_numpy()[where]
-        young = time > after
-        keys.append(key[young])
-        times.append(time[young])
-        found.append(piece.get_column(AT).to_numpy()[where[young]])
-    if not pieces:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Rows(nothing, nothing, nothing, (), ())
+def rows_of(codes: Ints, pieces: Sequence[pl.DataFrame], after: int) -> Rows:
+    """Find the rows of codes (sorted, distinct) with a time later than `after`; there must be pieces."""
+    keys, times, found = zip(*(_found(piece, codes, after) for piece in pieces), strict=True)
     key = np.concatenate(keys)
     order = np.argsort(key, kind="stable")
-    return Rows(key[order], np.concatenate(times)[order], order, pieces, tuple(found))
+    return Rows(key[order], np.concatenate(times)[order], order, tuple(pieces), found)
 
 
-def _ranges(known: Ints, codes: Ints) -> tuple[Ints, Ints]:
-    """Give (index of the code, place) for all places of sorted `known` that hold one of the codes."""
+def _found(piece: pl.DataFrame, codes: Ints, after: int) -> tuple[Ints, Ints, Ints]:
+    """Give the key's index, the time and the place of the rows that a piece has of the codes."""
+    known, time, at = (piece.get_column(name).to_numpy() for name in INDEX)
     low = np.searchsorted(known, codes)
     counts = np.searchsorted(known, codes, side="right") - low
     key = np.repeat(np.arange(codes.size), counts)
-    within = np.arange(key.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    return key, low[key] + within
+    if key.size < known.size:
+        where = np.arange(key.size) + np.repeat(low - np.cumsum(counts) + counts, counts)
+        time, at = time[where], at[where]
+    young = time > after
+    return (key, time, at) if young.all() else (key[young], time[young], at[young])

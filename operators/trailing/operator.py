@@ -24,11 +24,10 @@ import polars as pl
 from operators.contract import Step
 from operators.stage import PROBE
 from operators.trailing import evidence, keyring, memory, timers
-from operators.trailing.answers import EMPTY_ID, Asked, answers
+from operators.trailing.answers import AFTER_EMPTY_ID, EMPTY_ID, Asked, answers
 from operators.trailing.kept import Kept, initial
 from operators.trailing.parts import Compiled, compiled
-from operators.trailing.pieces import pushed
-from operators.trailing.ranges import Line, up_to
+from operators.trailing.ranges import Edges, Line
 from operators.trailing.timers import Timers
 from operators.windows.identity import key_text
 from tocsin.model.rows import FEATURE_SYSTEM, ID, TIME, Schema
@@ -82,7 +81,6 @@ class TrailingOperator:
         given, kept = self._advance(rows, kept, now)
         if instant.closing:
             return Step(given, self.initial(), None)
-        kept = kept.compacted_to(instant.watermark, self.memory)
         due, waiting = timers.next_due(kept.timers, kept.rows)
         return Step(given, kept._replace(timers=waiting, watermark=instant.watermark).dump(state), due)
 
@@ -93,7 +91,7 @@ class TrailingOperator:
         touched = np.unique(np.concatenate([found.codes, due.code]))
         key = np.searchsorted(touched, found.codes)[slots]
         asking, answering = self._sides(rows)
-        piece = memory.piece_of(self._keep(rows.filter(answering)), touched[key[answering.to_numpy()]])
+        piece = memory.piece_of(self._keep(rows.filter(answering)), key[answering.to_numpy()], touched)
         held = memory.rows_of(touched, (*kept.rows, piece), kept.watermark - self.memory)
         line = _line(touched.size, held, rows)
         if line is None:
@@ -102,13 +100,10 @@ class TrailingOperator:
         known = (*kept.keys, found.added)
         asked = self._asked(rows.filter(asking), key[asking.to_numpy()], fired, touched, known)
         given = answers(self, asked, held, line)
-        added = found.added.filter(pl.col(keyring.CODE).is_in(piece.get_column(keyring.CODE).unique().implode()))
-        return given, kept._replace(
-            rows=pushed(kept.rows, piece, memory.merge),
-            keys=pushed(kept.keys, added if self.probe else found.added, keyring.merge),
-            timers=pushed(waiting, later.piece(), timers.merge),
-            watermark=now,
-        )
+        if self.probe:
+            codes = piece.get_column(keyring.CODE).unique()
+            found = found._replace(added=found.added.filter(pl.col(keyring.CODE).is_in(codes.implode())))
+        return given, kept.plus(piece, found.added, (waiting, later), now, self.memory)
 
     def _sides(self, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """Give which rows ask, and which answer."""
@@ -122,7 +117,7 @@ class TrailingOperator:
         columns = [bound.expr.cast(bound.type.physical).alias(name) for name, bound in stored.items()]
         return rows.select(TIME, evidence.source(rows.columns), *columns)
 
-    def _empty(  # noqa: PLR0913, PLR0917  # what is known of the moment
+    def _empty(  # what is known of the moment
         self, touched: Ints, held: Rows, line: Line, due: Timers, kept: Kept, now: int
     ) -> tuple[Timers, Timers]:
         """Give which windows run empty by now, each (time, key) once, and the timers of what may do so later."""
@@ -137,11 +132,10 @@ class TrailingOperator:
         certain = Timers.of(due.where(due.row == timers.CERTAIN), gaps)
         fired = Timers.of(silent, certain.where(certain.due <= now)).distinct()
         key = np.searchsorted(touched, fired.code)
-        places = line.places(held.key, held.time)
-        row_there = up_to(places, line, key, fired.due) > up_to(places, line, key, fired.due - 1)
-        return fired.where(~row_there), Timers.of(later, gaps.where(gaps.due > now))
+        seen = Edges(line, line.places(held.key, held.time), key, fired.due).ranges(1, 0)
+        return fired.where(seen.size == 0), Timers.of(later, gaps.where(gaps.due > now))
 
-    def _asked(  # noqa: PLR0913, PLR0917  # the rows and the empty rows, each with their keys
+    def _asked(  # the rows and the empty rows, each with their keys
         self, rows: pl.DataFrame, key: Ints, fired: Timers, touched: Ints, known: tuple[pl.DataFrame, ...]
     ) -> Asked:
         """Put the rows that ask and the empty rows together, in order of (time, id)."""
@@ -151,12 +145,18 @@ class TrailingOperator:
         row = np.arange(rows.height)
         if not fired.due.size:
             return Asked(asking, key, row, own)
-        empty = keyring.key_of(fired.code, known, self.by).with_columns(pl.Series(TIME, fired.due, dtype=pl.Int64))
         names = [name for name in self.by if name != ALL]
-        empty = empty.with_columns(pl.concat_str(pl.lit(EMPTY_ID), key_text(names)).alias(ID))
-        both = pl.concat([empty.select(TIME, ID, *names), asking], how="diagonal").select(columns)
-        order = both.select(pl.arg_sort_by(TIME, ID)).to_series().to_numpy()
-        key = np.concatenate([np.searchsorted(touched, fired.code), key])
+        empty = keyring.key_of(fired.code, known, self.by).select(
+            pl.Series(TIME, fired.due, dtype=pl.Int64),
+            pl.concat_str(pl.lit(EMPTY_ID), key_text(names)).alias(ID),
+            *names,
+            pl.Series("__code", fired.code, dtype=pl.Int64),
+        )
+        empty = empty.sort(TIME, ID)
+        order = _order(empty, asking)
+        codes = empty.get_column("__code").to_numpy()
+        both = pl.concat([empty.drop("__code"), asking], how="diagonal").select(columns)
+        key = np.concatenate([np.searchsorted(touched, codes), key])
         row = np.concatenate([np.full(fired.due.size, -1), row])
         return Asked(both[order], key[order], row[order], own)
 
@@ -176,6 +176,15 @@ class TrailingOperator:
         return pl.concat([first, second]), kept
 
 
+def _order(empty: pl.DataFrame, rows: pl.DataFrame) -> Ints:
+    """Give the order by (time, id) of empty rows followed by others, both in that order already."""
+    both = pl.concat([empty.select(TIME, ID), rows.select(TIME, ID)])
+    if (rows.get_column(ID) < AFTER_EMPTY_ID).any() or rows.get_column(ID).null_count():
+        return both.select(pl.arg_sort_by(TIME, ID)).to_series().to_numpy()
+    # Ids of empty rows are less than all others, so a merge by time alone is enough.
+    return np.argsort(both.get_column(TIME).to_numpy(), kind="stable")
+
+
 def _line(keys: int, held: Rows, rows: pl.DataFrame) -> Line | None:
     times = [held.time.min(), held.time.max()] if held.time.size else []
     if rows.height:
@@ -183,7 +192,7 @@ def _line(keys: int, held: Rows, rows: pl.DataFrame) -> Line | None:
     return Line.over(keys, int(min(times)), int(max(times))) if times else Line(0, 1)
 
 
-def trailing_operator(  # noqa: PLR0913  # the words of the feature
+def trailing_operator(  # the words of the feature
     name: str,
     by: Sequence[str],
     windows: Sequence[tuple[Trailing, Mapping[str, Aggregated]]],

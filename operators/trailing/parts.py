@@ -9,6 +9,7 @@ import polars as pl
 
 from operators.windows import calls as call_parts
 from operators.windows.parts import Parts
+from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,6 +49,12 @@ class RangeParts(Parts):
     def counted(self, argument: Bound, where: Bound | None) -> str:
         """Count the values that could be counted in integer steps."""
         return self._range("count", self.scaled(argument, where))
+
+    def scaled(self, argument: Bound, where: Bound | None) -> str:
+        """Prepare the value in integer steps; where it is an integer already, that is itself."""
+        if argument.type.kind is Kind.FLOAT64:
+            return Parts.scaled(self, argument, where)
+        return self.value(argument, where)
 
     def sum(self, column: str) -> str:
         """Sum a prepared column."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from operators.trailing.keyring import Ints
-    from operators.trailing.memory import Rows
 
 INT64_MOST = 2**63 - 1
 PLACES_MOST = 2**62
@@ -37,7 +36,7 @@ class Ranges(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Keys and times as places on one line, so that one binary search finds both: key × span + (time - origin)."""
+    """Keys and times as places on one line, so that one binary search finds both: key * span + (time - origin)."""
 
     origin: int
     span: int
@@ -53,32 +52,55 @@ class Line:
         return key * self.span + np.clip(time - self.origin, 0, self.span - 1)
 
 
-def up_to(rows: Ints, line: Line, key: Ints, time: Ints) -> Ints:
-    """Count the rows (as sorted places) of earlier keys, and of the same key with a time <= `time`."""
-    return np.searchsorted(rows, line.places(key, time), side="right")
+@dataclass(slots=True)
+class Edges:
+    """Where the windows of probes begin and end among the rows; an edge that windows share is searched once.
 
-
-def probe_ranges(rows: Rows, line: Line, key: Ints, time: Ints, offsets: tuple[int, int]) -> Ranges:
-    """Give the rows with times in (time - offsets[0], time - offsets[1]] of each probe's key."""
-    places = line.places(rows.key, rows.time)
-    oldest, newest = offsets
-    return Ranges(up_to(places, line, key, time - oldest), up_to(places, line, key, time - newest))
-
-
-def total(values: pl.Series, ranges: Ranges) -> pl.Series:
-    """Give the exact sum of each range, Int64 where that is certain to hold it, else Int128; 0 for an empty range.
-
-    A prefix sum may wrap: the difference of two is right as long as the sum itself fits.
+    `rows`: the sorted places of the rows. `key` and `time` of each probe, sorted.
     """
-    longest = int(ranges.size.max()) if ranges.low.size else 0
-    if values.dtype == pl.Int64 and _greatest(values) * longest <= INT64_MOST:
-        prefix = np.concatenate(([0], np.cumsum(values.to_numpy())))
-        return pl.Series(prefix[ranges.high] - prefix[ranges.low], dtype=pl.Int64)
-    wide = pl.concat([pl.Series([0], dtype=pl.Int128), values.cast(pl.Int128).cum_sum().alias("")])
-    return wide.gather(ranges.high) - wide.gather(ranges.low)
+
+    line: Line
+    rows: Ints
+    key: Ints
+    time: Ints
+    found: dict[int, Ints] = field(default_factory=dict)
+
+    def before(self, age: int) -> Ints:
+        """Count the rows of earlier keys, and those of the probe's key with a time <= its time - age."""
+        if age not in self.found:
+            places = self.line.places(self.key, self.time - age)
+            self.found[age] = np.searchsorted(self.rows, places, side="right")
+        return self.found[age]
+
+    def ranges(self, oldest: int, youngest: int) -> Ranges:
+        """Give the rows with times in (time - oldest, time - youngest] of each probe's key."""
+        return Ranges(self.before(oldest), self.before(youngest))
 
 
-def _greatest(values: pl.Series) -> int:
-    if not len(values):
-        return 0
-    return max(-int(values.min()), int(values.max()))  # type: ignore[arg-type]  # Int64 without nulls
+def prefix_sums(values: pl.Series) -> PrefixSums:
+    """Give what the sums of ranges are read from; nulls count as 0."""
+    values = values.fill_null(0)
+    greatest = max(-int(values.min()), int(values.max())) if len(values) else 0  # type: ignore[arg-type]  # integers
+    if greatest > INT64_MOST:
+        return PrefixSums(greatest, None, values)
+    return PrefixSums(greatest, np.concatenate(([0], np.cumsum(values.cast(pl.Int64).to_numpy()))), values)
+
+
+class PrefixSums(NamedTuple):
+    """Running sums of a column. They may wrap: a difference of two is right as long as the sum itself fits.
+
+    `greatest`: the greatest absolute value. `narrow`: running sums of 64 bits, if single values fit.
+    """
+
+    greatest: int
+    narrow: Ints | None
+    values: pl.Series
+
+    def of(self, ranges: Ranges) -> pl.Series:
+        """Give the exact sum (Int128) of each range, 0 for an empty one."""
+        longest = int(ranges.size.max(initial=0))
+        if self.narrow is not None and self.greatest * longest <= INT64_MOST:
+            return pl.Series(self.narrow[ranges.high] - self.narrow[ranges.low], dtype=pl.Int64).cast(pl.Int128)
+        wide = self.values.cast(pl.Int128).cum_sum()
+        wide = pl.concat([pl.Series(wide.name, [0], dtype=pl.Int128), wide])
+        return wide.gather(ranges.high) - wide.gather(ranges.low)

@@ -128,14 +128,11 @@ def next_due(pieces: Pieces, retained: Pieces) -> tuple[int | None, Pieces]:
     return None, ()
 
 
-def alive(pieces: Pieces, retained: Pieces) -> Pieces:
-    """Drop all timers that will not fire."""
-    if not pieces:
-        return ()
+def alive(pieces: Pieces, retained: Pieces) -> pl.DataFrame:
+    """Give the timers that may still fire, as one piece."""
     timers = Timers.of(*(_timers(piece) for piece in pieces))
     real = (timers.row == CERTAIN) | (memory.last_times(timers.code, retained) == timers.row)
-    left = timers.where(real)
-    return (left.piece(),) if left.due.size else ()
+    return timers.where(real).piece()
 
 
 def _timers(piece: pl.DataFrame) -> Timers:
