@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tocsin.language.nodes import ListNode, MapNode, Node
 from tocsin.language.report import Refused
@@ -12,7 +12,10 @@ from tocsin.language.shapes import Reading, Schema, Shape, wrong_shape
 from tocsin.language.text import Expression, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Many:
             return (self.item.read(node, reading),)
         if not node.items and not self.empty:
             raise reading.report.refuse(node.mark, "empty-value", "an empty list", self.words)
-        return tuple(read_all(node.items, self.item, reading))
+        return every(node.items, lambda item: self.item.read(item, reading))
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """Allow one, or a list."""
@@ -58,7 +61,7 @@ class ListOf:
         """Give the items."""
         if not isinstance(node, ListNode):
             raise wrong_shape(node, self.words, reading)
-        return tuple(read_all(node.items, self.item, reading))
+        return every(node.items, lambda item: self.item.read(item, reading))
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """Allow a list."""
@@ -83,17 +86,16 @@ class MapOf:
         entries = entries_of(node, self.words, reading)
         if not entries and not self.empty:
             raise reading.report.refuse(node.mark, "empty-value", "an empty map", self.words)
-        found = {}
-        for name, value in entries:
-            try:
-                key = self.key.read(name, reading)
-            except Refused:
-                key = name
-            try:
-                found[key] = read_named(self.value, value, name, reading)
-            except Refused:
-                continue
-        return found
+        return dict(every(entries, lambda entry: self._entry(*entry, reading)))
+
+    def _entry(self, name: Text, value: Node, reading: Reading) -> tuple[Any, Any]:
+        """Read a value and its key, the value even if the key is wrong."""
+        try:
+            key = self.key.read(name, reading)
+        except Refused:
+            read_named(self.value, value, name, reading)
+            raise
+        return key, read_named(self.value, value, name, reading)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """Allow a map."""
@@ -125,13 +127,17 @@ class NamedExpressions:
         return {"anyOf": [shape.schema(definitions) for shape in shapes]}
 
 
-def read_all(nodes: Iterable[Node], shape: Shape, reading: Reading) -> Iterable[Any]:
-    """Give all values that can be read; the others are reported."""
-    for node in nodes:
+def every(things: Iterable[T], read: Callable[[T], V]) -> tuple[V, ...]:
+    """Read all, so that all problems are reported; raises Refused in the end if one could not be read."""
+    values, refused = [], False
+    for thing in things:
         try:
-            yield shape.read(node, reading)
+            values.append(read(thing))
         except Refused:
-            continue
+            refused = True
+    if refused:
+        raise Refused
+    return tuple(values)
 
 
 def entries_of(node: Node, expected: str, reading: Reading) -> tuple[tuple[Text, Node], ...]:

@@ -14,6 +14,7 @@ from tocsin.language.records import Record, word
 from tocsin.language.report import nearest
 from tocsin.language.scalars import COLUMN, DURATION, EXPRESSION, NAME
 from tocsin.language.sequences import STEPS, SequenceStep
+from tocsin.language.shapes import one_of
 from tocsin.language.text import NOWHERE, Duration, Expression, Text
 from tocsin.language.window_words import WINDOWS, WindowWord
 
@@ -182,7 +183,7 @@ def _check_sequence(values: dict[str, Any], mark: Mark, reading: Reading) -> Non
     absence = values.get("absence")
     if absence is not None and absence not in names:
         what = f"{str(absence)!r} is no step"
-        report.add(absence.mark, "unknown-step", what, f"one of {', '.join(names)}", nearest(absence, names))
+        report.add(absence.mark, "unknown-step", what, one_of(names), nearest(absence, names))
 
 
 FEATURE = Record(FeatureWord, "a feature", named="name", finish=_finish)

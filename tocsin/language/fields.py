@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from tocsin.language.collections import MapOf
 from tocsin.language.records import Record, word
-from tocsin.language.report import nearest
+from tocsin.language.report import Wrong, nearest
 from tocsin.language.scalars import COLUMN, NAME_PATTERN, STEP, TEXT
-from tocsin.language.shapes import Reading, Scalar
+from tocsin.language.shapes import Reading, Scalar, one_of
 from tocsin.language.text import NOWHERE, Text
 from tocsin.model.units import DURATIONS
 
@@ -37,16 +37,16 @@ def _type(text: Text) -> Text:
     """Keep a type word whose part is right; whether a bare name is that of a table is known later."""
     match = _TYPE.fullmatch(text)
     if not match:
-        raise ValueError(f"{str(text)!r} is no type")
+        raise Wrong(f"{str(text)!r} is no type")
     name, part = match.groups()
     if name in PART_OF:
         pattern, example = PART_OF[name]
         if part is None and name != "duration":
-            raise ValueError(f"the type {name} needs a part: {example}")
+            raise Wrong(f"the type {name} needs a part in brackets", example)
         if part is not None and not re.fullmatch(pattern, part):
-            raise ValueError(f"{str(text)!r} is no type: {example}")
+            raise Wrong(f"{str(text)!r} is no type", example)
     elif part is not None:
-        raise ValueError(f"the type {name} takes no brackets")
+        raise Wrong(f"the type {name} takes no brackets", name)
     return text
 
 
@@ -89,6 +89,6 @@ def known_field(name: Text, fields: Mapping[Text, object], reading: Reading) -> 
             name.mark,
             "unknown-field",
             f"{str(name)!r} is not among the fields",
-            f"one of {', '.join(fields)}",
+            one_of(fields),
             nearest(name, fields),
         )

@@ -14,6 +14,7 @@ from tocsin.language.collections import entries_of
 from tocsin.language.nodes import MapNode, Node
 from tocsin.language.report import Refused, nearest
 from tocsin.language.scalars import ANY_TEXT
+from tocsin.language.shapes import one_of
 from tocsin.language.text import Text
 
 if TYPE_CHECKING:
@@ -176,6 +177,4 @@ def described(word: Word, definitions: dict[str, Schema]) -> Schema:
 
 def refuse_word(key: Text, what: str, valid: tuple[str, ...], reading: Reading) -> None:
     """Report a word that does not belong there, with those that do."""
-    reading.report.add(
-        key.mark, "unknown-word", f"{what} has no word {str(key)!r}", f"one of {', '.join(valid)}", nearest(key, valid)
-    )
+    reading.report.add(key.mark, "unknown-word", f"{what} has no word {str(key)!r}", one_of(valid), nearest(key, valid))

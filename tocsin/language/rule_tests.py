@@ -91,6 +91,8 @@ class Outcome:
         if level not in OUTCOMES:
             what = f"{level!r} is no level"
             raise reading.report.refuse(node.mark, "bad-level", what, self.words, nearest(level, OUTCOMES))
+        if not moment:
+            raise reading.report.refuse(node.mark, "bad-time", f"{level!r} without a time", self.words)
         MOMENT.read(Text(moment.strip(), node.mark), reading)
         return node
 

@@ -12,7 +12,7 @@ from tocsin.language.parameters import PARAMETERS, ParameterWord
 from tocsin.language.records import Record, word
 from tocsin.language.rule_tests import TESTS, RuleTest
 from tocsin.language.scalars import ANY_TEXT, COLUMN, DURATION, EXPRESSION, LANGUAGE_CODE, LEVEL, NAME, TEXT
-from tocsin.language.shapes import Reading, Scalar, Schema
+from tocsin.language.shapes import Reading, Scalar, Schema, matching
 from tocsin.language.text import NOWHERE, Duration, Expression, Text
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from tocsin.language.nodes import Node
 
 FOREVER = "forever"
-SHARE = Scalar(
-    "a share such as 5%, or a parameter", "bad-number", lambda text: text, r"\d{1,2}(\.\d+)?%|0?\.\d+|[A-Za-z_]\w*"
-)
+_SHARE = r"\d{1,2}(\.\d+)?%|0?\.\d+|[A-Za-z_]\w*"
+SHARE = Scalar("a share such as 5%, or a parameter", "bad-number", matching(_SHARE, "share"), _SHARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +184,7 @@ class RuleWord:
     )
     keep_forever: bool = False
     expires: Duration | None = word(
-        "how long without a row until an open episode is closed as expired; by itself the greater of 24 h and 3 windows",
+        "how long without a row until an open episode is closed as expired; else the greater of 24 h and 3 windows",
         shape=DURATION,
         example="2d",
         default=None,

@@ -7,7 +7,7 @@ import zoneinfo
 from typing import TYPE_CHECKING
 
 from tocsin.language.durations import length_of
-from tocsin.language.report import nearest
+from tocsin.language.report import Wrong, nearest
 from tocsin.language.shapes import Choice, Reading, Scalar, Schema, matching
 from tocsin.language.text import Duration, Expression, Text
 from tocsin.model.alerts import LEVELS
@@ -25,13 +25,13 @@ GREATEST_INTEGER = 2**63 - 1
 
 def _some(text: Text) -> Text:
     if not text.strip():
-        raise ValueError("an empty text")
+        raise Wrong("an empty text")
     return text
 
 
 def _expression(text: Text) -> Expression:
     if not text.strip():
-        raise ValueError("an empty expression")
+        raise Wrong("an empty expression")
     return Expression(text, text.mark)
 
 
@@ -45,19 +45,19 @@ def _duration_or_none(text: Text) -> Duration:
 
 def _integer(text: Text) -> int:
     if not re.fullmatch(r"\d{1,3}(_?\d{3})*|\d{1,19}", text, re.ASCII) or int(text) > GREATEST_INTEGER:
-        raise ValueError(f"{str(text)!r} is not a whole number")
+        raise Wrong(f"{str(text)!r} is not a whole number")
     return int(text)
 
 
 def _step(text: Text) -> float:
     if not re.fullmatch(r"\d{0,15}\.?\d{1,12}(e-?\d{1,2})?", text, re.ASCII) or not float(text) > 0:
-        raise ValueError(f"{str(text)!r} is not a number above 0")
+        raise Wrong(f"{str(text)!r} is not a number above 0")
     return float(text)
 
 
 def _boolean(text: Text) -> bool:
     if text not in {"true", "false"}:
-        raise ValueError(f"{str(text)!r} is neither true nor false")
+        raise Wrong(f"{str(text)!r} is neither true nor false")
     return text == "true"
 
 
@@ -69,18 +69,24 @@ DURATION_OR_ZERO = Scalar("a duration such as 5s, or 0s", "bad-duration", _durat
 INTEGER = Scalar("a whole number such as 10", "bad-number", _integer)
 STEP = Scalar("a number above 0 such as 0.001", "bad-number", _step)
 BOOLEAN = Scalar("true or false", "bad-boolean", _boolean)
-NAME = Scalar("a name of letters, digits, _ and -, first a letter", "bad-name", matching(NAME_PATTERN), NAME_PATTERN)
+NAME = Scalar(
+    "a name of letters, digits, _ and -, first a letter", "bad-name", matching(NAME_PATTERN, "name"), NAME_PATTERN
+)
 COLUMN = Scalar(
     "a column name of letters, digits and _, first a letter or one _",
     "bad-name",
-    matching(COLUMN_PATTERN),
+    matching(COLUMN_PATTERN, "column name"),
     COLUMN_PATTERN,
 )
-COLUMN_EXPRESSION = Scalar(COLUMN.words, "bad-name", matching(COLUMN_PATTERN, Expression), COLUMN_PATTERN)
-MOMENT = Scalar(
-    "a time such as 10:00, 10:04:30 or 2026-03-01 10:00", "bad-time", matching(MOMENT_PATTERN), MOMENT_PATTERN
+COLUMN_EXPRESSION = Scalar(
+    COLUMN.words, "bad-name", matching(COLUMN_PATTERN, "column name", Expression), COLUMN_PATTERN
 )
-LANGUAGE_CODE = Scalar("a language such as en or zh", "bad-language", matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"))
+MOMENT = Scalar(
+    "a time such as 10:00, 10:04:30 or 2026-03-01 10:00", "bad-time", matching(MOMENT_PATTERN, "time"), MOMENT_PATTERN
+)
+LANGUAGE_CODE = Scalar(
+    "a language such as en or zh", "bad-language", matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", "language")
+)
 LEVEL = Choice("level", LEVELS, "bad-level")
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tocsin.language.collections import NamedExpressions, entries_of
+from tocsin.language.collections import NamedExpressions, entries_of, every
 from tocsin.language.nodes import ListNode, Node
 from tocsin.language.records import Record, word
-from tocsin.language.report import Refused
 from tocsin.language.scalars import COLUMN, EXPRESSION, NAME
 from tocsin.language.shapes import Reading, Schema, wrong_shape
 from tocsin.language.text import NOWHERE, Expression, Text
@@ -47,34 +46,25 @@ class Steps:
         """Give the steps in their order."""
         if not isinstance(node, ListNode):
             raise wrong_shape(node, self.words, reading)
-        steps: dict[Text, SequenceStep] = {}
-        for item in node.items:
-            for name, words in self._named(item, reading):
-                if name in steps:
-                    first = steps[name].mark
-                    reading.report.add(
-                        name.mark, "duplicate-key", f"step {str(name)!r} stands twice", f"it once (first: {first})"
-                    )
-                try:
-                    COLUMN.read(name, reading)
-                    steps[name] = self._step.read_named(words, name, reading)
-                except Refused:
-                    continue
-        return tuple(steps.values())
+        steps = every(node.items, lambda item: self._read_step(item, reading))
+        first: dict[str, Text] = {}
+        for step in steps:
+            if step.name in first:
+                expected = f"it once (first: {first[step.name].mark})"
+                reading.report.add(step.mark, "duplicate-key", f"step {str(step.name)!r} stands twice", expected)
+            first.setdefault(step.name, step.name)
+        return steps
 
-    def _named(self, item: Node, reading: Reading) -> tuple[tuple[Text, Node], ...]:
-        """Give the one entry of a list item."""
-        try:
-            entries = entries_of(item, self.words, reading)
-        except Refused:
-            return ()
+    def _read_step(self, item: Node, reading: Reading) -> SequenceStep:
+        """Read the one entry of a list item."""
+        entries = entries_of(item, self.words, reading)
         if len(entries) != 1:
-            what = f"a step with {len(entries)} names"
-            reading.report.add(
-                item.mark, "wrong-shape", what, "one name per dash, its words in braces or indented below"
-            )
-            return ()
-        return entries
+            what, expected = f"a step with {len(entries)} names", "one name per dash, its words in braces or indented"
+            raise reading.report.refuse(item.mark, "wrong-shape", what, expected)
+        name, words = entries[0]
+        COLUMN.read(name, reading)
+        step: SequenceStep = self._step.read_named(words, name, reading)
+        return step
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """Allow a list of maps with one entry each."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tocsin.errors import UnitError
 from tocsin.language.nodes import MapNode, Node, kind_of
-from tocsin.language.report import Refused, Report, nearest
+from tocsin.language.report import Refused, Report, Wrong, nearest
 from tocsin.language.text import Text
 from tocsin.language.yaml_text import QUOTE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 Schema = dict[str, Any]
 """A JSON Schema, as plain data."""
@@ -60,7 +60,7 @@ def wrong_shape(node: Node, expected: str, reading: Reading) -> Refused:
 class Scalar:
     """One text of some kind.
 
-    `parse` gives the value, or raises ValueError or UnitError; `code` names the problem, `pattern` is for the JSON Schema.
+    `parse` gives the value, or raises Wrong or UnitError; `code` names the problem, `pattern` is for the JSON Schema.
     """
 
     words: str
@@ -74,12 +74,9 @@ class Scalar:
             raise wrong_shape(node, self.words, reading)
         try:
             return self.parse(node)
-        except UnitError as error:
-            mark, what = node.mark, error.what
-            raise reading.report.refuse(mark, self.code, what, error.expected or self.words, error.nearest) from error
-        except ValueError as error:
-            what = str(error) or f"{str(node)!r} does not fit here"
-            raise reading.report.refuse(node.mark, self.code, what, self.words) from error
+        except (Wrong, UnitError) as error:
+            expected = error.expected or self.words
+            raise reading.report.refuse(node.mark, self.code, error.what, expected, error.nearest) from error
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:  # noqa: ARG002  # as Shape
         """Allow any scalar (an editor types 10 as a number), texts by the pattern."""
@@ -98,7 +95,7 @@ class Choice:
     @property
     def words(self) -> str:
         """All of them."""
-        return f"one of {', '.join(self.choices)}"
+        return one_of(self.choices)
 
     def read(self, node: Node, reading: Reading) -> Text:
         """Give the word."""
@@ -113,19 +110,24 @@ class Choice:
         return {"enum": list(self.choices)}
 
 
+def one_of(choices: Collection[str]) -> str:
+    """Name all choices."""
+    return f"one of {', '.join(choices)}" if len(choices) > 1 else "".join(choices)
+
+
 def unknown(what: str, word: Text, choices: tuple[str, ...], code: str, reading: Reading) -> Refused:
     """Report a word that is none of the valid ones."""
     near = nearest(word, choices)
-    return reading.report.refuse(word.mark, code, f"{str(word)!r} is no {what}", f"one of {', '.join(choices)}", near)
+    return reading.report.refuse(word.mark, code, f"{str(word)!r} is no {what}", one_of(choices), near)
 
 
-def matching(pattern: str, kind: type[Text] = Text) -> Callable[[Text], Text]:
-    """Give a parser that keeps texts that match as a whole."""
-    compiled = re.compile(pattern)
+def matching(pattern: str, what: str, kind: type[Text] = Text) -> Callable[[Text], Text]:
+    """Give a parser that keeps texts that match as a whole; others are `no {what}`."""
+    compiled = re.compile(pattern, re.ASCII)
 
     def parse(text: Text) -> Text:
         if not compiled.fullmatch(text):
-            raise ValueError
+            raise Wrong(f"{str(text)!r} is no {what}")
         return kind(text, text.mark)
 
     return parse

@@ -61,7 +61,7 @@ class SinkOptions:
     )
     at_most: Text | None = word(
         "how many alerts it receives; those held back are counted",
-        shape=Scalar("a rate such as 10 per hour", "bad-rate", matching(AT_MOST), AT_MOST),
+        shape=Scalar("a rate such as 10 per hour", "bad-rate", matching(AT_MOST, "rate"), AT_MOST),
         example="10 per hour",
         default=None,
     )

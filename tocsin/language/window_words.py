@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tocsin.errors import UnitError
-from tocsin.language.collections import MapOf, entries_of
+from tocsin.language.collections import MapOf, entries_of, every
 from tocsin.language.durations import length_of
-from tocsin.language.report import Refused, nearest
+from tocsin.language.report import Refused, Wrong, nearest
 from tocsin.language.scalars import CLOCK_PATTERN, COLUMN, DURATION_PATTERN, EXPRESSION
 from tocsin.language.text import NOWHERE, Expression, Text
 from tocsin.model.units import DURATIONS
@@ -51,12 +51,12 @@ def parse_window(text: str, zone: str) -> Window:
     """Give the window that a word names; `zone` is that of `at`.
 
     Raises:
-        ValueError, UnitError: the word is wrong; the message says how.
+        Wrong, UnitError: the word is wrong; the message says how.
 
     """
     kind, _, rest = text.strip().partition(" ")
     if kind not in _PARSERS:
-        raise ValueError(f"{kind!r} is no window")
+        raise Wrong(f"{kind!r} is no window")
     return _PARSERS[kind](rest.strip(), zone)
 
 
@@ -65,30 +65,30 @@ def _tumbling(rest: str, zone: str) -> Window:
     if at is None:
         return Hopping(length_of(size), length_of(size))
     if not re.fullmatch(CLOCK_PATTERN, at):
-        raise ValueError(f"{at!r} is no time of day")
+        raise Wrong(f"{at!r} is no time of day")
     if length_of(size) != DAY:
-        raise ValueError(f"`at` goes with 1d only, not with {size}")
+        raise Wrong(f"`at` goes with 1d only, not with {size}")
     return Calendar(int(at[:2]) * 60 + int(at[3:]), zone)
 
 
 def _hopping(rest: str, _zone: str) -> Window:
     size, every = _two(rest, "every")
     if every > size:
-        raise ValueError("`every` is longer than the window: events between two windows would be in none")
+        raise Wrong("`every` is longer than the window: events between two windows would be in none")
     return Hopping(size, every)
 
 
 def _cumulating(rest: str, _zone: str) -> Window:
     size, every = _two(rest, "every")
     if size % every:
-        raise ValueError("`every` does not divide the window")
+        raise Wrong("`every` does not divide the window")
     return Cumulating(size, every)
 
 
 def _session(rest: str, _zone: str) -> Window:
     word, _, gap = rest.partition(" ")
     if word != "gap":
-        raise ValueError("a session closes after a gap")
+        raise Wrong("a session closes after a gap")
     return Session(length_of(gap.strip()))
 
 
@@ -99,7 +99,7 @@ def _trailing(rest: str, _zone: str) -> Window:
 
 def _same(rest: str, _zone: str) -> Window:
     if rest:
-        raise ValueError(f"nothing may follow `same`, not {rest!r}")
+        raise Wrong(f"nothing may follow `same`, not {rest!r}")
     return Same()
 
 
@@ -123,7 +123,7 @@ def _two(rest: str, word: str) -> tuple[int, int]:
     """Give the durations before and after a word that must be there."""
     first, second = _cut(rest, word)
     if second is None:
-        raise ValueError(f"the word `{word}` is missing")
+        raise Wrong(f"the word `{word}` is missing")
     return length_of(first), length_of(second)
 
 
@@ -138,23 +138,21 @@ class WindowWords:
         entries = entries_of(node, self.words, reading)
         if not entries:
             raise reading.report.refuse(node.mark, "empty-value", "no window", ANY_FORM)
-        return tuple(word for text, columns in entries if (word := self._window(text, columns, reading)))
+        return every(entries, lambda entry: self._window(*entry, reading))
 
-    def _window(self, text: Text, columns: Node, reading: Reading) -> WindowWord | None:
-        """Read one window; nothing if it is wrong."""
+    def _window(self, text: Text, columns: Node, reading: Reading) -> WindowWord:
+        """Read one window."""
         window = None
         try:
             window = parse_window(text, reading.zone)
-        except (ValueError, UnitError) as error:
-            said = error.what if isinstance(error, UnitError) else str(error)
+        except (Wrong, UnitError) as error:
             kind = text.split(" ", 1)[0]
             near = "" if kind in FORMS else nearest(kind, FORMS)
-            reading.report.add(text.mark, "bad-window", f"{str(text)!r}: {said}", FORMS.get(kind, ANY_FORM), near)
-        try:
-            aggregates = self._columns.read(columns, reading)
-        except Refused:
-            return None
-        return WindowWord(window=window, text=text, columns=aggregates, mark=text.mark) if window else None
+            reading.report.add(text.mark, "bad-window", f"{str(text)!r}: {error.what}", FORMS.get(kind, ANY_FORM), near)
+        aggregates = self._columns.read(columns, reading)
+        if window is None:
+            raise Refused
+        return WindowWord(window=window, text=text, columns=aggregates, mark=text.mark)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         """Allow the window words by pattern."""

@@ -48,7 +48,9 @@ def parse(text: str, file: str, report: Report) -> MapNode | None:
     try:
         root = _Builder(text, file, report).document()
     except yaml.MarkedYAMLError as error:
-        report.add(*_syntax(error, file))
+        mark, what, expected = _syntax(error, file)
+        report.forget_line(mark)
+        report.add(mark, "yaml", what, expected)
     except yaml.reader.ReaderError as error:
         report.add(_place_of(text, error.position, file), "yaml", "a character that YAML does not allow", "plain UTF-8")
     except Refused:
@@ -58,14 +60,14 @@ def parse(text: str, file: str, report: Report) -> MapNode | None:
     return None
 
 
-def _syntax(error: yaml.MarkedYAMLError, file: str) -> tuple[Mark, str, str, str]:
+def _syntax(error: yaml.MarkedYAMLError, file: str) -> tuple[Mark, str, str]:
     """Say where the text stops being YAML, and the usual reason."""
     where = error.problem_mark or error.context_mark
     mark = Mark(file, where.line + 1, where.column + 1) if where else Mark(file, 1, 1)
     said = error.problem or error.context or "unreadable"
     found = (words for start, words in _SYNTAX.items() if start in said)
     what, expected = next(found, (f"not YAML: {said}", "YAML"))
-    return mark, "yaml", what, expected
+    return mark, what, expected
 
 
 def _place_of(text: str, position: int, file: str) -> Mark:
