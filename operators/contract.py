@@ -37,8 +37,8 @@ State = Mapping[str, pl.DataFrame]
 class Instant:
     """When a step happens, and the tables as they may be looked up in it.
 
-    `tables`: all versions still needed, per table: its key columns, `__time` (valid from), `__gone` (deleted), its other
-    fields; sorted by `__time`. `file` and `rows` tables have one version with the least possible time.
+    `tables`: all versions still needed, per table: its key columns, `__time` (valid from), `__gone` (deleted), its
+    other fields; sorted by `__time`. `file` and `rows` tables have one version with the least possible time.
     """
 
     watermark: int
@@ -60,15 +60,17 @@ class Step(NamedTuple):
 
 
 class Operator(Protocol):
-    """One operator of a chain; picklable, without state of its own between calls.
+    """One operator of a chain; picklable, without state of its own between calls."""
 
-    Attributes:
-        name: unique in its stage; names its part of the state.
-        output: the schema of the rows it gives.
-    """
+    @property
+    def name(self) -> str:
+        """Unique in its stage; names its part of the state."""
+        ...
 
-    name: str
-    output: Schema
+    @property
+    def output(self) -> Schema:
+        """The schema of the rows it gives."""
+        ...
 
     def initial(self) -> State:
         """Give the state before any row: all its frames, empty."""

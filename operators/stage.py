@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from operators.contract import State, earliest
-from tocsin.model.rows import ID, TIME, Schema
+from tocsin.model.rows import ID, TIME, Schema, least_time
 
 if TYPE_CHECKING:
     from operators.align import Align
@@ -114,7 +114,7 @@ class Stage:
             sides.append(released.rows)
             waiting[item.upstream] = released.waiting
             counts["duplicates"] += released.duplicates
-        dues = (_least_time(rows) for rows in waiting.values())
+        dues = (least_time(rows) for rows in waiting.values())
         return self._combine(sides), waiting, earliest(*dues)
 
     def _combine(self, sides: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -123,8 +123,3 @@ class Stage:
         if len(sides) == 1:
             return sides[0]
         return pl.concat(sides, how="diagonal").sort(TIME, ID)
-
-
-def _least_time(rows: pl.DataFrame) -> int | None:
-    least = rows.get_column(TIME).min()
-    return None if least is None else int(least)  # type: ignore[arg-type]  # Int64 column

@@ -1,4 +1,4 @@
-"""A plan as a dataflow in one process: rows and watermarks in, rows of stages out. Knows nothing of files or clocks.
+"""A plan as a dataflow in one process: rows and watermarks in, rows of stages out; no files, no clock.
 
 Each stage has one state per key bucket. Rows that arrive wait beside their stage until its watermark, the least of those
 of all nodes that it reads, has moved; then the stage takes a step.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import polars as pl
 
@@ -29,6 +29,14 @@ END = 1 << 62
 """The watermark of a bounded source that has been read to its end."""
 
 
+class Plain(TypedDict):
+    """The part of a snapshot that is no frame: watermarks per node, and per stage and bucket what is due."""
+
+    watermarks: dict[str, int]
+    dues: dict[str, list[int | None]]
+    buckets: int
+
+
 @dataclass(slots=True)
 class Task:
     """One stage and one bucket: its state, what arrived since its last step, when it must be called at the latest."""
@@ -41,8 +49,8 @@ class Task:
 class Dataflow:
     """The stages of a plan, with their state.
 
-    `buckets`: into how many parts the keys are spread; no result depends on it. `wanted`: names of stages whose rows are
-    given back by `advance` and `close`; by default those of rules.
+    `buckets`: into how many parts the keys are spread; no result depends on it. `wanted`: names of stages whose rows
+    are given back by `advance` and `close`; by default those of rules.
     """
 
     def __init__(self, plan: Plan, *, buckets: int = 1, wanted: Iterable[str] | None = None) -> None:
@@ -134,7 +142,7 @@ class Dataflow:
             return stage.output.empty()
         return full[0] if len(full) == 1 else pl.concat(full).sort(TIME, ID)
 
-    def snapshot(self) -> tuple[dict[tuple[str, ...], pl.DataFrame], dict[str, object]]:
+    def snapshot(self) -> tuple[dict[tuple[str, ...], pl.DataFrame], Plain]:
         """Give the state as named frames and plain data; only between two calls of `advance`."""
         frames: dict[tuple[str, ...], pl.DataFrame] = {("table", n): table for n, table in self.tables.items()}
         dues: dict[str, list[int | None]] = {}
@@ -144,34 +152,33 @@ class Dataflow:
                 frames |= _frames(name, str(bucket), task)
         return frames, {"watermarks": dict(self._watermarks), "dues": dues, "buckets": self.buckets}
 
-    def restore(self, frames: Mapping[tuple[str, ...], pl.DataFrame], plain: Mapping[str, object]) -> None:
+    def restore(self, frames: Mapping[tuple[str, ...], pl.DataFrame], plain: Plain) -> None:
         """Take a snapshot of the same plan and number of buckets back."""
-        watermarks, dues = plain["watermarks"], plain["dues"]
-        self._watermarks |= watermarks  # type: ignore[arg-type]  # as `snapshot` wrote it
+        self._watermarks |= plain["watermarks"]
         states: defaultdict[tuple[str, int], dict[str, dict[str, pl.DataFrame]]] = defaultdict(dict)
         for path, frame in frames.items():
-            if path[0] == "table":
-                self.tables[path[1]] = frame
-            elif path[0] == "arrived":
-                self._tasks[path[1]][int(path[2])].arrived[path[3]].append(frame)
-            else:
-                _, stage, bucket, operator, name = path
-                states[stage, int(bucket)].setdefault(operator, {})[name] = frame
-        for (stage, bucket), state in states.items():
-            task = self._tasks[stage][bucket]
-            task.state = {**task.state, **state}
-            task.next_due = dues[stage][bucket]  # type: ignore[index]  # as `snapshot` wrote it
+            match path:
+                case ("table", name):
+                    self.tables[name] = frame
+                case ("arrived", stage, bucket, node):
+                    self._tasks[stage][int(bucket)].arrived[node].append(frame)
+                case ("state", stage, bucket, operator, name):
+                    states[stage, int(bucket)].setdefault(operator, {})[name] = frame
+        for stage, tasks in self._tasks.items():
+            for bucket, task in enumerate(tasks):
+                task.state = {**task.state, **states[stage, bucket]}
+                task.next_due = plain["dues"][stage][bucket]
 
 
 def _frames(stage: str, bucket: str, task: Task) -> dict[tuple[str, ...], pl.DataFrame]:
     """Name the frames of one task; what arrived and was not taken yet is part of the state."""
-    state = {
+    frames: dict[tuple[str, ...], pl.DataFrame] = {
         ("state", stage, bucket, operator, name): frame
         for operator, frames in task.state.items()
         for name, frame in frames.items()
     }
-    arrived = {("arrived", stage, bucket, node): pl.concat(parts) for node, parts in task.arrived.items() if parts}
-    return {**state, **arrived}
+    frames |= {("arrived", stage, bucket, node): pl.concat(parts) for node, parts in task.arrived.items() if parts}
+    return frames
 
 
 def _needed(plan: Plan, wanted: set[str]) -> list[Stage]:

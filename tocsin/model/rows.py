@@ -6,7 +6,7 @@ name. All times are Int64 milliseconds since the epoch, UTC.
 | column | on | is |
 |---|---|---|
 | `__time` | all rows | event time; a window row has `window_end - 1` |
-| `__id` | all rows | the event's id as text (null: rows without an id, until `Reorder` numbers them); a window row's key as text |
+| `__id` | all rows | the event's id as text (null until `Reorder` numbers rows without one); a window row's key |
 | `__hash` | source rows | UInt64 hash of the row's content: of differing copies the least stays |
 | `__position` | source rows | Int64: source partition << 48 | offset |
 | `__evidence` | feature rows | List(Struct(id String, position Int64)), at most EVIDENCE_MOST, latest last |
@@ -77,6 +77,18 @@ class Schema:
         """Give this schema with more columns."""
         added = tuple(name for name in system if name not in self.system)
         return Schema({**self.columns, **columns}, self.system + added)
+
+
+def least_time(rows: pl.DataFrame) -> int | None:
+    """Give the least event time of a batch; None if it has no rows."""
+    found: int | None = rows.select(pl.col(TIME).min()).item()
+    return found
+
+
+def greatest_time(rows: pl.DataFrame) -> int | None:
+    """Give the greatest event time of a batch; None if it has no rows."""
+    found: int | None = rows.select(pl.col(TIME).max()).item()
+    return found
 
 
 SOURCE_SYSTEM = (TIME, ID, HASH, POSITION)
