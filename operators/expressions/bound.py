@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Lookup:
     """One look-up in a table as of the row's time, done before the expression is evaluated.
 
-    `keys` are expressions over columns that are there by then. `into` maps a field of the table to the column it becomes
-    (`{"model": "rack.model"}`); `found` names a Boolean column that says whether the key is in the table, "" for none.
-    `keys` may be fewer than the table's key only for `each`, which finds all rows of the first part.
+    `keys` are expressions over columns that are there by then. `into` maps a field of the table to the column it
+    becomes (`{"model": "rack.model"}`); `found` names a Boolean column that says whether the key is in the table, ""
+    for none. `keys` may be fewer than the table's key only for `each`, which finds all rows of the first part.
     """
 
     table: str
@@ -44,8 +44,22 @@ class Bound:
 
 
 AggregateFunction = Literal[
-    "count", "count_distinct", "sum", "avg", "min", "max", "first", "last", "previous", "arg_min", "arg_max",
-    "stddev_pop", "stddev_samp", "quantile", "top_k", "slope",
+    "count",
+    "count_distinct",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "first",
+    "last",
+    "previous",
+    "arg_min",
+    "arg_max",
+    "stddev_pop",
+    "stddev_samp",
+    "quantile",
+    "top_k",
+    "slope",
 ]
 
 
