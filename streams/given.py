@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -28,15 +28,17 @@ class Given:
         written = text.strip().replace(" ", "T")
         day, _, clock = written.rpartition("T")
         hour, rest = clock.split(":", 1)
-        moment = datetime.fromisoformat(f"{day or self.day.isoformat()}T{hour.zfill(2)}:{rest}").replace(tzinfo=ZoneInfo(self.zone))
+        moment = datetime.fromisoformat(f"{day or self.day.isoformat()}T{hour.zfill(2)}:{rest}").replace(
+            tzinfo=ZoneInfo(self.zone)
+        )
         return round(moment.timestamp() * 1000)
 
     def records(self, line: GivenWord, time_field: str) -> Iterator[dict[str, str]]:
-        """Give the records of a line, values as text; `time_field` gets the time in milliseconds."""
+        """Give the records of a line, values as text; `time_field` gets the time (RFC 3339)."""
         for number, moment in enumerate(self._times(line)):
             record = {str(name): _value(value, number) for name, value in line.values.items()}
             if moment is not None:
-                record[time_field] = str(moment)
+                record[time_field] = datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds")
             yield record
 
     def _times(self, line: GivenWord) -> list[int | None]:

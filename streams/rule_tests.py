@@ -127,7 +127,7 @@ def _table(plan: Plan, name: str, test: RuleTest, given: Given) -> pl.DataFrame:
     table = plan.tables[name]
     lines = _given(test, name)
     records = [record for line in lines for record in given.records(line, "at")]
-    times = [int(record.pop("at", ALWAYS)) for record in records]
+    times = [_valid_from(record.pop("at", None)) for record in records]
     if not records:
         inline = table.rows or ()
         records, times = [dict(row) for row in inline], [ALWAYS] * len(inline)
@@ -136,6 +136,10 @@ def _table(plan: Plan, name: str, test: RuleTest, given: Given) -> pl.DataFrame:
     typed = _typed(records, table.fields)
     gone = pl.lit(value=False).alias(GONE)
     return typed.with_columns(pl.Series(TIME, times, dtype=pl.Int64), gone).sort(TIME)
+
+
+def _valid_from(moment: str | None) -> int:
+    return ALWAYS if moment is None else round(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def _levels(transitions: pl.DataFrame, rule: RulePlan, zone: str) -> dict[str, list[str]]:
@@ -158,5 +162,3 @@ def _moment(time: int, zone: str) -> str:
     day = "" if moment.date() == DAY else f"{moment.date().isoformat()} "
     fraction = f".{time % 1000:03d}" if time % 1000 else ""
     return f"{day}{moment:%H:%M:%S}{fraction}"
-
-

@@ -10,7 +10,7 @@ from operators.rowwise import Column, LookUps
 from operators.stage import Input, Stage
 from operators.reorder import Reorder
 from operators.trailing import trailing_operator
-from operators.windows import mixes, windows_operator
+from operators.windows.build import mixes, windows_operator
 from tocsin.compiler.features import Draft, read_inputs
 from tocsin.compiler.inputs import Route, make_input
 from tocsin.compiler.nodes import Shape
@@ -47,15 +47,11 @@ def windows(draft: Draft) -> None:
         return
     read_inputs(draft, keep=_read_by(bound))
     _prepare(draft, bound)
-    operator = windows_operator("windows", tuple(draft.by), bound, draft.schema, for_all=_for_all(draft))
+    operator = windows_operator("windows", tuple(draft.by), bound, draft.schema)
     draft.chain.append(operator)
     draft.columns = dict(operator.output.columns)
     draft.memory += max(_reach(window) for window, _ in bound)
     draft.shape = Shape.SESSION if isinstance(bound[0][0], Session) else Shape.GAUGE
-
-
-def _for_all(draft: Draft) -> str | None:
-    return None if draft.word.for_all is None else str(draft.word.for_all)
 
 
 def trailing(draft: Draft) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from operators.expressions.scope import Constant
+from tocsin.errors import UnitError
 from tocsin.model.types import BOOLEAN, STRING
-from tocsin.model.units import UnitError, parse_quantity
+from tocsin.model.units import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 
-from operators.alerting import AlertMachine, ImmediateMachine, LevelSpec, MachineSpec
+from operators.alerting.immediate import ImmediateMachine
+from operators.alerting.machine import AlertMachine
+from operators.alerting.rule import LevelSpec, MachineSpec
 from operators.align import Align
 from operators.expressions import signs_names
 from operators.expressions.bound import Bound

@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tocsin.errors import UnitError
 from tocsin.model.types import DURATION, STRING, Kind, Type
-from tocsin.model.units import UnitError, factor, parse_duration
+from tocsin.model.units import factor, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
