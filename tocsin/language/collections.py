@@ -98,10 +98,11 @@ class MapOf:
         return key, read_named(self.value, value, name, reading)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
-        """Allow a map."""
+        """Allow a map, with a `why` in it."""
         return {
             "type": "object",
-            "propertyNames": self.key.schema(definitions),
+            "properties": {"why": {"type": "string"}},
+            "propertyNames": {"anyOf": [{"const": "why"}, self.key.schema(definitions)]},
             "additionalProperties": self.value.schema(definitions),
         }
 
