@@ -1,0 +1,229 @@
+"""Whole columns at once, where that surely gives what `scalars.read_value` gives for each value.
+
+Every conversion gives two expressions: the physical column, and *doubt*: true where the value must be judged alone.
+A conversion may doubt too much (that costs time), never too little (that would make two decoders of one).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from streams.codecs.numbers import DURATION_MOST, EXACT_FLOAT, INT64_MOST, unit_ms
+from streams.codecs.places import LATITUDE_MOST, LONGITUDE_MOST
+from streams.codecs.time_texts import timestamps_of_texts
+from streams.codecs.times import TIME_LEAST, TIME_MOST
+from tocsin.model.types import Kind, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+EXACT_WHOLE = 2**53
+"""Up to here every whole number is a float64 of its own."""
+SHORT_TEXT = 15
+"""A number spelled in so few characters survives the way through a float64."""
+
+
+class Conversion(NamedTuple):
+    """A physical column, and where it is not to be trusted."""
+
+    physical: pl.Expr
+    doubt: pl.Expr
+
+
+def carriers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Bring columns of rare types to the ones that conversions know; no value changes its meaning.
+
+    Times become milliseconds, cut off below; a float32 counts by its own shortest decimal text.
+    """
+    changed = [_carrier(pl.col(name), dtype) for name, dtype in frame.schema.items()]
+    return frame.with_columns(expression for expression in changed if expression is not None)
+
+
+def _carrier(column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    if isinstance(dtype, pl.Datetime):
+        per_ms = {"ns": 1_000_000, "us": 1_000, "ms": 1}[dtype.time_unit]
+        return column.to_physical() // per_ms
+    if isinstance(dtype, pl.Date):
+        return column.to_physical().cast(pl.Int64) * 86_400_000
+    if isinstance(dtype, pl.Float32):
+        return column.cast(pl.String).cast(pl.Float64)
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return column.cast(pl.String)
+    if isinstance(dtype, pl.Array):
+        return column.arr.to_list()
+    return None
+
+
+def convert(frame: pl.DataFrame, fields: Mapping[str, Type]) -> tuple[pl.DataFrame, pl.Series]:
+    """Decode carrier columns; missing ones are null.
+
+    Gives the physical columns of all `fields`, and per row whether any value of it must be judged alone.
+    """
+    conversions = {
+        name: conversion(pl.col(name), frame.schema[name], type_)
+        for name, type_ in fields.items()
+        if name in frame.columns
+    }
+    columns = [
+        (conversions[name].physical if name in conversions else pl.lit(None)).cast(type_.physical).alias(name)
+        for name, type_ in fields.items()
+    ]
+    doubts = [doubt.fill_null(value=False) for _, doubt in conversions.values()]
+    done = frame.select(*columns, pl.any_horizontal(pl.lit(value=False), *doubts).alias("__doubt"))
+    return done.drop("__doubt"), done["__doubt"]
+
+
+def conversion(column: pl.Expr, dtype: pl.DataType, type_: Type) -> Conversion:
+    """Choose how a column of `dtype` becomes the physical column of `type_`."""
+    if isinstance(dtype, pl.Null):
+        return Conversion(column, pl.lit(value=False))
+    found = _CONVERSIONS[type_.kind](column, dtype, type_)
+    if found is None:
+        return Conversion(pl.lit(None), column.is_not_null())
+    return found
+
+
+def _where(sure: pl.Expr, physical: pl.Expr, column: pl.Expr) -> Conversion:
+    """Trust the values for which `sure` is true."""
+    trusted = sure.fill_null(value=False)
+    return Conversion(pl.when(trusted).then(physical), trusted.not_() & column.is_not_null())
+
+
+def _unless_null(physical: pl.Expr, column: pl.Expr) -> Conversion:
+    """Trust what could be converted at all."""
+    return Conversion(physical, physical.is_null() & column.is_not_null())
+
+
+def _string(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
+    if dtype.is_integer() or isinstance(dtype, pl.String | pl.Boolean):
+        return Conversion(column.cast(pl.String), pl.lit(value=False))
+    if isinstance(dtype, pl.Float64):
+        whole = column.cast(pl.Int64, strict=False)
+        sure = (whole.cast(pl.Float64) == column) & (whole.abs() < EXACT_FLOAT) & (whole != 0)
+        return _where(sure, whole.cast(pl.String), column)
+    if isinstance(dtype, pl.Binary):
+        return _unless_null(column.cast(pl.String, strict=False), column)
+    return None
+
+
+def _int64(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
+    if dtype.is_integer() or isinstance(dtype, pl.Boolean | pl.String):
+        return _unless_null(column.cast(pl.Int64, strict=False), column)
+    if isinstance(dtype, pl.Float64):
+        whole = column.cast(pl.Int64, strict=False)
+        return _where((whole.cast(pl.Float64) == column) & (whole.abs() < EXACT_WHOLE), whole, column)
+    return None
+
+
+def _float64(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
+    if isinstance(dtype, pl.Float64) or dtype.is_integer():
+        number = column.cast(pl.Float64)
+    elif isinstance(dtype, pl.String):
+        number = column.cast(pl.Float64, strict=False)
+    else:
+        return None
+    return _where(number.is_finite(), number, column)
+
+
+def _decimal(column: pl.Expr, dtype: pl.DataType, type_: Type) -> Conversion | None:
+    if dtype.is_integer():
+        most = INT64_MOST // 10**type_.scale
+        whole = column.cast(pl.Int64, strict=False)
+        inside = (whole <= most) & (whole >= -most)
+        return _where(inside, whole * 10**type_.scale, column)
+    if isinstance(dtype, pl.Float64):
+        return _decimal_of_float(column, type_.scale)
+    if isinstance(dtype, pl.String):
+        short = pl.when(column.str.len_bytes() <= SHORT_TEXT).then(column.cast(pl.Float64, strict=False))
+        units, _ = _decimal_of_float(short, type_.scale)
+        return _unless_null(units, column)
+    if isinstance(dtype, pl.Decimal) and dtype.scale <= type_.scale:
+        units = column.to_physical() * 10 ** (type_.scale - dtype.scale)
+        fits = column.to_physical().abs() <= INT64_MOST // 10 ** (type_.scale - dtype.scale)
+        return _where(fits, units, column)
+    return None
+
+
+def _decimal_of_float(number: pl.Expr, scale: int) -> Conversion:
+    """Take the nearest whole number of units if dividing it gives back the same float.
+
+    Below 10^15 units no two decimals share a float, so that is the float's shortest decimal text.
+    """
+    units = (number * 10**scale).round()
+    # a divisor that is a column: Polars multiplies by the reciprocal of a constant, which is another number
+    sure = (units / (units * 0 + 10**scale) == number) & (units.abs() < EXACT_FLOAT)
+    return _where(sure, units.cast(pl.Int64, strict=False), number)
+
+
+def _boolean(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
+    if isinstance(dtype, pl.Boolean):
+        return Conversion(column, pl.lit(value=False))
+    if dtype.is_integer() or isinstance(dtype, pl.Float64):
+        known = pl.when(column == 1).then(statement=True).when(column == 0).then(statement=False)
+        return _unless_null(known, column)
+    if isinstance(dtype, pl.String):
+        low = column.str.to_lowercase()
+        known = (
+            pl.when(low.is_in(["true", "1"])).then(statement=True).when(low.is_in(["false", "0"])).then(statement=False)
+        )
+        return _unless_null(known, column)
+    return None
+
+
+def _timestamp(column: pl.Expr, dtype: pl.DataType, type_: Type) -> Conversion | None:
+    if isinstance(dtype, pl.String):
+        return _unless_null(column.map_batches(timestamps_of_texts, return_dtype=pl.Int64), column)
+    whole = _int64(column, dtype, type_) if not isinstance(dtype, pl.Boolean) else None
+    if whole is None:
+        return None
+    return _where(whole.physical.is_between(TIME_LEAST, TIME_MOST) & whole.doubt.not_(), whole.physical, column)
+
+
+def _duration(column: pl.Expr, dtype: pl.DataType, type_: Type) -> Conversion | None:
+    if isinstance(dtype, pl.Duration):
+        return Conversion(column.dt.total_milliseconds(), pl.lit(value=False))
+    number = _float64(column, dtype, type_)
+    if number is None:
+        return None
+    length = number.physical * unit_ms(type_.unit)
+    fits = (length.abs() <= DURATION_MOST) & number.doubt.not_()
+    return _where(fits, length.round(mode="half_to_even").cast(pl.Int64, strict=False), column)
+
+
+def _point(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
+    if isinstance(dtype, pl.String):
+        parts = column.str.extract_groups(r"^(-?[0-9.]+)(?: |, ?)(-?[0-9.]+)$")
+        return _place(column, parts.struct.field("1"), parts.struct.field("2"), column.is_not_null())
+    if isinstance(dtype, pl.List) and dtype.inner.is_numeric():
+        exact = column.list.len() == 2  # noqa: PLR2004  # latitude and longitude
+        return _place(column, column.list.get(0, null_on_oob=True), column.list.get(1, null_on_oob=True), exact)
+    if isinstance(dtype, pl.Struct) and {"lat", "lon"} <= {field.name for field in dtype.fields}:
+        if not all(isinstance(f.dtype, pl.Float64) for f in dtype.fields if f.name in {"lat", "lon"}):
+            return None
+        return _place(column, column.struct.field("lat"), column.struct.field("lon"), column.is_not_null())
+    return None
+
+
+def _place(column: pl.Expr, lat: pl.Expr, lon: pl.Expr, sure: pl.Expr) -> Conversion:
+    degrees = [part.cast(pl.Float64, strict=False) for part in (lat, lon)]
+    inside = (degrees[0].abs() <= LATITUDE_MOST) & (degrees[1].abs() <= LONGITUDE_MOST) & sure
+    return _where(inside, pl.struct(degrees[0].alias("lat"), degrees[1].alias("lon")), column)
+
+
+def _polygon(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:  # noqa: ARG001  # one signature for all
+    return None
+
+
+_CONVERSIONS: Mapping[Kind, Callable[[pl.Expr, pl.DataType, Type], Conversion | None]] = {
+    Kind.STRING: _string,
+    Kind.INT64: _int64,
+    Kind.FLOAT64: _float64,
+    Kind.DECIMAL: _decimal,
+    Kind.BOOLEAN: _boolean,
+    Kind.TIMESTAMP: _timestamp,
+    Kind.DURATION: _duration,
+    Kind.POINT: _point,
+    Kind.POLYGON: _polygon,
+}

@@ -1,0 +1,192 @@
+"""The one decoder (semantics 21): raw batches to physical columns, the same in every host and from every format.
+
+A codec reads columns where that is quick; whatever is not surely right there is read record by record. Which way a
+record went never changes what it becomes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from streams.codecs.columns import carriers, convert
+from streams.codecs.csv_lines import parse_cells, parse_csv
+from streams.codecs.json_lines import Shape, guess_shape, parse_lines
+from streams.codecs.json_record import parse_object
+from streams.codecs.parsed import Parsed
+from streams.codecs.reasons import Bad, Dead, Reason
+from streams.codecs.record import Layout, dead_letter, event_time, read_record
+from streams.codecs.times import EVENT_LEAST, EVENT_MOST
+from streams.sources.contract import Columns, RawBatch, Records
+from tocsin.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+OFFSET = "__offset"
+INGESTED = "__ingested"
+
+
+class Decoded(NamedTuple):
+    """What a raw batch became.
+
+    `rows`: the physical columns of all fields, `__offset` (Int64, ascending), `__ingested` (Int64 ms or null). `dead`: in
+    offset order. `unknown`: names in the records that are no field; for JSON as far as a sample of them showed.
+    """
+
+    rows: pl.DataFrame
+    dead: list[Dead]
+    unknown: frozenset[str] = frozenset()
+
+    @property
+    def records(self) -> int:
+        """How many records there were."""
+        return self.rows.height + len(self.dead)
+
+
+@dataclass(slots=True)
+class Decoder:
+    """Decodes the records of one stream; what it keeps between batches is a guess that decides about speed only."""
+
+    layout: Layout
+    format: str = "json"
+    _shape: Shape | None = field(default=None, init=False)
+
+    def decode(self, raw: RawBatch) -> Decoded:
+        """Decode a raw batch; SourceError if a columnar one lacks the event time or the id."""
+        parsed = self._parse(raw)
+        rows, doubt = _judged(parsed.frame, self.layout)
+        doubt |= _ahead(rows[self.layout.time], parsed, raw, self.layout)
+        if doubt.any():
+            rows, parsed = rows.filter(~pl.Series(doubt)), Parsed(parsed.frame, parsed.taken[~doubt])
+        decoded = Decoded(_placed(rows, parsed.taken, raw), [], self._unknown(raw))
+        if len(parsed.taken) == raw.count:
+            return decoded
+        alone = np.setdiff1d(np.arange(raw.count), parsed.taken, assume_unique=True)
+        return self._with_alone(decoded, raw, alone)
+
+    def _parse(self, raw: RawBatch) -> Parsed:
+        if isinstance(raw, Columns):
+            return self._take_columns(raw)
+        if self.format == "csv":
+            return parse_csv(raw, self.layout.fields)
+        shape = self._shape or guess_shape(raw, self.layout.fields)
+        parsed = parse_lines(raw, shape)
+        self._shape = shape if len(parsed.taken) * 2 > raw.count else None
+        return parsed
+
+    def _take_columns(self, raw: Columns) -> Parsed:
+        for name in self.layout.required:
+            if name not in raw.frame.columns:
+                raise SourceError(_no_column(name, raw))
+        known = [name for name in raw.frame.columns if name in self.layout.fields]
+        return Parsed(carriers(raw.frame.select(known)), np.arange(raw.count))
+
+    def _unknown(self, raw: RawBatch) -> frozenset[str]:
+        if isinstance(raw, Columns):
+            names = raw.unknown | set(raw.frame.columns)
+        elif self.format == "csv":
+            names = frozenset(raw.header)
+        else:
+            names = _names_of_first(raw)
+        return frozenset(names) - set(self.layout.fields)
+
+    def _with_alone(self, decoded: Decoded, raw: RawBatch, alone: npt.NDArray[np.int64]) -> Decoded:
+        """Read the rows `alone` one by one and put them in their places."""
+        dead, good, places = list(raw.dead) if isinstance(raw, Records) else [], [], []
+        for row in alone.tolist():
+            if not isinstance(raw, Columns) and not raw.at(row).strip():
+                continue
+            read = self._read_alone(raw, row)
+            if isinstance(read, Dead):
+                dead.append(read)
+            else:
+                good.append(read)
+                places.append(row)
+        rows = decoded.rows
+        if good:
+            physical = {name: type_.physical for name, type_ in self.layout.fields.items()}
+            more = _placed(pl.DataFrame(good, schema=physical), np.array(places), raw)
+            rows = pl.concat([rows, more]).sort(OFFSET)
+        return Decoded(rows, sorted(dead, key=lambda letter: letter.offset), decoded.unknown)
+
+    def _read_alone(self, raw: RawBatch, row: int) -> dict[str, object] | Dead:
+        values: Mapping[str, object] = {}
+        ingested = raw.ingested[row] if isinstance(raw, Records) and raw.ingested is not None else None
+        try:
+            values = self._values(raw, row)
+            return read_record(values, self.layout, ingested)
+        except Bad as bad:
+            time = event_time(values, self.layout, ingested)
+            if isinstance(raw, Columns):
+                return dead_letter(bad, raw.first + row, raw_bytes(raw, row), time)
+            if raw.cut and row == raw.count - 1 and bad.reason in _OF_A_CUT:
+                bad = Bad(Reason.TRUNCATED, f"the file ends in the midst of this record: {bad.detail}")
+            return dead_letter(bad, raw.offset(row), raw_bytes(raw, row), time)
+
+    def _values(self, raw: RawBatch, row: int) -> Mapping[str, object]:
+        if isinstance(raw, Columns):
+            return carriers(raw.frame.slice(row, 1)).row(0, named=True)
+        return parse_cells(raw.at(row), raw.header) if self.format == "csv" else parse_object(raw.at(row))
+
+
+_OF_A_CUT = (Reason.BAD_JSON, Reason.BAD_CSV, Reason.INVALID_UTF8)
+"""What the last record of a file is called if its end is missing."""
+
+
+def _judged(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
+    """Convert carrier columns; doubt also what must not be missing, and implausible event times."""
+    rows, doubt = convert(frame, layout.fields)
+    for name in layout.required:
+        if rows[name].null_count():
+            doubt |= rows[name].is_null()
+    time = rows[layout.time]
+    least, most = time.min(), time.max()
+    if isinstance(least, int) and isinstance(most, int) and (least < EVENT_LEAST or most > EVENT_MOST):
+        doubt |= ~time.is_between(EVENT_LEAST, EVENT_MOST).fill_null(value=True)
+    return rows, doubt.to_numpy(writable=True)
+
+
+def _ahead(time: pl.Series, parsed: Parsed, raw: RawBatch, layout: Layout) -> npt.NDArray[np.bool_]:
+    """Doubt event times later than a record taken then may be."""
+    if isinstance(raw, Columns) or raw.ingested is None:
+        return np.zeros(len(time), dtype=np.bool_)
+    return (time > raw.ingested[parsed.taken] + layout.ahead).fill_null(value=False).to_numpy()
+
+
+def _placed(rows: pl.DataFrame, places: npt.NDArray[np.int64], raw: RawBatch) -> pl.DataFrame:
+    """Add the offsets and ingestion timestamps of the rows that stand at `places` of the batch."""
+    if isinstance(raw, Columns) or raw.offsets is None:
+        offsets = pl.Series(places + raw.first, dtype=pl.Int64)
+    else:
+        offsets = raw.offsets[places]
+    ingested = raw.ingested[places] if isinstance(raw, Records) and raw.ingested is not None else None
+    return rows.with_columns(offsets.alias(OFFSET), pl.lit(ingested, dtype=pl.Int64).alias(INGESTED))
+
+
+def raw_bytes(raw: RawBatch, row: int) -> bytes:
+    """Give a record as it came, by its place in the batch; one that lay in columns as JSON."""
+    if isinstance(raw, Records):
+        return raw.at(row)
+    return msgspec.json.encode(carriers(raw.frame.slice(row, 1)).row(0, named=True), enc_hook=str)
+
+
+def _names_of_first(raw: Records) -> frozenset[str]:
+    try:
+        return frozenset(parse_object(raw.at(0)) if raw.count else ())
+    except Bad:
+        return frozenset()
+
+
+def _no_column(name: str, raw: Columns) -> str:
+    there = sorted({*raw.frame.columns, *raw.unknown})
+    near = get_close_matches(name, there, n=1, cutoff=0.5)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"the source has no column {name!r}, which every record needs; it has {', '.join(there)}{meant}"

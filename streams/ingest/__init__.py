@@ -1,0 +1,1 @@
+"""The ingest stage of one source partition: decode, lateness, derive, checks, pseudonyms."""

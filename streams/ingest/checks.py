@@ -1,0 +1,95 @@
+"""What is derived from the raw record, and what is checked of it.
+
+Expressions see the record as it came; look-ups see pseudonyms, because tables hold nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from streams.codecs.decoder import OFFSET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from operators.expressions.bound import Bound
+    from streams.ingest.spec import Check, IngestSpec, LookUp
+
+FAILING: Mapping[str, pl.DataType] = {
+    "offset": pl.Int64(),
+    "check": pl.String(),
+    "field": pl.String(),
+    "time": pl.Int64(),
+}
+
+
+class Evaluation(NamedTuple):
+    """How an expression with look-ups is evaluated: first pseudonyms, then the host's tables."""
+
+    pseudonymised: Callable[[pl.DataFrame], pl.DataFrame]
+    look_up: LookUp
+
+    def add(self, rows: pl.DataFrame, name: str, bound: Bound) -> pl.DataFrame:
+        """Give the rows with the expression's value as column `name`; the columns of look-ups do not stay."""
+        if not bound.lookups:
+            return rows.with_columns(bound.expr.alias(name))
+        looked_up = self.look_up(self.pseudonymised(rows), bound.lookups)
+        added = [column for column in looked_up.columns if column not in rows.columns]
+        value = rows.with_columns(looked_up[column] for column in added).select(bound.expr.alias(name))
+        return rows.with_columns(value[name])
+
+
+class Judged(NamedTuple):
+    """Rows that died of no check, with derived columns; the failing ones; failures per field ("": records that died)."""
+
+    rows: pl.DataFrame
+    failing: pl.DataFrame
+    failed: Mapping[str, int]
+
+
+def judge(rows: pl.DataFrame, spec: IngestSpec, evaluation: Evaluation) -> Judged:
+    """Derive columns, then check; a record dies of the first check that is false, in declared order."""
+    for name, bound in spec.derive:
+        rows = evaluation.add(rows, name, bound)
+    if not spec.checks:
+        return Judged(rows, pl.DataFrame(schema=dict(FAILING)), {})
+    marks = rows
+    for number, check in enumerate(spec.checks):
+        marks = evaluation.add(marks, f"__check{number}", check.condition)
+    failed = _failures(marks, spec)
+    died = [(number, check) for number, check in enumerate(spec.checks) if not check.should]
+    fatal = pl.any_horizontal(pl.lit(value=False), *(_fails(number) for number, _ in died))
+    dying = marks.select(fatal.alias("fatal"))["fatal"]
+    if not dying.any():
+        return Judged(rows, pl.DataFrame(schema=dict(FAILING)), failed)
+    failing = _failing(marks.filter(dying), spec, died)
+    return Judged(rows.filter(~dying), failing, {**failed, "": failing.height})
+
+
+def _fails(number: int) -> pl.Expr:
+    """Only false fails: null passes, as in SQL's CHECK."""
+    return pl.col(f"__check{number}").not_().fill_null(value=False)
+
+
+def _failing(marks: pl.DataFrame, spec: IngestSpec, died: list[tuple[int, Check]]) -> pl.DataFrame:
+    name = pl.coalesce(pl.when(_fails(number)).then(pl.lit(check.name)) for number, check in died)
+    field = pl.coalesce(pl.when(_fails(number)).then(pl.lit(_field(check))) for number, check in died)
+    time = pl.col(spec.layout.time)
+    return marks.select(pl.col(OFFSET).alias("offset"), name.alias("check"), field.alias("field"), time.alias("time"))
+
+
+def _field(check: Check) -> str:
+    """Name the one column that a check reads; "" if it reads several."""
+    return next(iter(check.condition.columns)) if len(check.condition.columns) == 1 else ""
+
+
+def _failures(marks: pl.DataFrame, spec: IngestSpec) -> dict[str, int]:
+    counts = marks.select(_fails(number).sum().alias(str(number)) for number in range(len(spec.checks))).row(0)
+    failed: Counter[str] = Counter()
+    for check, count in zip(spec.checks, counts, strict=True):
+        for name in check.condition.columns:
+            failed[name] += count
+    return dict(failed)

@@ -1,0 +1,100 @@
+"""What the ingest stage of one partition of a stream is made of, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from operators.expressions.bound import Bound, Lookup
+from streams.codecs.record import Layout
+from tocsin.model.rows import SOURCE_SYSTEM, Schema
+
+if TYPE_CHECKING:
+    from tocsin.model.types import Type
+
+LookUp = Callable[[pl.DataFrame, Sequence[Lookup]], pl.DataFrame]
+"""Gives the rows with the columns of the look-ups added, in the same order; the host supplies it.
+
+The rows hold pseudonyms by then, as tables do.
+"""
+
+
+class Check(NamedTuple):
+    """A condition that every record must (or should) meet; null meets it, as in SQL's CHECK."""
+
+    name: str
+    condition: Bound
+    should: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSpec:
+    """One partition of a stream: its layout, how late its records may be (ms), what is derived and checked."""
+
+    stream: str
+    layout: Layout
+    lateness: int
+    derive: Sequence[tuple[str, Bound]] = ()
+    checks: Sequence[Check] = ()
+    partition: int = 0
+    format: str = "json"
+
+    @property
+    def columns(self) -> Mapping[str, Type]:
+        """The author's columns of a row: fields, then what is derived."""
+        return {**self.layout.fields, **{name: bound.type for name, bound in self.derive}}
+
+    @property
+    def persons(self) -> Mapping[str, str]:
+        """The columns that hold identifiers of persons, and the domain of each."""
+        return {name: type_.person for name, type_ in self.columns.items() if type_.person}
+
+    @property
+    def output(self) -> Schema:
+        """The schema of the rows that the stage gives."""
+        return Schema(self.columns, SOURCE_SYSTEM)
+
+
+LATE: Mapping[str, pl.DataType] = {
+    "stream": pl.String(),
+    "partition": pl.Int64(),
+    "offset": pl.Int64(),
+    "position": pl.Int64(),
+    "time": pl.Int64(),
+    "behind": pl.Int64(),
+    "raw": pl.Binary(),
+}
+"""A late record: `behind` is how many ms it is behind the greatest event time before it; `raw` as in a dead letter."""
+
+COUNTS: Mapping[str, pl.DataType] = {
+    "stream": pl.String(),
+    "field": pl.String(),
+    "records": pl.Int64(),
+    "missing": pl.Int64(),
+    "failed": pl.Int64(),
+    "late": pl.Int64(),
+}
+"""What the built-in stream `quality` counts, of one step; the host adds the clock minute.
+
+The row of field "" is the record as a whole: `failed` counts every dead letter.
+"""
+
+
+class Ingested(NamedTuple):
+    """What a step gives.
+
+    `rows`: by `IngestSpec.output`, in offset order. `late`: by LATE. `dead`: by `dead_letters.DEAD`. `watermark`: no later row
+    will have a time up to it; None before the first record with a plausible time. `counts`: by COUNTS. `state`: to go on
+    with. `unknown`: names in the records that are no field.
+    """
+
+    rows: pl.DataFrame
+    late: pl.DataFrame
+    dead: pl.DataFrame
+    watermark: int | None
+    counts: pl.DataFrame
+    state: Mapping[str, pl.DataFrame]
+    unknown: frozenset[str] = frozenset()

@@ -1,0 +1,122 @@
+"""The ingest stage: what happens to a record before any operator sees it, the same in every host (semantics S, 21)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from streams.codecs.decoder import OFFSET, Decoder, raw_bytes
+from streams.codecs.reasons import Dead
+from streams.dead_letters import dead_frame
+from streams.ingest.checks import Evaluation, judge
+from streams.ingest.counts import count_quality
+from streams.ingest.lateness import State, advanced, greatest_before, initial, watermark_of
+from streams.ingest.spec import LATE, Ingested, IngestSpec, LookUp
+from streams.pseudonyms import Pseudonyms
+from streams.sources.contract import Columns
+from tocsin.model.rows import HASH, ID, POSITION, POSITION_BITS, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from operators.expressions.bound import Lookup
+    from streams.sources.contract import RawBatch
+
+
+def refuse_look_ups(rows: pl.DataFrame, lookups: Sequence[Lookup]) -> pl.DataFrame:
+    """Stand in where a stream's checks need no table."""
+    raise LookupError(f"no tables for {', '.join(lookup.table for lookup in lookups)} ({rows.height} rows)")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """The ingest stage of one partition: pure but for caches that decide about speed only.
+
+    The result does not depend on how the records are cut into batches.
+    """
+
+    spec: IngestSpec
+    pseudonyms: Pseudonyms
+    look_up: LookUp = refuse_look_ups
+    _decoder: Decoder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Set up the one decoder."""
+        object.__setattr__(self, "_decoder", Decoder(self.spec.layout, self.spec.format))
+
+    def initial(self) -> State:
+        """Give the state before any record."""
+        return initial()
+
+    def step(self, raw: RawBatch, state: State) -> Ingested:
+        """Take the next records of the partition."""
+        decoded = self._decoder.decode(raw)
+        times, offsets = decoded.rows[self.spec.layout.time], decoded.rows[OFFSET]
+        before = greatest_before(offsets, times, decoded.dead, state)
+        after = advanced(times, decoded.dead, state)
+        late = (times < before - self.spec.lateness).fill_null(value=False)
+        punctual = decoded.rows.filter(~late) if late.any() else decoded.rows
+        judged = judge(punctual, self.spec, self._evaluation())
+        died = [self._died(raw, *row) for row in judged.failing.iter_rows()]
+        dead = sorted([*decoded.dead, *died], key=lambda letter: letter.offset)
+        return Ingested(
+            rows=self._finished(judged.rows),
+            late=self._late(raw, decoded.rows, before, late),
+            dead=dead_frame(self.spec.stream, self.spec.partition, dead),
+            watermark=watermark_of(after, self.spec.lateness),
+            counts=count_quality(self.spec, decoded.rows, decoded.dead, judged.failed, late.sum()),
+            state=after,
+            unknown=decoded.unknown,
+        )
+
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(self._pseudonymised, self.look_up)
+
+    def _pseudonymised(self, rows: pl.DataFrame) -> pl.DataFrame:
+        present = [(name, domain) for name, domain in self.spec.persons.items() if name in rows.columns]
+        return rows.with_columns(self.pseudonyms.of(rows[name], domain) for name, domain in present)
+
+    def _finished(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Replace identifiers by pseudonyms and add the system columns."""
+        rows = self._pseudonymised(rows)
+        layout = self.spec.layout
+        identity = pl.col(layout.id).cast(pl.String) if layout.id else pl.lit(None, dtype=pl.String)
+        position = pl.col(OFFSET) + (self.spec.partition << POSITION_BITS)
+        rows = rows.with_columns(
+            pl.col(layout.time).alias(TIME),
+            identity.alias(ID),
+            rows.select(*layout.fields).hash_rows().alias(HASH),
+            position.alias(POSITION),
+        )
+        return self.spec.output.conform(rows)
+
+    def _died(self, raw: RawBatch, offset: int, name: str, column: str, time: int) -> Dead:
+        return Dead(offset, f"check: {name}", column, "", time, _raw_at(raw, offset))
+
+    def _late(self, raw: RawBatch, rows: pl.DataFrame, before: pl.Series, late: pl.Series) -> pl.DataFrame:
+        if not late.any():
+            return pl.DataFrame(schema=dict(LATE))
+        time, offset = pl.col(self.spec.layout.time), pl.col(OFFSET)
+        chosen = (
+            rows.with_columns(before)
+            .filter(late)
+            .select(
+                pl.lit(self.spec.stream).alias("stream"),
+                pl.lit(self.spec.partition, dtype=pl.Int64).alias("partition"),
+                offset.alias("offset"),
+                (offset + (self.spec.partition << POSITION_BITS)).alias("position"),
+                time.alias("time"),
+                (pl.col("before") - time).alias("behind"),
+            )
+        )
+        raws = [_raw_at(raw, at) for at in chosen["offset"]]
+        return chosen.with_columns(pl.Series("raw", raws, dtype=pl.Binary))
+
+
+def _raw_at(raw: RawBatch, offset: int) -> bytes:
+    if isinstance(raw, Columns) or raw.offsets is None:
+        return raw_bytes(raw, offset - raw.first)
+    found = raw.offsets.index_of(offset)
+    return raw_bytes(raw, 0 if found is None else found)

@@ -1,0 +1,132 @@
+"""The contract of a source: raw batches of one partition, from a position that can be kept and sought again.
+
+A list of files is one partition, in name order; the offset of a record is its number over the whole list (semantics 2).
+A source reads as it goes: memory holds one batch, however long the files are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from streams.codecs.reasons import Dead
+
+Position = Mapping[str, int | str]
+"""Where a source stands, as JSON: the offset of the next record and what the source needs to find it at once."""
+
+RECORD_MOST = 1 << 20
+"""Bytes of one record beyond which it is a dead letter; a source's option."""
+KEPT_MOST = 1 << 16
+"""Bytes of such a record that its dead letter keeps."""
+
+
+@dataclass(frozen=True)  # without slots: `bounds` is found once, when asked for
+class Records:
+    """Records as bytes, one after the other.
+
+    `blob` holds them each ended by a newline (the last one may lack it); blank lines count as offsets but are no
+    records. `first` is the offset of the first. `starts`: where each begins, if newlines may stand inside records.
+    `offsets`: of each record, if they have gaps. `ingested`: ms since the epoch at which the source took each record,
+    null or None where it does not know. `dead`: what the source itself had to give up; a blank line stands in its place.
+    `cut`: the file ended in the midst of the last line. `header`: the names of CSV cells.
+    """
+
+    blob: bytes
+    first: int = 0
+    starts: npt.NDArray[np.int64] | None = None
+    offsets: pl.Series | None = None
+    ingested: pl.Series | None = None
+    dead: tuple[Dead, ...] = ()
+    cut: bool = False
+    header: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, payloads: Sequence[bytes], offsets: Sequence[int], ingested: Sequence[int | None] | None = None
+    ) -> Records:
+        """Join separate payloads, as Kafka gives them; a newline inside a payload must not carry meaning (JSON)."""
+        blob = b"\n".join(payload.replace(b"\n", b" ") for payload in payloads)
+        times = None if ingested is None else pl.Series("ingested", ingested, dtype=pl.Int64)
+        return cls(blob + b"\n", offsets=pl.Series("offset", offsets, dtype=pl.Int64), ingested=times)
+
+    @cached_property
+    def bounds(self) -> npt.NDArray[np.int64]:
+        """Where each record begins, and at the end where the next one would."""
+        if self.starts is not None:
+            return np.append(self.starts, len(self.blob))
+        ends = np.flatnonzero(np.frombuffer(self.blob, dtype=np.uint8) == ord("\n")) + 1
+        if self.blob and not self.blob.endswith(b"\n"):
+            ends = np.append(ends, len(self.blob))
+        return np.concatenate([np.zeros(1, dtype=np.int64), ends])
+
+    @cached_property
+    def count(self) -> int:
+        """How many offsets the batch spans, blank lines included."""
+        if self.starts is not None:
+            return len(self.starts)
+        return self.blob.count(b"\n") + (bool(self.blob) and not self.blob.endswith(b"\n"))
+
+    def offset(self, row: int) -> int:
+        """Give the offset of a record by its place in the batch."""
+        return self.first + row if self.offsets is None else int(self.offsets[row])
+
+    def at(self, row: int) -> bytes:
+        """Give the bytes of a record by its place in the batch, without its newline."""
+        return self.blob[self.bounds[row] : self.bounds[row + 1]].rstrip(b"\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Records that lie in columns already: Parquet, Arrow, Avro.
+
+    `first`: the offset of the first row. `unknown`: columns of the source that were not asked for and not read.
+    """
+
+    frame: pl.DataFrame
+    first: int
+    unknown: frozenset[str] = frozenset()
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return self.frame.height
+
+
+RawBatch = Records | Columns
+
+
+class Source(Protocol):
+    """One partition of a stream.
+
+    `name`: as the user wrote it. `format`: the codec of its records (`json`, `csv`, `avro`), or "columns".
+    """
+
+    name: str
+    format: str
+
+    def read(self, most: int) -> RawBatch | None:
+        """Give at most `most` further records; None at the end of a bounded source. May give fewer at any time."""
+        ...
+
+    @property
+    def position(self) -> Position:
+        """Where the next `read` begins; `offset` is always in it."""
+        ...
+
+    def seek(self, position: Position) -> None:
+        """Go on at a position that this source, or an equal one in another process, gave; SourceError if it cannot."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,43 @@
+"""From `parquet:PATH` to a source."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from streams.sources.columnar import ColumnFiles
+from streams.sources.contract import RECORD_MOST, Source
+from streams.sources.lines import LineFiles
+from streams.sources.listing import list_files
+from tocsin.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "parquet": (".parquet", ".pq"),
+    "arrow": (".arrow", ".ipc", ".feather"),
+    "ndjson": (".ndjson", ".jsonl", ".json"),
+    "csv": (".csv",),
+}
+"""Which files of a folder a scheme means."""
+
+
+def open_source(uri: str, fields: Collection[str] | None = None, *, record_most: int = RECORD_MOST) -> Source:
+    """Open `SCHEME:PATH`, where PATH is a file, a glob or a folder.
+
+    `fields`: the names to read where a format can leave out the others. `record_most`: bytes of one text record beyond
+    which it is a dead letter. SourceError says what is wrong with the word, the path or the file, and what was probably
+    meant.
+    """
+    scheme, colon, path = uri.partition(":")
+    if not colon or not path:
+        raise SourceError(f"{uri!r} names no source: expected SCHEME:PATH, with SCHEME one of {', '.join(SUFFIXES)}")
+    if scheme not in SUFFIXES:
+        near = get_close_matches(scheme, SUFFIXES, n=1, cutoff=0.4)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise SourceError(f"{uri!r}: there is no source {scheme!r}, only {', '.join(SUFFIXES)}{meant}")
+    files = list_files(path, SUFFIXES[scheme])
+    if scheme in {"parquet", "arrow"}:
+        return ColumnFiles(uri, files, scheme, fields)
+    return LineFiles(uri, files, "csv" if scheme == "csv" else "json", record_most=record_most)
