@@ -106,8 +106,8 @@ class Choice:
         return node
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:  # noqa: ARG002  # as Shape
-        """Allow the words."""
-        return {"enum": list(self.choices)}
+        """Allow the words; an editor has typed one of digits."""
+        return {"enum": [*self.choices, *(int(choice) for choice in self.choices if choice.isdigit())]}
 
 
 def one_of(choices: Collection[str]) -> str:
