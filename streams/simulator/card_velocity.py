@@ -19,7 +19,10 @@ PERSONS = {"card": "card"}
 
 
 class Round(NamedTuple):
-    """Payments of one card: `times` over `minutes` from minute `begin` on, at `tills` in turn (a number: of the city)."""
+    """Payments of one card: `times` over `minutes` from minute `begin` on, at `tills` in turn.
+
+    `tills`: terminals by name, or so many of the city.
+    """
 
     times: int
     tills: int | tuple[str, ...]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from streams.simulator.crowds import Crowd, attend
 from streams.simulator.places import Indoor, grid, indoors
 from streams.simulator.simulation import Label, Part, merge
 
+if TYPE_CHECKING:
+    from streams.simulator.setting import Setting
 
 RULE = "city-units"
 FLOORS = 3

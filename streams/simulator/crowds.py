@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from streams.simulator.journeys import visit
 from streams.simulator.population import visitors
 from streams.simulator.setting import MINUTE, SECOND
@@ -24,9 +25,9 @@ BASE = 0.25
 class Crowd:
     """A crowd at one place.
 
-    `block`: of the visitors' phone numbers, another one for each place. `cells`: of the place. `room`: people that count as full. `fill`: the greatest share of `room` reached; `lasts`:
-    minutes at that share (an evening, or a moment). `comes`: minutes from the first to the last arrival. `begin`: minute of the
-    run when the first one comes.
+    `block`: of the visitors' phone numbers, another one for each place. `cells`: of the place. `room`: people that
+    count as full. `fill`: the greatest share of `room` reached; `lasts`: minutes at that share (an evening, or a
+    moment). `comes`: minutes from the first to the last arrival. `begin`: minute of the run when the first one comes.
     """
 
     place: str
@@ -37,7 +38,11 @@ class Crowd:
     begin: float
     comes: float
     lasts: float
-    goes: float = 15.0
+
+    @property
+    def goes(self) -> float:
+        """Minutes from the first to the last departure."""
+        return min(15.0, self.lasts / 2)
 
     def span(self, setting: Setting) -> tuple[int, int]:
         """Give when it begins and when the last one has left, ms."""

@@ -57,9 +57,9 @@ class Dice:
         return np.asarray(self.unit(size) < probability, dtype=np.bool_)
 
     def weighted(self, weights: Sequence[float], size: int) -> Wholes:
-        """Give indices 0 … len(weights) − 1 in proportion to the weights."""
+        """Give indices 0 … len(weights) - 1 in proportion to the weights."""
         steps = np.cumsum(np.asarray(weights, dtype=np.float64))
-        return np.searchsorted(steps, self.unit(size) * steps[-1], side="right").astype(np.int64)
+        return np.asarray(np.searchsorted(steps, self.unit(size) * steps[-1], side="right"), dtype=np.int64)
 
     def distinct(self, of: int, size: int) -> Wholes:
         """Give `size` different integers in [0, of), in random order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -12,6 +11,8 @@ from streams.simulator.scenarios import generate
 from streams.simulator.simulation import LABELS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streams.simulator.simulation import Simulation
 
 Format = Literal["ndjson", "parquet"]

@@ -33,7 +33,7 @@ def incidents(setting: Setting, people: int, *, each: int = 4) -> Part:
     victims = phones(pl.Series(dice.distinct(people, sorts * each))).to_list()
     lines = foreign(RANGE, 10 * dice.distinct(90_000, sorts * each + LONG_LISTED)).to_list()
     listed: list[tuple[str, int, str]] = [(line, setting.start - DAY, "police") for line in lines[sorts * each :]]
-    parts = []
+    parts: list[Part] = []
     for index in range(each):
         mine = slice(index * sorts, (index + 1) * sorts)
         moments = [setting.moment(minute) for minute in dice.between(20, setting.minutes - 20, sorts)]

@@ -1,4 +1,4 @@
-"""Where phones are, and what the network hears of it: a report on every change of cell and at least every 45 minutes."""
+"""Where phones are, and what the network hears of it: every change of cell, and a word at least every 45 minutes."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from streams.simulator.setting import HOUR, MINUTE, OFFSET
+from streams.simulator.setting import HOUR, MINUTE, OFFSET, SECOND
 from streams.simulator.simulation import Part
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def venue_row(venue: str, name: str, kind: Kind, own_limit: float | None = None)
 
 
 def ordinary(venues: int, setting: Setting) -> Part:
-    """Give the readings of `venues` venues that keep to what is usual; a few readings are missing."""
+    """Give the readings of `venues` venues that keep to what is usual, each by its own clock; a few are missing."""
     dice = setting.dice("ordinary meters")
     times = moments(setting)
     kind = dice.weighted([4, 3, 4, 1], venues)
@@ -77,7 +77,10 @@ def ordinary(venues: int, setting: Setting) -> Part:
     heard = ~dice.chance(0.004, used.size)
     names = pl.Series([f"v{n + 1:04d}" for n in range(venues)])
     who = np.repeat(np.arange(venues), len(times))[heard]
-    events = readings(np.tile(times, venues)[heard], names.gather(pl.Series(who)), used.ravel()[heard])
+    phase = dice.whole(0, EVERY // SECOND, venues) * SECOND
+    events = readings(
+        (times[None, :] + phase[:, None]).ravel()[heard], names.gather(pl.Series(who)), used.ravel()[heard]
+    )
     table = _table(names, [KINDS[n].name for n in kind.tolist()])
     return Part({"meters": events}, {"venues": table})
 

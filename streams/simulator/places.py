@@ -18,8 +18,9 @@ DISTRICTS, STREETS, GRIDS, MASTS = 4, 4, 3, 4
 OPEN_CELLS = tuple(f"c{number:03d}" for number in range(1, DISTRICTS * STREETS * GRIDS * MASTS + 1))
 """The cells of the open city, as one walks through it: neighbours stand next to each other."""
 
-CENTRE = tuple(3.0 if 64 <= number < 128 else 1.0 for number in range(len(OPEN_CELLS)))
-"""Where people are: the two inner districts hold three times as many."""
+_THIRD = len(OPEN_CELLS) // 3
+CENTRE = tuple(3.0 if number // _THIRD == 1 else 1.0 for number in range(len(OPEN_CELLS)))
+"""Where people are: the middle of the city holds three times as many."""
 
 UNIT_COLUMNS = {"unit": pl.String, "parent": pl.String, "name": pl.String, "capacity": pl.Int64}
 CELL_COLUMNS = {
@@ -48,7 +49,8 @@ def open_city(scale: float) -> Part:
     """Give the outdoor units, cells and communities; capacities grow with the population."""
     roomy = max(1.0, scale)
     units: list[tuple[str, str | None, str, int]] = [("city", None, "the city", round(600_000 * roomy))]
-    communities, cells = [], []
+    communities: list[tuple[str, str, str]] = []
+    cells: list[tuple[str, str, bool, str, str, None]] = []
     for street in range(DISTRICTS * STREETS):
         district, name = f"d{street // STREETS + 1}", f"st{street + 1:02d}"
         if street % STREETS == 0:

@@ -18,7 +18,7 @@ CELLS = 4
 AREA_COLUMNS = {"area": pl.String, "name": pl.String, "capacity": pl.Int64, "ground": pl.Float64}
 ROOM = 8.0
 """Ground of an ordinary area per person of its capacity, m²."""
-DENSE = 0.5
+DENSE = 0.43
 """Persons per m² that count as full, as the shipped rule has it."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,11 +65,11 @@ class Setting:
         edges, weights = self._hours(rhythm)
         steps = np.concatenate([[0.0], np.cumsum(weights)])
         drawn = np.interp(dice.unit(size) * steps[-1], steps, edges)
-        return np.minimum(np.floor(drawn).astype(np.int64), self.end - 1)
+        return np.asarray(np.minimum(np.floor(drawn), self.end - 1), dtype=np.int64)
 
     def _hours(self, rhythm: Sequence[float]) -> tuple[list[int], list[float]]:
         first = self.start - self.start % HOUR + HOUR
         edges = [self.start, *range(first, self.end, HOUR), self.end]
         hours = [(edge + OFFSET) // HOUR % 24 for edge in edges[:-1]]
-        spans = [after - before for before, after in zip(edges, edges[1:], strict=False)]
+        spans = [after - before for before, after in pairwise(edges)]
         return edges, [rhythm[hour] * span for hour, span in zip(hours, spans, strict=True)]

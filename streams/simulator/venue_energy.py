@@ -19,7 +19,7 @@ CALM = 0.6
 
 
 class Course(NamedTuple):
-    """How a venue runs: `share` of the limit of its type and hour, for `quarters` quarters of an hour from number `first`.
+    """How a venue runs: `share` of the limit of its type and hour, in `quarters` quarters of an hour from `first` on.
 
     `own`: its own limit as a share of its type's by day; `even`: it uses as much by night as by day, and `share` is of
     the limit by day.
@@ -66,7 +66,7 @@ def _course(setting: Setting, index: int, course: Course) -> Part:
     most = np.full(len(times), kind.day) if course.even else limits(kind, times)
     noise = 1.0 + 0.004 * (2.0 * dice.unit(len(times)) - 1.0)
     used = most * np.where(busy, course.share, CALM if course.own is None else 0.4) * noise * (EVERY / QUARTER)
-    begin, end = _span(setting, course, times[busy])
+    begin, end = _span(course, times[busy])
     own = None if course.own is None else round(course.own * kind.day, 3)
     name = f"{kind.name} {index + 1} of the test"
     events = readings(times, pl.Series([venue] * len(times)), used)
@@ -74,7 +74,7 @@ def _course(setting: Setting, index: int, course: Course) -> Part:
     return Part({"meters": events}, {"venues": venue_row(venue, name, kind, own)}, (label,))
 
 
-def _span(setting: Setting, course: Course, busy: np.ndarray) -> tuple[int, int]:
+def _span(course: Course, busy: np.ndarray) -> tuple[int, int]:
     """Give the cause's first and last moment; who forgets to switch off does so from 22:00 on."""
     begin, end = int(busy[0]), int(busy[-1]) + EVERY - 1
     if not (course.even and course.level):
