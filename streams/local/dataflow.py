@@ -164,10 +164,10 @@ class Dataflow:
                     self._tasks[stage][int(bucket)].arrived[node].append(frame)
                 case ("state", stage, bucket, operator, name):
                     states[stage, int(bucket)].setdefault(operator, {})[name] = frame
-        for stage, tasks in self._tasks.items():
-            for bucket, task in enumerate(tasks):
-                task.state = {**task.state, **states[stage, bucket]}
-                task.next_due = plain["dues"][stage][bucket]
+        for stage_name, tasks in self._tasks.items():
+            for number, task in enumerate(tasks):
+                task.state = {**task.state, **states[stage_name, number]}
+                task.next_due = plain["dues"][stage_name][number]
 
 
 def _frames(stage: str, bucket: str, task: Task) -> dict[tuple[str, ...], pl.DataFrame]:

@@ -1,0 +1,77 @@
+"""From the transition log to the sinks: nothing leaves before the state that decided it is durable (semantics 23)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from streams.local.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from sinks.delivery import Delivery, Progress
+
+OUTBOX_MOST = 200_000
+"""Transitions that may wait for a slow sink before the run stops reading."""
+PATIENCE_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Publisher:
+    """The outbox and the deliveries that empty it. `durable`: transitions before it may leave."""
+
+    deliveries: Sequence[Delivery]
+    outbox: Outbox = field(default_factory=Outbox)
+    durable: int = 0
+
+    def add(self, transitions: pl.DataFrame) -> None:
+        """Take transitions that were decided."""
+        self.outbox.append(transitions)
+
+    def add_early(self, copies: pl.DataFrame) -> None:
+        """Pass early copies on at once; they may be lost."""
+        for delivery in self.deliveries:
+            delivery.offer_early(copies)
+
+    def release(self, durable: int) -> None:
+        """Let out what is durable now, as far as the sinks take it; a sink's final error is raised here."""
+        self.durable = max(self.durable, durable)
+        for delivery in self.deliveries:
+            self._offer(delivery, wait=0.0)
+        self._trim()
+
+    def hold(self) -> None:
+        """Wait while the outbox is too full: back pressure on the reading side."""
+        while self.outbox.end - self.outbox.start > OUTBOX_MOST and self.durable > self.outbox.start:
+            for delivery in self.deliveries:
+                self._offer(delivery, wait=PATIENCE_SECONDS)
+            self._trim()
+
+    def flush(self, deadline: float) -> bool:
+        """Give the sinks everything that is durable, and close them; whether all of it arrived in time."""
+        for delivery in self.deliveries:
+            while delivery.offered < self.durable and self._offer(delivery, wait=deadline):
+                pass
+        arrived = [delivery.close(deadline) for delivery in self.deliveries]
+        self._trim()
+        return all(arrived)
+
+    @property
+    def progress(self) -> Mapping[str, Progress]:
+        """How far each sink is, for the next commit."""
+        return {delivery.name: delivery.progress for delivery in self.deliveries}
+
+    def _offer(self, delivery: Delivery, wait: float) -> bool:
+        for chunk in self.outbox.since(delivery.offered, self.durable):
+            if not delivery.offer(chunk.rows, chunk.end, wait):
+                return False
+        return True
+
+    def _trim(self) -> None:
+        if self.deliveries:
+            self.outbox.trim(min(delivery.delivered for delivery in self.deliveries))
+        else:
+            self.outbox.trim(self.durable)
