@@ -70,10 +70,10 @@ INTEGER = Scalar("a whole number such as 10", "bad-number", _integer)
 STEP = Scalar("a number above 0 such as 0.001", "bad-number", _step)
 BOOLEAN = Scalar("true or false", "bad-boolean", _boolean)
 NAME = Scalar(
-    "a name of letters, digits, _ and -, first a letter", "bad-name", matching(NAME_PATTERN, "name"), NAME_PATTERN
+    "a name: a letter, then letters, digits, _ or -", "bad-name", matching(NAME_PATTERN, "name"), NAME_PATTERN
 )
 COLUMN = Scalar(
-    "a column name of letters, digits and _, first a letter or one _",
+    "a column: a letter or one _, then letters, digits or _",
     "bad-name",
     matching(COLUMN_PATTERN, "column name"),
     COLUMN_PATTERN,

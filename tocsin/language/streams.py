@@ -69,7 +69,7 @@ class CheckWord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ShouldWord:
+class ShouldWord:
     """The long form of a check: a failure is counted in the stream `quality`, and the record goes on."""
 
     should: Expression = word(
@@ -82,13 +82,13 @@ class Check:
     """A check's condition, alone or after `should`."""
 
     words = "a condition, or {should: condition}"
-    _long = Record(_ShouldWord, "a check")
+    _long = Record(ShouldWord, "a check")
 
     def read(self, node: Node, reading: Reading) -> CheckWord:
         """Give the check."""
         if isinstance(node, Text):
             return CheckWord(condition=EXPRESSION.read(node, reading), mark=node.mark)
-        long: _ShouldWord = self._long.read(node, reading)
+        long: ShouldWord = self._long.read(node, reading)
         return CheckWord(condition=long.should, should=True, mark=long.mark)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
