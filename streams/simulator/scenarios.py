@@ -16,6 +16,7 @@ from streams.simulator import (
     payments,
     scenic_flow,
     venue_energy,
+    venue_nights,
     wangiri,
 )
 from streams.simulator.arrival import FORMS, arriving
@@ -116,6 +117,10 @@ _ALL = (
     Scenario(
         "venue-energy", "venues that use too much for the hour", "topologies/venue-energy.yaml", _venue_energy,
         start=EVENING + 3 * HOUR, minutes=360,
+    ),
+    Scenario(
+        "venue-night-load", "venues where something stays on by night", "topologies/venue-energy.yaml",
+        venue_nights.scene, start=EVENING - 5 * HOUR, minutes=venue_nights.NIGHTS * 24 * 60,
     ),
 )  # fmt: skip
 
