@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,3 +42,15 @@ def named(pairs: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{name} is given twice", param_hint="--source")
         found[name] = uri
     return found
+
+
+def moment(text: str | None) -> int | None:
+    """Read a time argument (RFC 3339; a date alone is its midnight; without an offset UTC) as ms since the epoch."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; expected one like 2026-03-01T10:00:00Z") from None
+    aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)

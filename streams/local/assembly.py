@@ -1,0 +1,74 @@
+"""Puts a run together: which sources the wanted stages need, tables first, then feeds."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import partial
+from typing import TYPE_CHECKING
+
+from operators.lookups import look_up
+from streams.local.dataflow import Dataflow, empty_table
+from streams.local.feed import Feed, open_feed
+from streams.tables import read_table
+from tocsin.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    from operators.expressions.bound import Lookup
+    from streams.pseudonyms import Pseudonyms
+    from tocsin.compiler import Plan
+
+
+def make_flow(plan: Plan, wanted: Iterable[str] | None = None, *, buckets: int = 1) -> Dataflow:
+    """Make the dataflow of a plan."""
+    return Dataflow(plan, buckets=buckets, wanted=wanted)
+
+
+def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudonyms: Pseudonyms) -> pl.DataFrame:
+    """Read all tables that are needed into the dataflow; give the dead letters of their records.
+
+    `sources`: NAME to URI; a `file` table is read beside the topology, in `folder`. A `topic` table without a source is
+    empty.
+    """
+    plan = flow.plan
+    _refuse_unknown(plan, sources)
+    dead = []
+    for name in sorted(flow.table_names | _checked_tables(plan, flow)):
+        read = read_table(plan.tables[name], sources.get(name), folder, pseudonyms)
+        flow.change_table(name, read.versions if read.versions.height else empty_table(plan, name))
+        dead.append(read.dead)
+    return dead
+
+
+def open_feeds(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms) -> dict[str, Feed]:
+    """Open the streams that are needed; SourceError names those without a source."""
+    missing = sorted(flow.streams - set(sources))
+    if missing:
+        needed = " ".join(f"--source {name}=…" for name in missing)
+        raise SourceError(f"no source for {', '.join(missing)}: add {needed}")
+    find = partial(_look_up, flow)
+    return {name: open_feed(flow.plan.streams[name], sources[name], pseudonyms, find) for name in sorted(flow.streams)}
+
+
+def _look_up(flow: Dataflow, rows: pl.DataFrame, lookups: Sequence[Lookup]) -> pl.DataFrame:
+    """Look up for the checks of a stream, which know `file` and `rows` tables only."""
+    return look_up(rows, lookups, flow.tables, {name: table.key for name, table in flow.plan.tables.items()})
+
+
+def _checked_tables(plan: Plan, flow: Dataflow) -> set[str]:
+    bounds = [bound for name in flow.streams for _, bound in plan.streams[name].derive]
+    bounds += [check.bound for name in flow.streams for check in plan.streams[name].checks]
+    return {lookup.table for bound in bounds for lookup in bound.lookups}
+
+
+def _refuse_unknown(plan: Plan, sources: Mapping[str, str]) -> None:
+    known = [*plan.streams, *plan.tables]
+    for name in sources:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise SourceError(f"{plan.name} has no stream or table {name!r}, only {', '.join(known)}{meant}")

@@ -1,0 +1,81 @@
+"""The head of a stage: complete, ordered, once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.reorder import Reorder
+from tocsin.model.rows import HASH, ID, POSITION, SOURCE_SYSTEM, TIME, Schema
+from tocsin.model.types import INT64, STRING
+
+SCHEMA = Schema({"key": STRING, "value": INT64}, SOURCE_SYSTEM)
+HEAD = Reorder(("key",), SCHEMA, source=True)
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]), st.sampled_from(["1", "2", "10"]), st.integers(0, 20), st.integers(0, 3)
+    ),
+    max_size=40,
+)
+
+
+def batch(events: list[tuple[str, str, int, int]]) -> pl.DataFrame:
+    """Rows (key, id, time, value); the value is the content hash too."""
+    rows = [{"key": k, ID: i, TIME: t, "value": v, HASH: v, POSITION: n} for n, (k, i, t, v) in enumerate(events)]
+    return SCHEMA.conform(pl.DataFrame(rows, schema=SCHEMA.physical)) if rows else SCHEMA.empty()
+
+
+def plain(rows: pl.DataFrame) -> list[tuple[str, str, int, int]]:
+    return list(rows.select("key", ID, TIME, "value").iter_rows())
+
+
+class TestOrder:
+    def test_rows_wait_until_the_watermark_has_passed_their_time(self) -> None:
+        released = HEAD.step([batch([("a", "1", 5, 0), ("a", "2", 6, 0)])], SCHEMA.empty(), 5)
+        assert plain(released.rows) == [("a", "1", 5, 0)]
+        assert plain(released.waiting) == [("a", "2", 6, 0)]
+
+    def test_rows_of_one_time_leave_in_the_order_of_the_bytes_of_their_ids(self) -> None:
+        released = HEAD.step([batch([("a", "2", 5, 0), ("a", "10", 5, 0), ("a", "é", 5, 0)])], SCHEMA.empty(), 9)
+        assert [row[1] for row in plain(released.rows)] == ["10", "2", "é"]
+
+    def test_without_a_watermark_everything_leaves(self) -> None:
+        released = HEAD.step([batch([("a", "1", 5, 0)])], SCHEMA.empty(), None)
+        assert released.rows.height == 1
+        assert released.waiting.is_empty()
+
+
+class TestDuplicates:
+    def test_of_differing_copies_the_least_content_hash_stays(self) -> None:
+        released = HEAD.step([batch([("a", "1", 5, 3), ("a", "1", 5, 1), ("a", "1", 5, 2)])], SCHEMA.empty(), 9)
+        assert plain(released.rows) == [("a", "1", 5, 1)]
+        assert released.duplicates == 2
+
+    def test_the_same_id_under_another_key_or_at_another_time_is_another_row(self) -> None:
+        events = [("a", "1", 5, 0), ("b", "1", 5, 0), ("a", "1", 6, 0)]
+        assert HEAD.step([batch(events)], SCHEMA.empty(), 9).rows.height == 3
+
+    def test_equal_rows_of_a_stream_without_ids_are_all_kept_and_numbered(self) -> None:
+        head = Reorder(("key",), SCHEMA, source=True, numbered=True)
+        rows = batch([("a", "", 5, 7), ("a", "", 5, 7), ("a", "", 5, 8)]).with_columns(pl.lit(None, pl.String).alias(ID))
+        ids = head.step([rows], SCHEMA.empty(), 9).rows.get_column(ID).to_list()
+        assert ids == ["7#0", "7#1", "8#0"]
+
+
+@given(EVENTS, st.lists(st.integers(0, 25), max_size=5))
+def test_however_the_rows_are_cut_the_same_rows_leave_in_the_same_order(
+    events: list[tuple[str, str, int, int]], cuts: list[int]
+) -> None:
+    whole = plain(HEAD.step([batch(events)], SCHEMA.empty(), None).rows)
+    waiting, given_rows = batch(events), []
+    for watermark in [*sorted(cuts), None]:
+        released = HEAD.step([], waiting, watermark)
+        waiting = released.waiting
+        given_rows += plain(released.rows)
+    assert given_rows == whole
+    assert len({row[:3] for row in whole}) == len(whole)
+    order = [(time, identity.encode()) for _, identity, time, _ in whole]
+    assert all(before <= after for before, after in pairwise(order))
