@@ -184,7 +184,8 @@ tables:
         "tests",
         RuleTest,
         f"{_SUMS}rules:\n  card-velocity:\n    from: pace\n    levels: {{orange: payments >= 10}}\n"
-        "    tests:\n      -\n        given: {payments: [{card: A, at: 10:00, amount: 5}]}\n        expect: {}\n        …\n",
+        "    tests:\n      -\n        given: {payments: [{card: A, at: 10:00, amount: 5}]}\n"
+        "        expect: {}\n        …\n",
     ),
     Frame(
         "sinks", SinkOptions, "topology: {name: example}\nsinks:\n  room:\n    kafka: tocsin.city.alerts.v1\n    …\n"
