@@ -48,7 +48,12 @@ def real(term: Term) -> pl.Expr:
     if term.type.kind is Kind.FLOAT64:
         return term.expr
     as_float = term.expr.cast(pl.Float64)
-    return as_float / float(10**term.type.scale) if term.type.scale else as_float
+    return over(as_float, float(10**term.type.scale)) if term.type.scale else as_float
+
+
+def over(expr: pl.Expr, divisor: float) -> pl.Expr:
+    """Divide floats by a constant, correctly rounded: Polars multiplies by its reciprocal (3 / 10 > 0.3) otherwise."""
+    return let(expr, lambda x: x / pl.when(x.is_not_null()).then(pl.lit(divisor, dtype=pl.Float64)))
 
 
 def to_real(term: Term) -> Term:
@@ -186,17 +191,21 @@ def divide(left: Term, right: Term) -> Term:
     elif right.type.kind is Kind.DURATION and left.type.numeric:
         right = _in_unit(right, "s")
     elif left.type.kind is Kind.DURATION and right.type.numeric:
-        return left.of(_milliseconds(finite(real(_plain(left)) / real(right))), DURATION)
+        return left.of(_milliseconds(_ratio(_plain(left), right)), DURATION)
     _numbers(left, right, "/")
     left, right, unit = divided(left, right)
     if left.number is not None and right.number:
         return _quotient(left.number / right.number, unit, left.offset)
+    return left.of(_ratio(left, right), FLOAT64.with_unit(unit))
+
+
+def _ratio(left: Term, right: Term) -> pl.Expr:
+    if right.number is not None:
+        return finite(over(real(left), float(right.number)))
     aligned = is_exact(left) and is_exact(right) and left.type.scale == right.type.scale
-    if aligned and left.number is None and right.number is None:
-        quotient = left.expr.cast(pl.Float64) / right.expr.cast(pl.Float64)
-    else:
-        quotient = real(left) / real(right)
-    return left.of(finite(quotient), FLOAT64.with_unit(unit))
+    if aligned and left.number is None:
+        return finite(left.expr.cast(pl.Float64) / right.expr.cast(pl.Float64))
+    return finite(real(left) / real(right))
 
 
 def _quotient(number: Fraction, unit: str, offset: int) -> Term:

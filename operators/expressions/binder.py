@@ -16,7 +16,7 @@ from operators.expressions.casts import cast, type_named
 from operators.expressions.comparison import between, compare, is_in, like
 from operators.expressions.conditional import case
 from operators.expressions.names import Names
-from operators.expressions.parse import call_name, offset_of, path
+from operators.expressions.parse import CALL, call_name, offset_of, path
 from operators.expressions.registry import FUNCTIONS, SPECIAL
 from operators.expressions.term import Term, constant, fail, nearest, null_term, number_term
 from operators.expressions.text_functions import concatenate
@@ -45,6 +45,11 @@ _COMPARISON: dict[type[exp.Expression], str] = {
     exp.NullSafeNEQ: "is distinct from",
 }
 DEPTH_MOST = 100
+_KNOWN_ARGS = frozenset(
+    {"this", "expression", "expressions", "low", "high", "ifs", "default", "field", "negate", "is_string", "safe"}
+    | {"table", "db", "catalog"}
+)
+"""What nodes may say. sqlglot marks many a thing by a further argument (`not like` once was one that we overlooked)."""
 
 
 class Binder:
@@ -66,6 +71,9 @@ class Binder:
             self._depth -= 1
 
     def _bind(self, node: exp.Expression) -> Term:
+        unknown = {key for key, value in node.args.items() if value} - _KNOWN_ARGS
+        if unknown:
+            self._refuse(node)
         if parts := path(node):
             return self.column(parts, node)
         if name := call_name(node):
@@ -75,10 +83,11 @@ class Binder:
         if type(node) in _COMPARISON:
             return compare(self.term(node.this), self.term(node.expression), _COMPARISON[type(node)])
         handle = self._HANDLERS.get(type(node))
-        if handle is None:
-            fail("not-in-language", f"`{node.sql()}` is not part of the language", "the expressions of the reference",
-                 at=offset_of(node))  # fmt: skip
-        return handle(self, node)
+        return handle(self, node) if handle else self._refuse(node)
+
+    def _refuse(self, node: exp.Expression) -> Term:
+        what = f"`{node.sql()}` is not part of the language".replace(CALL, "")
+        return fail("not-in-language", what, "the expressions of the reference", at=offset_of(node))
 
     def column(self, parts: tuple[str, ...], node: exp.Expression) -> Term:
         """Give what a dotted name stands for."""
@@ -151,6 +160,8 @@ class Binder:
         field = node.args.get("field")
         if field is not None:
             return self._in_table(node, field)
+        if not node.expressions:
+            fail("arguments", "`in ()` without a value", "a list such as ('a', 'b'), or a table", at=offset_of(node))
         return is_in(self.term(node.this), [self.term(choice) for choice in node.expressions])
 
     def _in_table(self, node: exp.Expression, field: exp.Expression) -> Term:
@@ -186,15 +197,15 @@ class Binder:
             term, name = self.names.follow(term, name, part), f"{name}.{part}"
         return term.at(at)
 
-    def _like(self, node: exp.Expression) -> Term:
-        return like(self.term(node.this), self.term(node.expression), fold=isinstance(node, exp.ILike))
+    def _like(self, node: exp.Expression, escape: str = "") -> Term:
+        fold = isinstance(node, exp.ILike)
+        found = like(self.term(node.this), self.term(node.expression), fold=fold, escape=escape)
+        return found.of(~found.expr, BOOLEAN) if node.args.get("negate") else found
 
     def _escape(self, node: exp.Expression) -> Term:
         if not isinstance(node.this, exp.Like | exp.ILike) or len(node.expression.name) != 1:
             fail("constant", "escape without a like", "like 'pattern' escape '!'", at=offset_of(node))
-        like_node = node.this
-        fold, escape = isinstance(like_node, exp.ILike), node.expression.name
-        return like(self.term(like_node.this), self.term(like_node.expression), fold=fold, escape=escape)
+        return self._like(node.this, node.expression.name)
 
     def _case(self, node: exp.Expression) -> Term:
         branches = node.args["ifs"]
@@ -239,10 +250,10 @@ class Binder:
         at = offset_of(node)
         if node.is_string:
             return Term(pl.lit(node.name, dtype=pl.String), STRING, at, literal=node.name)
-        number = Fraction(node.name)
+        term = number_term(Fraction(node.name), offset=at)
         if "e" in node.name.lower():
-            return Term(constant(number, FLOAT64), FLOAT64, at, number=number)
-        return number_term(number, offset=at)
+            return replace(term, expr=constant(Fraction(node.name), FLOAT64), type=FLOAT64)
+        return term
 
     def _boolean(self, node: exp.Expression) -> Term:
         return Term(pl.lit(bool(node.this), dtype=pl.Boolean), BOOLEAN, offset_of(node))

@@ -36,7 +36,6 @@ BINARY: dict[type[exp.Expression], str] = {
     exp.DPipe: "||",
     exp.Like: "like",
     exp.ILike: "ilike",
-    exp.Escape: "escape",
     exp.Is: "is",
 }
 
@@ -49,7 +48,8 @@ def canonical(node: exp.Expression, scope: Scope) -> str:
         return _call(name, node, scope)
     if type(node) in BINARY:
         left, right = canonical(node.this, scope), canonical(node.args["expression"], scope)
-        return f"({left} {BINARY[type(node)]} {right})"
+        negated = "not " if node.args.get("negate") else ""
+        return f"({left} {negated}{BINARY[type(node)]} {right})"
     render = _OTHER.get(type(node))
     return render(node, scope) if render else repr(node)
 
@@ -88,9 +88,16 @@ def _parameter(constant: Constant) -> str:
 
 
 def _call(name: str, node: exp.Expression, scope: Scope) -> str:
+    if name.lower() == "cast":
+        return _cast(node, scope)
     shown = name if name in scope.tables else name.lower()
     arguments = [a for a in node.expressions if not isinstance(a, exp.Star)]
     return f"{shown}({', '.join(canonical(argument, scope) for argument in arguments)})"
+
+
+def _cast(node: exp.Expression, scope: Scope) -> str:
+    value, type_ = node.expressions
+    return f"cast({canonical(value, scope)} as {type_.name.lower()})"
 
 
 def _list(node: exp.Expression, scope: Scope) -> str:
@@ -127,6 +134,10 @@ def _filter(node: exp.Expression, scope: Scope) -> str:
     return f"{canonical(node.this, scope)} filter (where {canonical(node.expression.this, scope)})"
 
 
+def _escape(node: exp.Expression, scope: Scope) -> str:
+    return f"{canonical(node.this, scope)[:-1]} escape {canonical(node.expression, scope)})"
+
+
 def _dot(node: exp.Expression, scope: Scope) -> str:
     return f"{canonical(node.this, scope)}.{quoted(node.expression.name)}"
 
@@ -145,5 +156,6 @@ _OTHER: dict[type[exp.Expression], Callable[[exp.Expression, Scope], str]] = {
     exp.Case: _case,
     exp.Literal: _literal,
     exp.Filter: _filter,
+    exp.Escape: _escape,
     exp.Dot: _dot,
 }

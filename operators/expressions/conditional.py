@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.expressions.arithmetic import common, is_exact, real, scaled
+from operators.expressions.arithmetic import common, is_exact, narrowed, real, scaled
 from operators.expressions.comparison import comparable, compare
 from operators.expressions.term import Term, fail
 from operators.expressions.units import in_unit
@@ -18,7 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def unified(terms: Sequence[Term]) -> tuple[list[pl.Expr], Type]:
+@dataclass(frozen=True, slots=True)
+class Unified:
+    """Columns of one type. Exact numbers of different scales are 128 bits wide until `result` narrows them."""
+
+    exprs: list[pl.Expr]
+    type: Type
+    narrow: bool = False
+
+    def result(self, expr: pl.Expr) -> pl.Expr:
+        """Give what was chosen among the columns in the physical form of the type; null where it does not fit."""
+        return narrowed(expr, self.type) if self.narrow else expr
+
+
+def unified(terms: Sequence[Term]) -> Unified:
     """Give terms as columns of one type: exact numbers at the greatest scale, floats if one is a float."""
     typed = [term for term in terms if not term.null]
     if not typed:
@@ -28,7 +42,7 @@ def unified(terms: Sequence[Term]) -> tuple[list[pl.Expr], Type]:
     for term in typed[1:]:
         comparable(typed[0], term) if typed[0].type.kind is not Kind.POINT else _same_kind(typed[0], term)
     type_ = _label(typed)
-    return [pl.lit(None, dtype=type_.physical) if term.null else term.expr for term in terms], type_
+    return Unified([pl.lit(None, dtype=type_.physical) if term.null else term.expr for term in terms], type_)
 
 
 def _same_kind(one: Term, other: Term) -> None:
@@ -43,26 +57,19 @@ def _label(typed: Sequence[Term]) -> Type:
     return first if same else replace(first, person="", table="")
 
 
-def _numbers(terms: Sequence[Term], typed: Sequence[Term]) -> tuple[list[pl.Expr], Type]:
+def _numbers(terms: Sequence[Term], typed: Sequence[Term]) -> Unified:
     unit = _unit(typed)
     measured = [term if term.null else _measured(term, unit) for term in terms]
     given = [term for term in measured if not term.null]
     if not all(is_exact(term) for term in given):
         type_ = replace(next((t.type for t in given if t.type.kind is Kind.FLOAT64), FLOAT64), unit=unit)
-        return [pl.lit(None, dtype=pl.Float64) if term.null else real(term) for term in measured], type_
-    type_ = given[0].type
-    for term in given[1:]:
-        type_ = common(type_, term.type)
-    type_ = type_.with_unit(unit)
-    return [_exact(term, type_) for term in measured], type_
-
-
-def _exact(term: Term, type_: Type) -> pl.Expr:
-    if term.null:
-        return pl.lit(None, dtype=type_.physical)
-    if term.number is None and term.type.scale == type_.scale:
-        return term.expr.cast(type_.physical)
-    return scaled(term, type_.scale, wide=True).cast(type_.physical, strict=False)
+        return Unified([pl.lit(None, dtype=pl.Float64) if term.null else real(term) for term in measured], type_)
+    type_ = reduce(common, (term.type for term in given)).with_unit(unit)
+    narrow = any(term.number is None and term.type.scale != type_.scale for term in given)
+    wide = narrow or type_.wide
+    nothing = pl.lit(None, dtype=pl.Int128 if wide else pl.Int64)
+    exprs = [nothing if term.null else scaled(term, type_.scale, wide=wide) for term in measured]
+    return Unified(exprs, type_, narrow)
 
 
 def _unit(typed: Sequence[Term]) -> str:
@@ -83,16 +90,17 @@ def _measured(term: Term, unit: str) -> Term:
 
 def coalesce(terms: Sequence[Term]) -> Term:
     """Give the first that is not null."""
-    exprs, type_ = unified(terms)
-    return terms[0].of(pl.coalesce(exprs), type_)
+    found = unified(terms)
+    return terms[0].of(found.result(pl.coalesce(found.exprs)), found.type)
 
 
 def extreme(terms: Sequence[Term], *, greatest: bool) -> Term:
     """Give the greatest or least that is not null."""
-    exprs, type_ = unified(terms)
-    if type_.kind in {Kind.POINT, Kind.POLYGON, Kind.LIST}:
-        fail("types", f"{type_} has no order", "numbers, times or texts", at=terms[0].offset)
-    return terms[0].of(pl.max_horizontal(exprs) if greatest else pl.min_horizontal(exprs), type_)
+    found = unified(terms)
+    if found.type.kind in {Kind.POINT, Kind.POLYGON, Kind.LIST}:
+        fail("types", f"{found.type} has no order", "numbers, times or texts", at=terms[0].offset)
+    choose = pl.max_horizontal if greatest else pl.min_horizontal
+    return terms[0].of(found.result(choose(found.exprs)), found.type)
 
 
 def nullif(value: Term, other: Term) -> Term:
@@ -103,8 +111,8 @@ def nullif(value: Term, other: Term) -> Term:
 
 def case(conditions: Sequence[pl.Expr], results: Sequence[Term], otherwise: Term) -> Term:
     """Give the result of the first condition that is true; a null condition is not."""
-    exprs, type_ = unified([*results, otherwise])
-    branch = pl.when(conditions[0]).then(exprs[0])
-    for condition, expr in zip(conditions[1:], exprs[1:-1], strict=True):
+    found = unified([*results, otherwise])
+    branch = pl.when(conditions[0]).then(found.exprs[0])
+    for condition, expr in zip(conditions[1:], found.exprs[1:-1], strict=True):
         branch = branch.when(condition).then(expr)  # type: ignore[assignment]  # Then and ChainedThen behave alike
-    return results[0].of(branch.otherwise(exprs[-1]), type_)
+    return results[0].of(found.result(branch.otherwise(found.exprs[-1])), found.type)

@@ -114,6 +114,8 @@ def _pairs(tokens: Sequence[Token]) -> Iterator[tuple[Token, Token | None]]:
 
 
 def _check_tokens(tokens: Sequence[Token]) -> None:
+    if len(tokens) == 1:
+        raise ExpressionError("a comment is no expression", "an expression", code="comment")
     for token, following in _pairs(tokens[1:]):
         _check_token(token, following)
     for index, token in enumerate(tokens):

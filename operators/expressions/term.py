@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
@@ -20,6 +21,7 @@ SCALE_MOST = 18
 
 INT64_MOST = 2**63 - 1
 INT128_MOST = 2**127 - 1
+FLOAT64_MOST = int(sys.float_info.max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ def null_term(type_: Type, offset: int = 0) -> Term:
 
 def number_term(number: Fraction, unit: str = "", offset: int = 0, written: str = "") -> Term:
     """Give a constant number in its most exact type: int64, then a decimal of up to 18 digits, then float64."""
+    if abs(number) > FLOAT64_MOST:
+        fail("number", f"a constant of {len(str(abs(int(number))))} digits", "at most 1.79e308", at=offset)
     type_ = exact_type(number)
     return Term(constant(number, type_), type_.with_unit(unit), offset, number=number, written=written)
 

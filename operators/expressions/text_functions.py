@@ -62,7 +62,8 @@ def _replace(terms: Sequence[Term], _: Scope) -> Term:
     wanted = terms[1].literal
     if not wanted:
         return terms[0].of(terms[0].expr, STRING)
-    return terms[0].of(terms[0].expr.str.replace_all(wanted, terms[2].expr, literal=True), STRING)
+    replaced = terms[0].expr.str.replace_all(wanted, terms[2].expr, literal=True)
+    return terms[0].of(pl.when(terms[2].expr.is_not_null()).then(replaced), STRING)
 
 
 FUNCTIONS = (

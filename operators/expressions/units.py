@@ -77,8 +77,7 @@ def in_unit(term: Term, unit: str) -> Term:
         fail("unit", error.what, error.expected, error.nearest, at=term.offset)
     if term.number is not None:
         return number_term(term.number * factor, unit, term.offset, term.written)
-    shift = float(10**term.type.scale)
-    expr = finite(term.expr.cast(pl.Float64) / shift * float(factor))
+    expr = finite(term.expr.cast(pl.Float64) * float(factor / 10**term.type.scale))
     return replace(term.of(expr, FLOAT64.with_unit(unit)), written=term.written)
 
 

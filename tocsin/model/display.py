@@ -74,7 +74,7 @@ def _number(value: object, type_: Type, spec: str) -> str:
         return f"{number * 100:.{digits}f}%" if digits else f"{_short(number * 100)}%"
     shown, unit = _scaled(number, type_.unit)
     text = f"{shown:.{digits}f}" if digits else _plain(shown, exact=shown is number and type_.kind is not Kind.FLOAT64)
-    return f"{text} {unit}".rstrip()
+    return f"{text} {unit.removeprefix('1')}".rstrip()
 
 
 def _scaled(number: Decimal, unit: str) -> tuple[Decimal, str]:

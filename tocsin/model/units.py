@@ -173,15 +173,24 @@ def known(unit: str) -> bool:
 
 
 def _resolve(unit: str) -> tuple[str, Fraction]:
+    """Give the dimension and the factor; a compound's dimension is spelled from its parts, in order."""
     if unit in _UNITS:
         return _UNITS[unit]
     above, slash, below = unit.partition("/")
-    if not slash or not below:
-        return COUNT, Fraction(1)
-    over, under = _resolve(above.strip()), _resolve(below.strip())
-    names = [name.partition(" in ")[0] if name.startswith("temperature") else name for name in (over[0], under[0])]
-    same = names[0] == names[1]
-    return (COUNT if same else "/".join(names)), over[1] / under[1]
+    if slash and below:
+        over, under = _resolve(above.strip()), _resolve(below.strip(" ()"))
+        names = [_difference(name) for name in (over[0], under[0])]
+        return (COUNT if names[0] == names[1] else "/".join(names)), over[1] / under[1]
+    one, dot, other = unit.partition("·")
+    if dot and other:
+        first, second = _resolve(one.strip()), _resolve(other.strip())
+        return "·".join(sorted((_difference(first[0]), _difference(second[0])))), first[1] * second[1]
+    return COUNT, Fraction(1)
+
+
+def _difference(measured: str) -> str:
+    """Name what a unit measures inside a compound, where temperatures are differences and convert."""
+    return "temperature" if measured.startswith("temperature") else measured
 
 
 def exact_factor(from_unit: str, to_unit: str) -> Fraction:
