@@ -6,15 +6,16 @@ shortest text that reads back the same, timestamps are RFC 3339 in UTC with mill
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from json.encoder import encode_basestring
 
 from tocsin.model.types import Kind, Type
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID_BYTES = 16
+_WORDS = {None: "null", True: "true", False: "false"}
 
 Json = str | int | float | bool | Mapping[str, "Json"] | Sequence["Json"] | None
 
@@ -50,19 +51,15 @@ def typed(value: object, kind: Type) -> Json:
 
 def encode(value: Json) -> str:
     """Give canonical JSON."""
-    if isinstance(value, Raw):
-        return str(value)
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_text(name)}:{encode(value[name])}" for name in sorted(value)) + "}"
     if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, Sequence):
-        return "[" + ",".join(encode(item) for item in value) + "]"
-    return json.dumps(value)
-
-
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+        return str(value) if isinstance(value, Raw) else encode_basestring(value)
+    if value is None or isinstance(value, bool):
+        return _WORDS[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join([f"{encode_basestring(name)}:{encode(value[name])}" for name in sorted(value)]) + "}"
+    return "[" + ",".join([encode(item) for item in value]) + "]"
 
 
 def fingerprint(row: Mapping[str, object], entity: Mapping[str, Type]) -> str:

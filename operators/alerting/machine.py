@@ -35,10 +35,11 @@ _LATCHES: Mapping[str, pl.DataType] = {
     "changed": pl.Int64(),
     "told": pl.UInt64(),
     "seen": pl.Int64(),
-    "pending": pl.List(pl.Int64()),
-    "support": pl.List(pl.Int64()),
 }
 """What is kept of `Latches`, each in a column `__<name>`; its last row lies beside it in the row's own columns."""
+
+_PER_LEVEL = ("pending", "support")
+"""As above, a column `__<name>_<level>` for each level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,12 @@ class AlertMachine:
 
     def initial(self) -> State:
         """Give the state before any row."""
-        latches = {f"__{name}": dtype for name, dtype in _LATCHES.items()}
-        return {EPISODES: pl.DataFrame(schema=memory_columns(self.spec) | latches | {_DUE: pl.Int64()})}
+        return {EPISODES: pl.DataFrame(schema=memory_columns(self.spec) | self._latch_columns())}
+
+    def _latch_columns(self) -> dict[str, pl.DataType]:
+        once = {f"__{name}": dtype for name, dtype in _LATCHES.items()}
+        names = [f"__{name}_{one.level.name.lower()}" for name in _PER_LEVEL for one in self.spec.levels]
+        return once | dict.fromkeys(names, pl.Int64()) | {_DUE: pl.Int64()}
 
     def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
         """Take the rows up to the watermark; give what they and the ticks up to it say."""
@@ -87,13 +92,15 @@ class AlertMachine:
 
     def _load(self, known: pl.DataFrame, numbers: Sequence[int]) -> list[Latches]:
         """Give the latches of the numbers, which ascend: from the state, and new ones for numbers behind it."""
-        old = [number for number in numbers if number < known.height]
-        columns = known.select(f"__{name}" for name in _LATCHES)[old]
-        loaded = [Latches(len(self.spec.levels)) for _ in numbers]
-        for latches, number, row in zip(loaded, old, columns.iter_rows(), strict=False):
+        levels, old = len(self.spec.levels), [number for number in numbers if number < known.height]
+        loaded = [Latches(levels) for _ in numbers]
+        rows = known[old].select(list(self._latch_columns())).iter_rows()
+        pending, support = len(_LATCHES), len(_LATCHES) + levels
+        for latches, number, row in zip(loaded, old, rows, strict=False):
             latches.last = -1 - number
-            for name, value in zip(_LATCHES, row, strict=True):
+            for name, value in zip(_LATCHES, row, strict=False):
                 setattr(latches, name, value)
+            latches.pending, latches.support = list(row[pending:support]), list(row[support:-1])
         return loaded
 
     def _write(self, emissions: Sequence[Emission], source: _Source) -> pl.DataFrame:
@@ -107,12 +114,12 @@ class AlertMachine:
         untouched = np.ones(source.known.height, dtype=bool)
         untouched[[number for number in followed if number < source.known.height]] = False
         alive = [latches for latches in followed.values() if latches.held | latches.waiting]
-        latched = pl.DataFrame(
-            {
-                f"__{name}": pl.Series([getattr(one, name) for one in alive], dtype=kind)
-                for name, kind in _LATCHES.items()
-            }
-        ).with_columns(pl.Series(_DUE, [evaluator.due(one) for one in alive], dtype=pl.Int64))
+        values = [[getattr(one, name) for one in alive] for name in _LATCHES]
+        levels = range(len(self.spec.levels))
+        values += [[getattr(one, name)[level] for one in alive] for name in _PER_LEVEL for level in levels]
+        values.append([evaluator.due(one) for one in alive])
+        columns = zip(self._latch_columns().items(), values, strict=True)
+        latched = pl.DataFrame([pl.Series(name, column, dtype) for (name, dtype), column in columns])
         rows = source.take([latches.last for latches in alive])
         return pl.concat([source.known.filter(untouched), pl.concat([rows, latched], how="horizontal")])
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from operators.alerting.canonical import canonical
 from operators.alerting.machine import AlertMachine
 from operators.contract import Instant
+from operators.state import dump, restore
 from tocsin.model.keys import split
 
 END = 70
@@ -54,16 +55,16 @@ cuts = st.lists(st.integers(0, END), max_size=6).map(sorted)
 
 
 def through_bytes(state):
-    return pickle.loads(pickle.dumps(state))  # noqa: S301  # our own bytes
+    return restore(dump(state))
 
 
 class TestAgainstTheSlowMachine:
-    @settings(max_examples=300)
+    @settings(max_examples=120, deadline=None)
     @given(specs(), histories())
     def test_one_step_says_what_the_slow_machine_says(self, spec, rows):
         assert brief(run(AlertMachine(spec), rows, [200])) == slow(spec, rows, 200)
 
-    @settings(max_examples=60)
+    @settings(max_examples=60, deadline=None)
     @given(specs(), histories(), cuts, st.integers(0, 40))
     def test_after_until_rows_count_and_ticks_do_not(self, spec, rows, watermarks, until):
         cut = [w for w in watermarks if w <= until]
@@ -71,7 +72,7 @@ class TestAgainstTheSlowMachine:
 
 
 class TestCuts:
-    @settings(max_examples=100)
+    @settings(max_examples=60, deadline=None)
     @given(specs(), histories(), cuts)
     def test_watermarks_and_restarts_between_them_change_nothing(self, spec, rows, watermarks):
         machine = pickle.loads(pickle.dumps(AlertMachine(spec)))  # noqa: S301  # our own bytes
@@ -79,7 +80,7 @@ class TestCuts:
         cut = run(machine, rows, [*watermarks, 200], between=through_bytes)
         assert canonical(cut).equals(canonical(whole))
 
-    @settings(max_examples=50)
+    @settings(max_examples=25, deadline=None)
     @given(specs(), histories(), st.integers(2, 5))
     def test_buckets_change_nothing(self, spec, rows, buckets):
         machine = AlertMachine(spec)
@@ -87,7 +88,7 @@ class TestCuts:
         outs = [machine.step(part, machine.initial(), Instant(200)).rows for part in parts]
         assert canonical(pl.concat(outs)).equals(canonical(run(machine, rows, [200])))
 
-    @settings(max_examples=50)
+    @settings(max_examples=25, deadline=None)
     @given(specs(), histories())
     def test_a_host_that_only_calls_when_something_is_due_misses_nothing(self, spec, rows):
         machine = AlertMachine(spec)
@@ -100,7 +101,7 @@ class TestCuts:
         late = machine.step(frame([]), state, Instant(200))
         assert late.rows.is_empty()
 
-    @settings(max_examples=50)
+    @settings(max_examples=25, deadline=None)
     @given(specs(), histories())
     def test_rows_come_sorted_and_none_after_the_watermark(self, spec, rows):
         out = run(AlertMachine(spec), rows, [40])
@@ -108,7 +109,7 @@ class TestCuts:
         assert out["__id"].is_unique().all()
         assert out.filter(pl.col("__time") > 40).is_empty()
 
-    @settings(max_examples=50)
+    @settings(max_examples=25, deadline=None)
     @given(specs(), histories())
     def test_state_ends_with_expires(self, spec, rows):
         machine = AlertMachine(spec)
