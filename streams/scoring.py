@@ -8,7 +8,6 @@ find it once, and none of them is false. Only rules that have labels are scored:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,11 +18,10 @@ from tocsin.model.alerts import LEVELS, Transition
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streams.pseudonyms import Pseudonyms
+
 GRACE = 5 * 60_000
 """Milliseconds after the cause in which an alert still counts: windows end, and `for:` runs, after what they see."""
-
-Pseudonym = Callable[[str, str], str]
-"""Gives the pseudonym of an identifier in its domain, as the decoder does: `pseudonym("phone", "1300…")`."""
 
 _RANK = {level: rank for rank, level in enumerate(LEVELS, start=1)}
 
@@ -63,14 +61,14 @@ class RuleScore:
 
 
 def score(
-    transitions: pl.DataFrame, labels: pl.DataFrame, *, pseudonym: Pseudonym, grace: int = GRACE
+    transitions: pl.DataFrame, labels: pl.DataFrame, *, pseudonyms: Pseudonyms, grace: int = GRACE
 ) -> dict[str, RuleScore]:
     """Score every rule that has labels.
 
     `transitions`: columns of `tocsin.model.alerts.TRANSITIONS`, early copies are left out. `labels`: columns of
-    `streams.simulator.LABELS`, with raw identifiers. `pseudonym`: what the run used.
+    `streams.simulator.LABELS`, with raw identifiers. `pseudonyms`: those of the run.
     """
-    alerts, known = _alerts(transitions), _with_keys(labels, pseudonym)
+    alerts, known = _alerts(transitions), _with_keys(labels, pseudonyms)
     near = known.join(alerts, on=["rule", "key"], how="inner")
     inside = near.filter(pl.col("raised").is_between(pl.col("from"), pl.col("until") + grace))
     rules = labels["rule"].unique().sort().to_list()
@@ -88,20 +86,20 @@ def _alerts(transitions: pl.DataFrame) -> pl.DataFrame:
     return opened.with_columns(keys.alias("key")).drop("entity").join(highest, on="alert_id").sort("raised", "alert_id")
 
 
-def _with_keys(labels: pl.DataFrame, pseudonym: Pseudonym) -> pl.DataFrame:
-    keys = [_label_key(row["entity"], row["persons"], pseudonym) for row in labels.iter_rows(named=True)]
+def _with_keys(labels: pl.DataFrame, pseudonyms: Pseudonyms) -> pl.DataFrame:
+    keys = [_label_key(row["entity"], row["persons"], pseudonyms) for row in labels.iter_rows(named=True)]
     expected = pl.col("level").replace_strict(_RANK, default=0, return_dtype=pl.Int64)
     return labels.with_columns(
         pl.Series(keys, dtype=pl.String).alias("key"), expected=expected, label=pl.int_range(pl.len())
     )
 
 
-def _label_key(entity: str, persons: str, pseudonym: Pseudonym) -> str:
-    raw: Mapping[str, str] = json.loads(entity)
+def _label_key(entity: str, persons: str, pseudonyms: Pseudonyms) -> str:
+    named: dict[str, str] = json.loads(entity)
     domains: Mapping[str, str] = json.loads(persons)
-    return entity_key(
-        {name: pseudonym(domains[name], value) if name in domains else value for name, value in raw.items()}
-    )
+    for name, domain in domains.items():
+        named[name] = pseudonyms.of(pl.Series([named[name]]), domain).item()
+    return entity_key(named)
 
 
 def entity_key(entity: Mapping[str, object]) -> str:

@@ -6,6 +6,7 @@ import json
 
 import polars as pl
 
+from streams.pseudonyms import Pseudonyms
 from streams.scoring import RuleScore, score
 from streams.simulator import LABELS
 from tocsin.model.alerts import TRANSITIONS
@@ -13,8 +14,7 @@ from tocsin.model.alerts import TRANSITIONS
 MINUTE = 60_000
 
 
-def pseudonym(domain: str, value: str) -> str:
-    return f"{domain}:{value[::-1]}"
+PSEUDONYMS = Pseudonyms(b"a key of sixteen bytes or more")
 
 
 def alert(
@@ -42,7 +42,7 @@ def label(entity: dict[str, str], begin: int, end: int, level: str = "", **perso
 def scored(alerts: list[list[dict[str, object]]], labels: list[dict[str, object]]) -> RuleScore:
     rows = [row for alert_rows in alerts for row in alert_rows]
     transitions = pl.DataFrame(rows, schema=TRANSITIONS)
-    return score(transitions, pl.DataFrame(labels, schema=LABELS), pseudonym=pseudonym)["r"]
+    return score(transitions, pl.DataFrame(labels, schema=LABELS), pseudonyms=PSEUDONYMS)["r"]
 
 
 class TestIncidents:
@@ -110,7 +110,8 @@ class TestPersons:
 
     def test_persons_are_compared_by_their_pseudonym(self) -> None:
         known = [label({"card": "123", "shop": "t1"}, 10, 20, "red", card="card")]
-        assert scored([alert("a", {"shop": "t1", "card": "card:321"}, 12, "red")], known).found == 1
+        pseudonym = PSEUDONYMS.of(pl.Series(["123"]), "card").item()
+        assert scored([alert("a", {"shop": "t1", "card": pseudonym}, 12, "red")], known).found == 1
         assert scored([alert("a", {"card": "123", "shop": "t1"}, 12, "red")], known).found == 0
 
 
@@ -123,6 +124,6 @@ class TestWhatIsLeftOut:
 
     def test_rules_without_labels_are_not_scored(self) -> None:
         transitions = pl.DataFrame(alert("a", {"x": "1"}, 12, "red", rule="other"), schema=TRANSITIONS)
-        got = score(transitions, pl.DataFrame([label({"x": "1"}, 10, 20)], schema=LABELS), pseudonym=pseudonym)
+        got = score(transitions, pl.DataFrame([label({"x": "1"}, 10, 20)], schema=LABELS), pseudonyms=PSEUDONYMS)
         assert set(got) == {"r"}
         assert got["r"].alerts == 0
