@@ -1,0 +1,88 @@
+"""State of operators as bytes and back, without loss.
+
+    magic "TOCSINST" | format version u16 | length of header u32 | header JSON | Arrow IPC file of each frame, in order
+
+The header holds the version of the key hash, and each frame's name, length and CRC-32. Int128 columns pass unchanged.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from tocsin.errors import StateError
+from tocsin.model.keys import HASH_VERSION
+
+if TYPE_CHECKING:
+    from operators.contract import State
+
+MAGIC = b"TOCSINST"
+FORMAT = 1
+_PREFIX = struct.Struct(">8sHI")
+
+
+class _Frame(msgspec.Struct, frozen=True):
+    name: str
+    length: int
+    crc: int
+
+
+class _Header(msgspec.Struct, frozen=True):
+    hash: str
+    frames: tuple[_Frame, ...]
+
+
+def dump(state: State) -> bytes:
+    """Give the state as bytes."""
+    bodies = [_ipc(frame) for frame in state.values()]
+    frames = tuple(_Frame(name, len(body), zlib.crc32(body)) for name, body in zip(state, bodies, strict=True))
+    header = msgspec.json.encode(_Header(HASH_VERSION, frames))
+    sealed = header + zlib.crc32(header).to_bytes(4, "big")
+    return b"".join([_PREFIX.pack(MAGIC, FORMAT, len(sealed)), sealed, *bodies])
+
+
+def restore(data: bytes) -> State:
+    """Give the state that `dump` was given; StateError if the bytes are damaged or of another format."""
+    header, at = _header(data)
+    frames: dict[str, pl.DataFrame] = {}
+    for frame in header.frames:
+        body = data[at : at + frame.length]
+        if len(body) != frame.length or zlib.crc32(body) != frame.crc:
+            raise StateError(f"the state is damaged: frame {frame.name!r} is not what was written; use an older snapshot")
+        frames[frame.name] = pl.read_ipc(io.BytesIO(body))
+        at += frame.length
+    if at != len(data):
+        raise StateError("the state is damaged: there is more after its last frame; use an older snapshot")
+    return frames
+
+
+def hash_version(data: bytes) -> str:
+    """Give the version of the key hash that the state was cut into buckets with; another one means: bucket it anew."""
+    return _header(data)[0].hash
+
+
+def _ipc(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer, compression="uncompressed")
+    return buffer.getvalue()
+
+
+def _header(data: bytes) -> tuple[_Header, int]:
+    """Give the header and where the first frame begins."""
+    if len(data) < _PREFIX.size:
+        raise StateError("the state is damaged: it is shorter than its header; use an older snapshot")
+    magic, version, length = _PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        raise StateError("these bytes are no state of an operator")
+    if version != FORMAT:
+        raise StateError(f"the state has format {version}, this program reads {FORMAT}; start from the source again")
+    end = _PREFIX.size + length
+    text, crc = data[_PREFIX.size : end - 4], data[end - 4 : end]
+    if len(data) < end or zlib.crc32(text).to_bytes(4, "big") != crc:
+        raise StateError("the state is damaged: its header is not what was written; use an older snapshot")
+    return msgspec.json.decode(text, type=_Header), end

@@ -1,0 +1,93 @@
+"""Which windows end in a step: rows of partials to the ends that they still have to be given at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from operators.contract import Instant
+    from operators.windows.grids import Grid
+
+PANE = "#pane"
+END = "#end"
+LIMIT = "#limit"
+_LAST = "#last"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The ends of one step: after `done`, up to `most`.
+
+    `done`: the greatest end given before, None if none was. `limits`: in the closing step, the greatest end of each key
+    if they differ (columns `by` and LIMIT).
+    """
+
+    by: tuple[str, ...]
+    grid: Grid
+    done: int | None
+    most: int
+    limits: pl.DataFrame | None = None
+
+    def selected(self, partials: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
+        """Give the partials whose first window has ended, in row order, with that end in END; None if there are none."""
+        due = []
+        for run in partials:
+            rows = run.with_columns(self.grid.first_end(run.get_column(PANE)).alias(END))
+            due.append(rows.filter(pl.col(END) <= self.most))
+        due = [rows for rows in due if rows.height]
+        return self._limited(pl.concat(due)) if due else None
+
+    def spread(self, partials: Sequence[pl.DataFrame], window: int) -> pl.DataFrame | None:
+        """Give each partial once per end of this window that it belongs to, in row order per end."""
+        rows = self.selected(partials)
+        if rows is None:
+            return None
+        last = self.grid.last_end(window, rows.get_column(PANE)).alias(_LAST)
+        rows = rows.with_columns(last).filter(pl.col(_LAST) >= pl.col(END))
+        return self._repeated(rows) if self.grid.slides else rows
+
+    def _repeated(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give each row once per end, in the order of panes."""
+        first = pl.max_horizontal(END, pl.lit(self.done, dtype=pl.Int64) + self.grid.every)
+        rows = rows.with_columns(first.alias(END), pl.min_horizontal(_LAST, self.limit))
+        rows = rows.filter(pl.col(END) <= pl.col(_LAST)).sort(PANE, maintain_order=True)
+        ends = pl.int_ranges(END, pl.col(_LAST) + self.grid.every, self.grid.every).alias(END)
+        return rows.with_columns(ends).explode(END)
+
+    @property
+    def limit(self) -> pl.Expr:
+        """The greatest end of the row's key."""
+        return pl.lit(self.most, dtype=pl.Int64) if self.limits is None else pl.col(LIMIT)
+
+    def _limited(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self.limits is None:
+            return rows
+        rows = rows.join(self.limits, on=self.by, how="left", maintain_order="left")
+        return rows.filter(pl.col(END) <= pl.col(LIMIT))
+
+
+def ending(
+    by: tuple[str, ...], grid: Grid, partials: Sequence[pl.DataFrame], done: int | None, instant: Instant
+) -> Ending | None:
+    """Say what ends at this instant, None if nothing can.
+
+    In the closing step that is, for each key, the hop in progress at `until`, or at its last row if that is later (rows
+    of windows upstream that were closed early too).
+    """
+    if not any(run.height for run in partials):
+        return None
+    if instant.until is None:
+        return Ending(by, grid, done, grid.done(instant.watermark))
+    usual = grid.after(instant.until)
+    last = pl.concat(run.select(*by, PANE) for run in partials)
+    last = last.with_columns(grid.first_end(last.get_column(PANE)).alias(LIMIT))
+    most = last.select(pl.col(LIMIT).max()).item()
+    if most <= usual:
+        return Ending(by, grid, done, usual)
+    own = pl.max_horizontal(pl.col(LIMIT).max(), pl.lit(usual, dtype=pl.Int64))
+    return Ending(by, grid, done, most, last.group_by(by).agg(own))

@@ -1,0 +1,146 @@
+"""Windows made of panes: tumbling, hopping, cumulating, calendar days; several sizes of one hop in one feature.
+
+Rows become partials per (key, pane) at once; partials wait in state until the windows of their pane have ended. Panes
+that no later window needs are dropped. A row is given for a key and an end if the widest window has rows of the key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from operators.contract import Step
+from operators.windows import runs
+from operators.windows.ending import END, PANE, ending
+from operators.windows.results import finished, side_by_side
+from tocsin.model.rows import EVIDENCE, TIME, WINDOW_END, WINDOW_START
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from operators.contract import Instant, State
+    from operators.windows.accumulators import Accumulators
+    from operators.windows.ending import Ending
+    from operators.windows.grids import Grid
+    from operators.windows.results import WindowColumns
+    from tocsin.model.rows import Schema
+
+Runs = list[pl.DataFrame]
+
+_RUN, _PROGRESS = "run", "progress"
+_ALL = "#all"
+"""The key of a feature without `by`: one constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaneWindows:
+    """Aggregate rows per key and window.
+
+    `by`: the key. `grid`: panes and ends. `accumulators`: of the calls of all windows together. `windows`: in the order
+    of the grid. `wide`: the number of the widest, whose bounds and evidence a row has. Rows leave at `window_end - 1`.
+    """
+
+    name: str
+    by: tuple[str, ...]
+    grid: Grid
+    accumulators: Accumulators
+    windows: tuple[WindowColumns, ...]
+    wide: int
+    output: Schema
+
+    def initial(self) -> State:
+        """Give the state before any row: no partials, no window given."""
+        return {_PROGRESS: _progress(None)}
+
+    def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
+        """Add the rows to their panes; give the windows that have ended."""
+        partials, bags = self._loaded(state)
+        self._add(rows, partials, bags)
+        done = _done(state)
+        end = ending(self.keys, self.grid, partials, done, instant)
+        given = self.output.empty() if end is None else self._given(end, partials, bags)
+        if instant.closing:
+            return Step(given, self.initial(), None)
+        reached = self.grid.done(instant.watermark)
+        partials = self._kept(partials, reached)
+        bags = {column: self._kept(bag, reached) for column, bag in bags.items()}
+        return Step(given, self._stored(partials, bags, reached), self._next_due(partials, reached))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key's columns in state."""
+        return self.by or (_ALL,)
+
+    def _add(self, rows: pl.DataFrame, partials: Runs, bags: Mapping[str, Runs]) -> None:
+        """Add the partials of a slice of rows as runs of their own."""
+        if rows.is_empty():
+            return
+        key = self.by or (pl.lit(0, dtype=pl.Int8).alias(_ALL),)
+        prepared = self.accumulators.prepare(rows, [*key, self.grid.panes(rows.get_column(TIME)).alias(PANE)])
+        partials.append(self._held(self.accumulators.partial(prepared, [*self.keys, PANE])))
+        for bag in self.accumulators.bags:
+            bags[bag.column].append(self._held(bag.partial(prepared, [*self.keys, PANE])))
+
+    def _held(self, run: pl.DataFrame) -> pl.DataFrame:
+        """Leave out the panes between windows that are shorter than their hop."""
+        panes = run.get_column(PANE)
+        return run.filter(self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes))
+
+    def _given(self, end: Ending, partials: Runs, bags: Mapping[str, Runs]) -> pl.DataFrame:
+        keys = [*self.keys, END]
+        results: list[pl.DataFrame | None] = []
+        for number, window in enumerate(self.windows):
+            pieces = end.spread(partials, number)
+            values = {bag.column: end.spread(bags[bag.column], number) for bag in window.accumulators.bags}
+            merged = None if pieces is None else window.accumulators.merge(pieces, keys)
+            results.append(None if merged is None else window.results(merged, values, keys))
+        base = results[self.wide]
+        if base is None:
+            return self.output.empty()
+        wanted = base.select(*keys, *([EVIDENCE] if self.accumulators.evidence else []))
+        table = side_by_side(wanted, self.windows, results, keys)
+        ends = table.get_column(END)
+        bounds = (self.grid.start(self.wide, ends).alias(WINDOW_START), ends.alias(WINDOW_END))
+        return finished(table.with_columns(bounds), self.by, self.output)
+
+    def _kept(self, pieces: Runs, reached: int) -> Runs:
+        """Drop the panes that no window after `reached` needs; a run that needs all of its rows is left as it is."""
+        return [run if (needed := self._needed(run, reached)).all() else run.filter(needed) for run in pieces]
+
+    def _needed(self, run: pl.DataFrame, reached: int) -> pl.Series:
+        panes = run.get_column(PANE)
+        return self.grid.last_end(self.wide, panes) > reached
+
+    def _next_due(self, partials: Runs, reached: int) -> int | None:
+        least = [run.get_column(PANE).min() for run in partials if run.height]
+        if not least:
+            return None
+        first = self.grid.first_end(pl.Series(least, dtype=pl.Int64)).min()
+        return max(int(first), self.grid.after(reached)) - 1  # type: ignore[arg-type]  # Int64 column
+
+    def _loaded(self, state: State) -> tuple[Runs, dict[str, Runs]]:
+        bags = enumerate(self.accumulators.bags)
+        return runs.load(state, _RUN), {bag.column: runs.load(state, f"bag{number}") for number, bag in bags}
+
+    def _stored(self, partials: Runs, bags: Mapping[str, Runs], reached: int) -> State:
+        keys = [*self.keys, PANE]
+        frames = runs.store(runs.compact(partials, partial(self.accumulators.merge, keys=keys)), _RUN)
+        for number, bag in enumerate(self.accumulators.bags):
+            merged = runs.compact(bags[bag.column], partial(bag.merge, keys=keys))
+            frames |= runs.store(merged, f"bag{number}")
+        return {_PROGRESS: _progress(reached), **frames}
+
+
+def _progress(reached: int | None) -> pl.DataFrame:
+    """The greatest end whose windows have been given."""
+    return pl.DataFrame({"end": [] if reached is None else [reached]}, schema={"end": pl.Int64})
+
+
+def _done(state: State) -> int | None:
+    progress = state[_PROGRESS]
+    return None if progress.is_empty() else int(progress.item())
+
+

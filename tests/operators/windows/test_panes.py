@@ -1,0 +1,105 @@
+"""Tumbling, hopping, cumulating and calendar windows against loops over all events."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from window_oracle import (
+    ALL,
+    EVERY,
+    SCHEMA,
+    Row,
+    by_key,
+    columns,
+    differences,
+    events,
+    evidence,
+    expected,
+    frame,
+    run,
+    run_when_due,
+    some,
+)
+
+from operators.contract import Operator
+from operators.windows.build import windows_operator
+from tocsin.model.rows import EVIDENCE, ID, TIME, WINDOW_END, WINDOW_START
+from tocsin.model.windows import Calendar, Cumulating, Hopping, Window
+
+SPAN = 100
+FAR = 10_000
+Bounds = Callable[[int], tuple[int, int]]
+
+SHAPES: dict[str, tuple[Window, Sequence[tuple[int, int]]]] = {
+    "tumbling": (Hopping(10, 10), [(e - 10, e) for e in range(10, 300, 10)]),
+    "hopping": (Hopping(30, 10), [(e - 30, e) for e in range(10, 300, 10)]),
+    "hopping with a rest": (Hopping(25, 10), [(e - 25, e) for e in range(10, 300, 10)]),
+    "hopping over gaps": (Hopping(4, 10), [(e - 4, e) for e in range(10, 300, 10)]),
+    "cumulating": (Cumulating(30, 10), [((e - 1) // 30 * 30, e) for e in range(10, 300, 10)]),
+}
+
+
+def operator(window: Window, chosen: Sequence[int] = EVERY) -> Operator:
+    return windows_operator("w", ("key",), [(window, columns(chosen))], SCHEMA)
+
+
+def oracle(rows: Sequence[Row], bounds: Sequence[tuple[int, int]], chosen: Sequence[int] = EVERY, until: int | None = None) -> list[Row]:
+    """Give the row of every key and window that has events, by looking at each event for each window."""
+    wanted = []
+    for key, own in by_key(rows).items():
+        if until is not None:
+            latest = max(until, own[-1][TIME])
+            least_end = min(end for _, end in bounds if end > latest)
+        for start, end in bounds:
+            inside = [row for row in own if start <= row[TIME] < end]
+            if inside and (until is None or end <= least_end):
+                row = {TIME: end - 1, ID: json.dumps([key], ensure_ascii=False), WINDOW_START: start, WINDOW_END: end}
+                wanted.append({**row, "key": key, EVIDENCE: evidence(inside), **expected(inside, chosen)})
+    return sorted(wanted, key=lambda row: (row[TIME], row[ID].encode()))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+class TestEveryAggregate:
+    @settings(max_examples=15, deadline=None)
+    @given(rows=events(SPAN))
+    def test_is_what_a_loop_over_all_events_gives(self, shape: str, rows: list[Row]) -> None:
+        window, bounds = SHAPES[shape]
+        given_rows = run(operator(window), frame(rows), [FAR]).to_dicts()
+        assert not differences(given_rows, oracle(rows, bounds))
+
+    @settings(max_examples=40, deadline=None)
+    @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 140), max_size=12), chosen=some())
+    def test_does_not_depend_on_where_the_stream_is_cut(
+        self, shape: str, rows: list[Row], cuts: list[int], chosen: list[int]
+    ) -> None:
+        window, bounds = SHAPES[shape]
+        cut = run(operator(window, chosen), frame(rows), [*cuts, FAR])
+        assert cut.equals(run(operator(window, chosen), frame(rows), [FAR]))
+        assert not differences(cut.to_dicts(), oracle(rows, bounds, chosen))
+
+    @settings(max_examples=20, deadline=None)
+    @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 200), max_size=40), chosen=some())
+    def test_comes_when_the_operator_is_called_only_when_due(
+        self, shape: str, rows: list[Row], cuts: list[int], chosen: list[int]
+    ) -> None:
+        window, _ = SHAPES[shape]
+        whole = run(operator(window, chosen), frame(rows), [FAR])
+        assert run_when_due(operator(window, chosen), frame(rows), [*cuts, FAR]).equals(whole)
+
+    @settings(max_examples=30, deadline=None)
+    @given(rows=events(SPAN), until=st.integers(0, 120), cuts=st.lists(st.integers(0, 120), max_size=6), chosen=some())
+    def test_closing_gives_each_key_its_window_in_progress(
+        self, shape: str, rows: list[Row], until: int, cuts: list[int], chosen: list[int]
+    ) -> None:
+        window, bounds = SHAPES[shape]
+        early = [cut for cut in cuts if cut <= until]
+        given_rows = run(operator(window, chosen), frame(rows), early, until).to_dicts()
+        assert not differences(given_rows, oracle(rows, bounds, chosen, until))
+
+
+def test_the_oracle_asks_for_every_aggregate_of_the_language() -> None:
+    asked = {call.function for call, _ in ALL}
+    assert asked >= {"count", "count_distinct", "sum", "avg", "min", "max", "first", "last", "previous", "arg_min"}
+    assert asked >= {"arg_max", "stddev_pop", "stddev_samp", "quantile", "top_k", "slope"}
