@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.expressions.calendar import local, weekday
+from operators.expressions.calendar import day_of_week, local, minute_of_day
+from operators.expressions.term import let
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,8 +72,11 @@ def _span(part: str) -> Iterable[int]:
 
 def within(hours: Hours, time: pl.Expr, zone: str) -> pl.Expr:
     """Give whether times (ms) lie in the hours, by the wall clock of the zone."""
-    clock = local(time, zone)
-    minute = clock.dt.hour().cast(pl.Int32) * 60 + clock.dt.minute().cast(pl.Int32)
+    return let(local(time, zone).cast(pl.Int64), lambda clock: _within(hours, clock))
+
+
+def _within(hours: Hours, clock: pl.Expr) -> pl.Expr:
+    minute = minute_of_day(clock)
     if hours.start < hours.end:
         return (minute >= hours.start) & (minute < hours.end) & _on(clock, hours.days)
     yesterday = frozenset(day % 7 + 1 for day in hours.days)
@@ -84,4 +88,4 @@ def within(hours: Hours, time: pl.Expr, zone: str) -> pl.Expr:
 def _on(clock: pl.Expr, days: frozenset[int]) -> pl.Expr:
     if days == _ALL:
         return pl.lit(value=True)
-    return weekday(clock).is_in(sorted(days))
+    return day_of_week(clock).is_in(sorted(days))

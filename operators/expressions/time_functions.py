@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from operators.expressions.arithmetic import real
-from operators.expressions.calendar import local, weekday
+from operators.expressions.calendar import local
 from operators.expressions.during import parse_hours, within
 from operators.expressions.function import Function
 from operators.expressions.geodesy import haversine
@@ -25,9 +25,7 @@ def _part(read: Callable[[pl.Expr], pl.Expr]) -> Callable[[Sequence[Term], Scope
 
 
 def _time_of_day(terms: Sequence[Term], scope: Scope) -> Term:
-    clock = local(terms[0].expr, scope.zone)
-    seconds = clock.dt.hour().cast(pl.Int64) * 3600 + clock.dt.minute().cast(pl.Int64) * 60 + clock.dt.second()
-    return terms[0].of(seconds * 1000 + clock.dt.millisecond(), DURATION)
+    return terms[0].of(local(terms[0].expr, scope.zone).cast(pl.Int64) % 86_400_000, DURATION)
 
 
 def _during(terms: Sequence[Term], scope: Scope) -> Term:
@@ -59,7 +57,7 @@ _PARTS = (
     ("hour", "the hour, 0 to 23", lambda x: x.dt.hour()),
     ("minute", "the minute", lambda x: x.dt.minute()),
     ("second", "the second", lambda x: x.dt.second()),
-    ("day_of_week", "Monday 1 to Sunday 7", weekday),
+    ("day_of_week", "Monday 1 to Sunday 7", lambda x: x.dt.weekday()),
     ("day_of_year", "1 to 366", lambda x: x.dt.ordinal_day()),
 )
 
