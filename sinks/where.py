@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from tocsin.model.alerts import Transition
+from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
 
 PASSED_SCHEMA = {"alert_id": pl.String()}
 
@@ -36,14 +36,9 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter of one sink.
-
-    `condition`: a Boolean expression over the columns of the transition log; null does not pass. `closed_at_birth`: the
-    immediate rules, whose alerts have one transition.
-    """
+    """A filter of one sink; `condition`: Boolean, over the columns of the transition log, null does not pass."""
 
     condition: pl.Expr
-    closed_at_birth: frozenset[str] = frozenset()
 
     @staticmethod
     def nothing_passed() -> pl.DataFrame:
@@ -58,13 +53,13 @@ class Where:
         first = pl.when(truth & (holds | known)).then(pl.col(_ROW)).min().over("alert_id")
         marked = batch.with_row_index(_ROW).with_columns(first.alias(_FIRST))
         rows = marked.filter((~truth & holds) | (truth & (pl.col(_ROW) >= pl.col(_FIRST))))
-        return Passage(rows.drop(_ROW, _FIRST), self._remember(rows.filter(truth), passed))
+        return Passage(rows.drop(_ROW, _FIRST), _remember(rows.filter(truth), passed))
 
-    def _remember(self, rows: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:
-        last = rows.filter(~pl.col("rule").is_in(list(self.closed_at_birth))).unique("alert_id", keep="last")
-        closed = last.filter(pl.col("kind") == Transition.CLEARED)
-        opened = last.filter(pl.col("kind") != Transition.CLEARED).select("alert_id")
-        if opened.is_empty() and closed.is_empty():
-            return passed
-        kept = passed.join(closed, on="alert_id", how="anti")
-        return pl.concat([kept, opened]).unique(maintain_order=True)
+
+def _remember(rows: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:
+    if rows.is_empty():
+        return passed
+    last = rows.unique("alert_id", keep="last", maintain_order=True)
+    stays_open = (pl.col("kind") != Transition.CLEARED) & (pl.col("reason") != CLOSED_AT_BIRTH)
+    kept = passed.join(last, on="alert_id", how="anti", maintain_order="left")
+    return pl.concat([kept, last.filter(stays_open).select("alert_id")])

@@ -53,10 +53,11 @@ TRANSITIONS: dict[str, pl.DataType] = {
 
 `level`: after the transition: blue, yellow, orange, red, or clear. `time`: event time in ms. `entity`: the fingerprint
 as canonical JSON, `{"card": "p:…"}`. `values`: canonical JSON object: the columns of the row that the rule reads, its
-parameters under `parameters`, `measure` and its bounds, the window. `labels`: JSON object of texts. `says`: the rendered
-sentence, or a JSON object by language. `runbook`: where to read on, "" for nowhere. `reason`: "" or why it cleared
-(`reset`, `keep`, `empty`, `unless`, `expired`); CLOSED_AT_BIRTH on the one transition of an immediate rule's alert.
+parameters under `parameters`, `measure` and its bounds, the window. `labels`: JSON object of texts. `says`: the
+rendered sentence, or a JSON object by language. `runbook`: where to read on, "" for nowhere. `reason`: "" or why it
+cleared (`reset`, `keep`, `empty`, `unless`, `expired`); CLOSED_AT_BIRTH on the one transition of an immediate rule's
+alert.
 """
 
 CLOSED_AT_BIRTH = "immediate"
-"""The `reason` of a transition after which none comes although it did not clear: whoever keeps open alerts must know."""
+"""The `reason` of a transition after which none comes although it does not clear: nobody may keep that alert open."""
