@@ -24,15 +24,17 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from operators.alerting.steps import FALSE_SHIFT, FILLED, LEVEL_BITS, RESET_SHIFT, TRUSTED
+from operators.alerting.steps import CONTENT, FALSE_SHIFT, FILLED, LEVEL_BITS, RESET_SHIFT, TRUSTED
 from operators.alerting.transitions import Emission
 from tocsin.model.alerts import Transition
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from operators.alerting.rule import MachineSpec
-    from operators.alerting.steps import Steps
+    from operators.alerting.steps import Mask, Steps
 
 NEVER = 1 << 62
 BITS = tuple(tuple(bit for bit in range(4) if mask >> bit & 1) for mask in range(16))
@@ -61,20 +63,30 @@ class Latches:
 class Evaluator:
     """Runs latches over the steps of one call; `emissions` collects what they say."""
 
-    def __init__(self, spec: MachineSpec, steps: Steps, kept_contents: pl.Series, limit: int) -> None:
-        """Take the steps; ticks after `limit` do not fire."""
+    def __init__(self, spec: MachineSpec, steps: Steps, known: pl.DataFrame, limit: int) -> None:
+        """Take the steps, and the episodes before them; ticks after `limit` do not fire."""
         self.emissions: list[Emission] = []
-        self._times, self._masks, self._contents = steps.times, steps.masks, steps.contents
-        self._changes, self._kept, self._limit = steps.changes, kept_contents, limit
+        self._limit, self._runs, self._kept = limit, steps.runs, known[CONTENT]
+        # lists: an item of a numpy array costs five times as much
+        self._times, self._masks = steps.times.tolist(), steps.masks.tolist()
+        self._contents, self._changes = steps.contents.tolist(), steps.changes.tolist()
         self._for, self._keep = spec.for_ms, spec.keep_ms
         self._expires, self._every = spec.expires_ms, spec.update_every_ms
 
-    def run(self, latches: Latches, first: int, last: int) -> None:
+    def follow(self, latches: Mapping[int, Latches], runs: Mask) -> None:
+        """Take the chosen runs, then the ticks up to the limit; `latches` are by the fingerprint's number."""
+        chosen = (part[runs].tolist() for part in self._runs)
+        for number, first, last in zip(*chosen, strict=True):
+            self._run(latches[number], first, last)
+        for one in latches.values():
+            self._ticks(one, self._limit)
+
+    def _run(self, latches: Latches, first: int, last: int) -> None:
         """Take equal steps: each where something can happen, and the last one."""
         at = first
         while True:
             if latches.held | latches.waiting:
-                self.ticks(latches, self._times[at] - 1)
+                self._ticks(latches, self._times[at] - 1)
             self._step(latches, at)
             if at == last:
                 return
@@ -140,7 +152,7 @@ class Evaluator:
         old_enough = self._times[at] - latches.changed >= self._every
         return old_enough and self._contents[at] != latches.told and self._speaks(mask, latches.held.bit_length())
 
-    def ticks(self, latches: Latches, bound: int) -> None:
+    def _ticks(self, latches: Latches, bound: int) -> None:
         """Fire what is due up to `bound`, at its exact time."""
         bound = min(bound, self._limit)
         while (due := self.due(latches)) <= bound:

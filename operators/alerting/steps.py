@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, ID, POSITION, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from operators.alerting.rule import MachineSpec
 
 NUMBER = "__number"
@@ -32,12 +31,16 @@ _ALL = "__all"  # key of a rule without entity: one fingerprint for everything
 _WEIGHT = "__weight"
 
 
-class Run(NamedTuple):
-    """Equal steps of one fingerprint: its number, the first and the last step."""
+Array = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
-    number: int
-    first: int
-    last: int
+
+class Runs(NamedTuple):
+    """Equal steps of one fingerprint in sequence: its number, the first and the last step."""
+
+    number: Array
+    first: Array
+    last: Array
 
 
 class Steps(NamedTuple):
@@ -51,11 +54,18 @@ class Steps(NamedTuple):
     """
 
     rows: pl.DataFrame
-    times: Sequence[int]
-    masks: Sequence[int]
-    contents: Sequence[int]
-    runs: Sequence[Run]
-    changes: Sequence[int]
+    times: Array
+    masks: Array
+    contents: npt.NDArray[np.uint64]
+    runs: Runs
+    changes: Array
+
+
+def no_steps(spec: MachineSpec) -> Steps:
+    """Give the steps of a call without rows that matter."""
+    none = np.empty(0, dtype=np.int64)
+    rows = pl.DataFrame(schema=memory_columns(spec))
+    return Steps(rows, none, none, none.astype(np.uint64), Runs(none, none, none), none)
 
 
 def memory_columns(spec: MachineSpec) -> dict[str, pl.DataType]:
@@ -108,8 +118,8 @@ def steps(rows: pl.DataFrame, spec: MachineSpec, widest_gap: int) -> Steps:
     """Fold numbered rows into steps and runs; no two steps of a run are more than `widest_gap` ms apart."""
     rows = with_evidence(rows).with_columns(_content(spec), _mask(spec))
     folded = _fold(rows.select(NUMBER, TIME, ID, _MASK, CONTENT).with_row_index(_AT))
-    number, times = folded[NUMBER].to_numpy(), folded[TIME].to_numpy()
-    masks, contents = folded[_MASK].to_numpy(), folded[CONTENT].to_numpy()
+    number, times, masks = (folded[name].cast(pl.Int64).to_numpy() for name in (NUMBER, TIME, _MASK))
+    contents = folded[CONTENT].to_numpy()
     other = np.concatenate([[True], number[1:] != number[:-1]])
     begins = other | _differs(masks) | np.concatenate([[True], np.diff(times) > widest_gap])
     first = np.flatnonzero(begins)
@@ -117,15 +127,15 @@ def steps(rows: pl.DataFrame, spec: MachineSpec, widest_gap: int) -> Steps:
     changes = np.append(np.flatnonzero(other | _differs(contents)), len(times))
     return Steps(
         rows[folded[_AT]],
-        times.tolist(),
-        masks.tolist(),
-        contents.tolist(),
-        list(map(Run, number[first].tolist(), first.tolist(), last.tolist())),
-        changes.tolist(),
+        times,
+        masks,
+        contents,
+        Runs(number[first], first, last),
+        changes,
     )
 
 
-def _differs(values: np.ndarray) -> np.ndarray:
+def _differs(values: npt.NDArray[np.generic]) -> Mask:
     return np.concatenate([[True], values[1:] != values[:-1]])
 
 
