@@ -89,7 +89,7 @@ class Files:
 
     def _merge(self, root: MapNode, path: Path) -> Header:
         """Read the files that this one uses, then add its sections; give the header words that hold in it."""
-        self._open.append(path.resolve())
+        self._open.append(_identity(path))
         header = root.get("topology")
         own = dict(header.entries) if isinstance(header, MapNode) else {}
         used = [(use, self._used(use, path)) for use in self._uses(own.get(Text("uses")))]
@@ -114,7 +114,7 @@ class Files:
     def _used(self, use: Text, user: Path) -> Header:
         """Read a used file, unless it was read already; give the header words that hold in it."""
         path = Path(os.path.normpath(user.parent / use))
-        identity = path.resolve()
+        identity = _identity(path)
         if identity in self._open:
             chain = [each.name for each in self._open[self._open.index(identity) :]]
             what = f"files use each other in a circle: {' uses '.join([*chain, identity.name])}"
@@ -152,6 +152,11 @@ class Files:
                     self.report.add(use.mark, "contradiction", what, f"`{word}:` in this header")
                 held[word], said_by[word] = value, use
         return held
+
+
+def _identity(path: Path) -> Path:
+    """Give the path without links; unlike `Path.resolve`, it does not raise on a link to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _neighbour(path: Path) -> str:

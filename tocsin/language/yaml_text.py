@@ -7,6 +7,7 @@ since these still show the anchors and explicit tags that PyYAML's own composer 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import yaml
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 DEEPEST = 30
 """Deeper nesting is no topology; the bound keeps hostile files from exhausting the stack."""
+
+_NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
+"""What double quotes can smuggle in, and no file name or message can hold."""
 
 QUOTE = "quotes around a text that begins with one of { [ & * ! | > % @ `, or holds `: ` or ` #`"
 QUOTE_IN_BRACES = "quotes around the whole text: inside { } and [ ], a comma or bracket ends it"
@@ -173,6 +177,8 @@ class _Builder:
     def text(self, event: yaml.ScalarEvent) -> Text:
         """Give a text; its place is that of its first character, inside quotes."""
         mark = self.mark(event)
+        if _NO_TEXT.search(event.value):
+            raise self.report.refuse(mark, "yaml", "an escape that is no character", "text without \\0 and surrogates")
         quoted = event.style in {"'", '"'}
         return Text(event.value, Mark(mark.file, mark.line, mark.column + 1) if quoted else mark)
 
