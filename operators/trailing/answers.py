@@ -9,6 +9,7 @@ import polars as pl
 
 from operators.trailing import evidence
 from operators.trailing.evaluate import Evaluation
+from operators.trailing.memory import taken
 from operators.trailing.ranges import Edges, Line, Ranges
 from tocsin.model.rows import EVIDENCE, TIME
 
@@ -39,7 +40,7 @@ def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) ->
     """Evaluate all windows for all rows that ask."""
     time = asked.frame.get_column(TIME).to_numpy()
     order = np.argsort(line.places(asked.key, time), kind="stable")
-    stored = {name: held.column(name) for calls in operator.calls for name in calls.stored}
+    stored = {name: held.column(name) for name in {name for calls in operator.calls for name in calls.stored}}
     kept = pl.DataFrame({TIME: pl.Series(held.time, dtype=pl.Int64), **stored})
     evaluation = Evaluation.of(kept, operator.calls)
     edges = Edges(line, line.places(held.key, held.time), asked.key[order], time[order])
@@ -51,5 +52,6 @@ def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) ->
     back[order] = np.arange(order.size)
     low, high = edges.ranges(operator.memory, min(window.delayed for window, _ in operator.windows))
     items = evidence.latest(held, Ranges(low[back], high[back]), asked.own, asked.row)
-    found = pl.concat(frames, how="horizontal")[back]
-    return operator.output.conform(asked.frame.hstack(found).with_columns(items.alias(EVIDENCE)))
+    found = taken(pl.concat(frames, how="horizontal"), back)
+    given = asked.frame.with_columns(*found.get_columns(), items.alias(EVIDENCE))
+    return given.select(list(operator.output.physical))

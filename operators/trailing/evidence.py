@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from operators.trailing.ranges import Ranges
 
 ITEM = "__item"
+LAST = np.arange(EVIDENCE_MOST, 0, -1)
 
 
 def source(columns: Sequence[str]) -> pl.Expr:
@@ -37,30 +38,20 @@ def latest(rows: Rows, ranges: Ranges, own: pl.Series | None, asker: Ints) -> pl
     size = ranges.low.size
     if not size:
         return pl.Series(EVIDENCE, [], dtype=EVIDENCE_DTYPE)
-    room = np.full(size, EVIDENCE_MOST)
-    asks = asker >= 0 if own is not None else np.zeros(size, dtype=np.bool_)
-    taken = np.minimum(ranges.size, room - asks)
-    places = ranges.high[:, None] - np.arange(EVIDENCE_MOST, 0, -1)[None, :] + asks[:, None]
-    inside = np.arange(EVIDENCE_MOST)[None, :] >= (EVIDENCE_MOST - taken - asks)[:, None]
-    inside[asks, -1] = False
-    items = _items(rows, places, inside, own, asker, asks)
-    return _lists(items, taken + asks)
-
-
-def _items(  # one place where the two sources of items meet
-    rows: Rows, places: Ints, inside: Ints, own: pl.Series | None, asker: Ints, asks: Ints
-) -> pl.Series:
-    """Give EVIDENCE_MOST items per range, those outside of it arbitrary."""
-    index = np.where(inside, places, 0).ravel()
+    places = np.maximum(ranges.high[:, None] - LAST, 0)
+    count = np.minimum(ranges.size, EVIDENCE_MOST)
     if not rows.key.size:
-        found = pl.Series([None], dtype=EVIDENCE_ITEM if own is None else own.dtype).new_from_index(0, index.size)
+        items = pl.Series([None], dtype=EVIDENCE_ITEM if own is None else own.dtype).new_from_index(0, places.size)
     else:
-        found = rows.pick(ITEM, index)
+        items = rows.pick(ITEM, places.ravel())
     if own is None:
-        return found
-    index = np.arange(index.size).reshape(places.shape)
-    index[asks, -1] = index.size + asker[asks]
-    return pl.concat([found, own], rechunk=True).gather(index.ravel())
+        return _lists(items, count)
+    index = np.arange(places.size).reshape(places.shape)
+    asks = asker >= 0
+    index[asks, :-1] = index[asks, 1:]
+    index[asks, -1] = places.size + asker[asks]
+    items = pl.concat([items, own], rechunk=True).gather(index.ravel())
+    return _lists(items, np.minimum(count + asks, EVIDENCE_MOST))
 
 
 def _lists(items: pl.Series, taken: Ints) -> pl.Series:

@@ -90,27 +90,27 @@ class TrailingOperator:
         due, waiting = timers.popped(kept.timers, now)
         touched = np.unique(np.concatenate([found.codes, due.code]))
         key = np.searchsorted(touched, found.codes)[slots]
-        asking, answering = self._sides(rows)
-        piece = memory.piece_of(self._keep(rows.filter(answering)), key[answering.to_numpy()], touched)
+        asking, answering = self._sides(rows, key)
+        piece = memory.piece_of(self._keep(answering[0]), answering[1], touched)
         held = memory.rows_of(touched, (*kept.rows, piece), kept.watermark - self.memory)
         line = _line(touched.size, held, rows)
         if line is None:
             return self._in_halves(rows, kept, now)
         fired, later = (Timers.of(), Timers.of()) if self.probe else self._empty(touched, held, line, due, kept, now)
-        known = (*kept.keys, found.added)
-        asked = self._asked(rows.filter(asking), key[asking.to_numpy()], fired, touched, known)
+        known = (*kept.keys, found.added) if found.added.height else kept.keys
+        asked = self._asked(*asking, fired, touched, known)
         given = answers(self, asked, held, line)
         if self.probe:
             codes = piece.get_column(keyring.CODE).unique()
             found = found._replace(added=found.added.filter(pl.col(keyring.CODE).is_in(codes.implode())))
         return given, kept.plus(piece, found.added, (waiting, later), now, self.memory)
 
-    def _sides(self, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-        """Give which rows ask, and which answer."""
-        if self.probe:
-            return rows.get_column(PROBE), ~rows.get_column(PROBE)
-        everyone = pl.repeat(value=True, n=rows.height, eager=True)
-        return everyone, everyone
+    def _sides(self, rows: pl.DataFrame, key: Ints) -> tuple[tuple[pl.DataFrame, Ints], tuple[pl.DataFrame, Ints]]:
+        """Give the rows that ask, and those that answer, each with their keys."""
+        if not self.probe:
+            return (rows, key), (rows, key)
+        asks = rows.get_column(PROBE)
+        return (rows.filter(asks), key[asks.to_numpy()]), (rows.filter(~asks), key[~asks.to_numpy()])
 
     def _keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         stored = {name: bound for calls in self.calls for name, bound in calls.stored.items()}
@@ -158,7 +158,7 @@ class TrailingOperator:
         both = pl.concat([empty.drop("__code"), asking], how="diagonal").select(columns)
         key = np.concatenate([np.searchsorted(touched, codes), key])
         row = np.concatenate([np.full(fired.due.size, -1), row])
-        return Asked(both[order], key[order], row[order], own)
+        return Asked(memory.taken(both, order), key[order], row[order], own)
 
     @property
     def _names_itself(self) -> bool:
