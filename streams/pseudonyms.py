@@ -1,8 +1,8 @@
 """Pseudonyms of persons' identifiers: keyed BLAKE2b, one stable key per identifier domain (semantics 22).
 
-The key comes from TOCSIN_PSEUDONYM_KEY, or from the file that TOCSIN_PSEUDONYM_KEY_FILE names. A domain's key is derived
-from it, so that the same digits as a phone and as a card have nothing in common, while a phone is one pseudonym in all
-streams. A pseudonym is `domain:` and 120 bits in base32: among 10^9 persons two share one with a chance below 10^-18.
+The key comes from TOCSIN_PSEUDONYM_KEY, or from the file that TOCSIN_PSEUDONYM_KEY_FILE names. A domain's key is
+derived from it, so that the same digits as a phone and as a card have nothing in common, while a phone is one pseudonym
+in all streams. A pseudonym is `domain:` and 120 bits in base32: among 10^9 persons two share one with a chance below 10^-18.
 """
 
 from __future__ import annotations
@@ -35,47 +35,65 @@ _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype=np.uint8)
 
 
 @dataclass(slots=True)
+class _Domain:
+    """The pseudonyms made so far in one domain: where each identifier's stands in `made`."""
+
+    key: bytes
+    places: dict[str | None, int] = field(default_factory=lambda: {None: 0})
+    made: pl.Series = field(default_factory=lambda: pl.Series([None], dtype=pl.String))
+
+
+@dataclass(slots=True)
 class Pseudonyms:
     """Makes pseudonyms, column by column; `development` says that no key was set and anybody can undo them."""
 
     key: bytes = field(repr=False)
     development: bool = False
-    _cache: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
+    _domains: dict[str, _Domain] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, identifiers: pl.Series, domain: str) -> pl.Series:
         """Give the pseudonym of each identifier (String), null for null; numbers count by their decimal text."""
-        texts = identifiers if identifiers.dtype == pl.String else identifiers.cast(pl.String)
-        distinct = texts.unique().drop_nulls()
+        texts = identifiers.cast(pl.String)
+        distinct = texts.unique()
         if len(distinct) * 2 > len(texts):
-            return self._each(texts, domain)
-        known = self._each(distinct, domain)
-        pairs = pl.DataFrame({"raw": distinct, "pseudonym": known})
+            return self._each(texts, domain).alias(identifiers.name)
+        pairs = pl.DataFrame({"raw": distinct, "pseudonym": self._each(distinct, domain)})
         found = texts.to_frame("raw").join(pairs, on="raw", how="left", maintain_order="left")
         return found["pseudonym"].alias(identifiers.name)
 
-    def _each(self, texts: pl.Series, domain: str) -> pl.Series:
+    def _each(self, identifiers: pl.Series, domain: str) -> pl.Series:
         """Look up every text, after making the pseudonyms of new ones."""
-        cache = self._cache.setdefault(domain, {})
-        if len(cache) > CACHE_MOST:
-            cache.clear()
-        values = texts.to_list()
-        new = list({text for text in values if text is not None and text not in cache})
-        cache.update(zip(new, self._made(new, domain), strict=True))
-        return pl.Series(texts.name, [None if text is None else cache[text] for text in values], dtype=pl.String)
-
-    def _made(self, texts: Sequence[str], domain: str) -> list[str]:
-        key = self._domain_key(domain)
-        digests = b"".join([blake2b(text.encode(), digest_size=DIGEST, key=key).digest() for text in texts])
-        bits = np.unpackbits(np.frombuffer(digests, dtype=np.uint8)).reshape(-1, 5)
-        letters = _LETTERS[bits @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)].tobytes().decode()
-        width = DIGEST * 8 // 5
-        prefix = f"{domain}:"
-        return [prefix + letters[at : at + width] for at in range(0, len(letters), width)]
+        kept = self._domains.get(domain)
+        if kept is None or len(kept.places) > CACHE_MOST:
+            kept = self._domains[domain] = _Domain(self._domain_key(domain))
+        texts = identifiers.to_list()
+        new = [text for text in dict.fromkeys(texts) if text not in kept.places]
+        if new:
+            begin = len(kept.made)
+            kept.places.update(zip(new, range(begin, begin + len(new)), strict=True))
+            kept.made = pl.concat([kept.made, _made(new, domain, kept.key)], rechunk=True)
+        if len(new) == len(texts):
+            return kept.made[len(kept.made) - len(new) :]
+        return kept.made.gather(np.fromiter(map(kept.places.__getitem__, texts), dtype=np.int64, count=len(texts)))
 
     def _domain_key(self, domain: str) -> bytes:
         return blake2b(
             domain.encode(), digest_size=32, key=blake2b(self.key).digest(), person=b"tocsin domain"
         ).digest()
+
+
+def _made(texts: Sequence[str | None], domain: str, key: bytes) -> pl.Series:
+    """Hash each text and spell the digests, 5 bits a letter."""
+    digests = b"".join(
+        [blake2b(text.encode(), digest_size=DIGEST, key=key).digest() for text in texts if text is not None]
+    )
+    octets = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 5).astype(np.uint64)
+    words = octets @ (np.uint64(1) << np.arange(32, -1, -8, dtype=np.uint64))
+    shifts = np.arange(35, -1, -5, dtype=np.uint64)
+    letters = _LETTERS[(words[:, None] >> shifts) & np.uint64(31)].reshape(len(texts), -1)
+    lines = np.concatenate([letters, np.full((len(texts), 1), ord("\n"), dtype=np.uint8)], axis=1)
+    spelled = pl.Series([lines.tobytes()[:-1].decode()]).str.split("\n").explode()
+    return pl.select(pl.lit(f"{domain}:") + spelled).to_series()
 
 
 def load_pseudonyms(environment: Mapping[str, str] = os.environ) -> Pseudonyms:

@@ -1,0 +1,1 @@
+"""The one decoder: records of any format to physical columns."""

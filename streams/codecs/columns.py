@@ -61,6 +61,10 @@ def convert(frame: pl.DataFrame, fields: Mapping[str, Type]) -> tuple[pl.DataFra
 
     Gives the physical columns of all `fields`, and per row whether any value of it must be judged alone.
     """
+    if not frame.height:
+        return pl.DataFrame(schema={name: type_.physical for name, type_ in fields.items()}), pl.Series(
+            dtype=pl.Boolean
+        )
     conversions = {
         name: conversion(pl.col(name), frame.schema[name], type_)
         for name, type_ in fields.items()

@@ -41,7 +41,7 @@ def parse_cells(raw: bytes, header: tuple[str, ...]) -> Mapping[str, object]:
 def parse_csv(records: Records, fields: Collection[str]) -> Parsed:
     """Parse what the columnar parser surely reads right: text columns of the fields that the header has."""
     names = [name for name in records.header if name in fields]
-    frame = _parse(records)
+    frame = _parse(records) if names else None
     if frame is None:
         return Parsed(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), np.zeros(0, dtype=np.int64))
     whole = frame[records.header[-1]].is_not_null()

@@ -6,11 +6,11 @@ record went never changes what it becomes.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 import numpy as np
 import polars as pl
 
@@ -37,8 +37,8 @@ INGESTED = "__ingested"
 class Decoded(NamedTuple):
     """What a raw batch became.
 
-    `rows`: the physical columns of all fields, `__offset` (Int64, ascending), `__ingested` (Int64 ms or null). `dead`: in
-    offset order. `unknown`: names in the records that are no field; for JSON as far as a sample of them showed.
+    `rows`: the physical columns of all fields, `__offset` (Int64, ascending), `__ingested` (Int64 ms or null). `dead`:
+    in offset order. `unknown`: names in the records that are no field; for JSON as far as a sample of them showed.
     """
 
     rows: pl.DataFrame
@@ -175,7 +175,8 @@ def raw_bytes(raw: RawBatch, row: int) -> bytes:
     """Give a record as it came, by its place in the batch; one that lay in columns as JSON."""
     if isinstance(raw, Records):
         return raw.at(row)
-    return msgspec.json.encode(carriers(raw.frame.slice(row, 1)).row(0, named=True), enc_hook=str)
+    # the standard library spells NaN, which is why the record may be dead
+    return json.dumps(carriers(raw.frame.slice(row, 1)).row(0, named=True), default=str, ensure_ascii=False).encode()
 
 
 def _names_of_first(raw: Records) -> frozenset[str]:

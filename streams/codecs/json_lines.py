@@ -59,7 +59,7 @@ _TEXT: tuple[pl.DataType, object] = (pl.String(), str | None)
 _PAIR: tuple[pl.DataType, object] = (pl.List(pl.Float64), list[float] | None)
 _PLACE: tuple[pl.DataType, object] = (
     pl.Struct({"lat": pl.Float64, "lon": pl.Float64}),
-    msgspec.defstruct("Place", [("lat", float | None, None), ("lon", float | None, None)]) | None,  # type: ignore[operator]  # a class of msgspec's making
+    msgspec.defstruct("Place", [("lat", float | None, None), ("lon", float | None, None)]) | None,
 )
 
 

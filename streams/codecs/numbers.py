@@ -1,8 +1,8 @@
 """How one number is read, from whatever spells it: the definition that the columnar forms must equal.
 
 A whole float counts as an integer (3.0 is 3, 3.5 is not one), a text that spells a number counts as that number, a
-Boolean counts as 0 or 1 for an int64 only. A float counts by its shortest decimal text (57.16), so a decimal is exact or
-a dead letter, never rounded.
+Boolean counts as 0 or 1 for an int64 only. A float counts by its shortest decimal text (57.16), so a decimal is exact
+or a dead letter, never rounded.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def scaled(number: Decimal, scale: int) -> int:
         return 0
     if len(digits) + shift <= 19 and (shift >= 0 or not any(digits[shift:])):  # noqa: PLR2004  # digits of 2^63
         kept = digits if shift >= 0 else digits[:shift]
-        whole = int("".join(map(str, kept)) or "0") * 10 ** max(shift, 0)
+        whole = int("".join(map(str, kept)) or "0") * int(10 ** max(shift, 0))
         whole = -whole if sign else whole
         if INT64_LEAST <= whole <= INT64_MOST:
             return whole

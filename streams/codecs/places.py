@@ -1,7 +1,7 @@
 """How one point or polygon is read: the definition that the columnar forms must equal.
 
-A point is `"39.90 116.40"` (latitude first, blank or comma between), `[lat, lon]` or `{"lat": …, "lon": …}`; a polygon is
-WKT `POLYGON ((lon lat, …))`, a GeoJSON polygon, or a GeoJSON ring `[[lon, lat], …]`. Degrees, WGS 84.
+A point is `"39.90 116.40"` (latitude first, blank or comma between), `[lat, lon]` or `{"lat": …, "lon": …}`; a polygon
+is WKT `POLYGON ((lon lat, …))`, a GeoJSON polygon, or a GeoJSON ring `[[lon, lat], …]`. Degrees, WGS 84.
 """
 
 from __future__ import annotations
@@ -77,10 +77,8 @@ def _wkt_rings(text: str) -> list[Ring]:
 
 
 def _geojson_rings(value: object) -> list[Ring]:
-    if isinstance(value, Mapping) and value.get("type") == "Polygon":
-        rings = value.get("coordinates")
-    else:
-        rings = [value]
+    whole = isinstance(value, Mapping) and value.get("type") == "Polygon"
+    rings = value.get("coordinates") if isinstance(value, Mapping) and whole else [value]
     if not isinstance(rings, list) or not all(isinstance(ring, list) for ring in rings):
         raise Bad(Reason.WRONG_TYPE, f"{shown(value)} is not a polygon")
     return [[_position(pair, value) for pair in ring] for ring in rings]

@@ -24,8 +24,8 @@ class Reason(StrEnum):
     TIME_AHEAD = "time-ahead"
 
 
-class Bad(Exception):  # noqa: N818  # it never leaves the codecs: a verdict, not an error
-    """A value or record cannot be taken: why, and what stood there."""
+class Bad(Exception):
+    """A value or record cannot be taken: why, and what stood there; it never leaves the codecs."""
 
     def __init__(self, reason: Reason, detail: str, field: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
@@ -37,8 +37,8 @@ class Bad(Exception):  # noqa: N818  # it never leaves the codecs: a verdict, no
 class Dead(NamedTuple):
     """One record that is not taken.
 
-    `time`: its event time in ms if that decodes and is plausible, since it moves the watermark all the same (semantics 2).
-    `raw`: the record's bytes, or the JSON of its columns where the source is columnar.
+    `time`: its event time in ms if that decodes and is plausible, since it moves the watermark all the same
+    (semantics 2). `raw`: the record's bytes, or the JSON of its columns where the source is columnar.
     """
 
     offset: int

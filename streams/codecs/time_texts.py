@@ -89,7 +89,7 @@ def _read(byte: Bytes, layout: _Layout, length: int) -> tuple[Digits, npt.NDArra
 
 def _digit_places(layout: _Layout, length: int) -> list[int]:
     places = [*range(4), 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, *range(*layout.fraction)]
-    return places + [length - 5, length - 4, length - 2, length - 1] if layout.offset else places
+    return [*places, length - 5, length - 4, length - 2, length - 1] if layout.offset else places
 
 
 def _marks(layout: _Layout, length: int) -> list[tuple[int, bytes]]:
@@ -98,11 +98,11 @@ def _marks(layout: _Layout, length: int) -> list[tuple[int, bytes]]:
         marks.append((19, b"."))
     if layout.zone is not None:
         marks.append((layout.zone, b"+-" if layout.offset else b"Zz"))
-    return marks + [(length - 3, b":")] if layout.offset else marks
+    return [*marks, (length - 3, b":")] if layout.offset else marks
 
 
 def _number(digit: Bytes, first: int, count: int) -> Digits:
-    value = digit[first].astype(np.int64)
+    value: Digits = digit[first].astype(np.int64)
     for place in range(first + 1, first + count):
         value = value * 10 + digit[place]
     return value
@@ -132,4 +132,5 @@ def _clock(digit: Bytes, layout: _Layout, sure: npt.NDArray[np.bool_]) -> Digits
 def _ahead(byte: Bytes, digit: Bytes, zone: int, sure: npt.NDArray[np.bool_]) -> Digits:
     hours, minutes = _number(digit, zone + 1, 2), _number(digit, zone + 4, 2)
     sure &= (hours <= 23) & (minutes <= 59)  # noqa: PLR2004  # RFC 3339, section 5.6
-    return np.where(byte[zone] == ord("-"), -1, 1) * (hours * 60 + minutes) * 60_000
+    ahead: Digits = np.where(byte[zone] == ord("-"), -1, 1) * (hours * 60 + minutes) * 60_000
+    return ahead

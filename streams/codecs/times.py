@@ -2,7 +2,7 @@
 
 RFC 3339 with an offset; `YYYY-MM-DD HH:MM:SS[.fff]` and a bare date count as UTC; a whole number (or its text) is
 milliseconds since the epoch. Digits after the millisecond are cut off. A leap second counts as the start of the next
-minute. Any field may lie in the years 1 to 9999, the event time only in 1970–2100 (semantics 4).
+minute. Any field may lie in the years 1 to 9999, the event time only in 1970 to 2100 (semantics 4).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Evaluation(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Rows that died of no check, with derived columns; the failing ones; failures per field ("": records that died)."""
+    """Rows that died of no check, with derived columns; failing ones; failures per field ("": records that died)."""
 
     rows: pl.DataFrame
     failing: pl.DataFrame

@@ -22,8 +22,8 @@ def count_quality(
 ) -> pl.DataFrame:
     """Count a step's records, per field the missing and the failed ones; the schema is COUNTS.
 
-    `rows`: all that decoded, late ones included. `dead`: what did not decode. `failed`: records that failed a check, per
-    field that it reads, "" for the number of records that died of one.
+    `rows`: all that decoded, late ones included. `dead`: what did not decode. `failed`: records that failed a check,
+    per field that it reads, "" for the number of records that died of one.
     """
     letters = list(dead)
     missing = Counter(letter.field for letter in letters if letter.reason == Reason.MISSING)

@@ -62,6 +62,6 @@ def advanced(times: pl.Series, dead: Sequence[Dead], state: State) -> State:
 
 
 def watermark_of(state: State, lateness: int) -> int | None:
-    """Give the partition's watermark: the greatest event time − lateness − 1 ms."""
+    """Give the partition's watermark: the greatest event time less the lateness, less 1 ms."""
     greatest = greatest_of(state)
     return None if greatest is None else greatest - lateness - 1

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from operators.expressions.bound import Bound, Lookup
-from streams.codecs.record import Layout
 from tocsin.model.rows import SOURCE_SYSTEM, Schema
 
 if TYPE_CHECKING:
+    from streams.codecs.record import Layout
     from tocsin.model.types import Type
 
 LookUp = Callable[[pl.DataFrame, Sequence[Lookup]], pl.DataFrame]
@@ -66,8 +66,9 @@ LATE: Mapping[str, pl.DataType] = {
     "time": pl.Int64(),
     "behind": pl.Int64(),
     "raw": pl.Binary(),
+    "form": pl.String(),
 }
-"""A late record: `behind` is how many ms it is behind the greatest event time before it; `raw` as in a dead letter."""
+"""A late record: `behind` is how many ms it is behind the greatest event time before it; `raw`, `form` as in a dead letter."""
 
 COUNTS: Mapping[str, pl.DataType] = {
     "stream": pl.String(),
@@ -86,9 +87,9 @@ The row of field "" is the record as a whole: `failed` counts every dead letter.
 class Ingested(NamedTuple):
     """What a step gives.
 
-    `rows`: by `IngestSpec.output`, in offset order. `late`: by LATE. `dead`: by `dead_letters.DEAD`. `watermark`: no later row
-    will have a time up to it; None before the first record with a plausible time. `counts`: by COUNTS. `state`: to go on
-    with. `unknown`: names in the records that are no field.
+    `rows`: by `IngestSpec.output`, in offset order. `late`: by LATE. `dead`: by `dead_letters.DEAD`. `watermark`: no
+    later row will have a time up to it; None before the first record with a plausible time. `counts`: by COUNTS.
+    `state`: to go on with. `unknown`: names in the records that are no field.
     """
 
     rows: pl.DataFrame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,14 @@ from streams.ingest.checks import Evaluation, judge
 from streams.ingest.counts import count_quality
 from streams.ingest.lateness import State, advanced, greatest_before, initial, watermark_of
 from streams.ingest.spec import LATE, Ingested, IngestSpec, LookUp
-from streams.pseudonyms import Pseudonyms
-from streams.sources.contract import Columns
+from streams.sources.contract import Columns, Records
 from tocsin.model.rows import HASH, ID, POSITION, POSITION_BITS, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from operators.expressions.bound import Lookup
+    from streams.pseudonyms import Pseudonyms
     from streams.sources.contract import RawBatch
 
 
@@ -64,9 +65,9 @@ class Ingest:
         return Ingested(
             rows=self._finished(judged.rows),
             late=self._late(raw, decoded.rows, before, late),
-            dead=dead_frame(self.spec.stream, self.spec.partition, dead),
+            dead=dead_frame(self.spec.stream, self.spec.partition, dead, _form(raw)),
             watermark=watermark_of(after, self.spec.lateness),
-            counts=count_quality(self.spec, decoded.rows, decoded.dead, judged.failed, late.sum()),
+            counts=count_quality(self.spec, decoded.rows, decoded.dead, judged.failed, int(late.sum())),
             state=after,
             unknown=decoded.unknown,
         )
@@ -112,7 +113,12 @@ class Ingest:
             )
         )
         raws = [_raw_at(raw, at) for at in chosen["offset"]]
-        return chosen.with_columns(pl.Series("raw", raws, dtype=pl.Binary))
+        return chosen.with_columns(pl.Series("raw", raws, dtype=pl.Binary), pl.lit(_form(raw)).alias("form"))
+
+
+def _form(raw: RawBatch) -> str:
+    """Say how raw bytes of the batch are to be read again."""
+    return "csv:" + json.dumps(raw.header) if isinstance(raw, Records) and raw.header else "json"
 
 
 def _raw_at(raw: RawBatch, offset: int) -> bytes:

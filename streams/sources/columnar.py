@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SCANS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
     "parquet": lambda path: pl.scan_parquet(path, glob=False, low_memory=True),
-    "arrow": lambda path: pl.scan_ipc(path),
+    "arrow": pl.scan_ipc,
 }
 
 

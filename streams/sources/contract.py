@@ -37,7 +37,7 @@ class Records:
     `blob` holds them each ended by a newline (the last one may lack it); blank lines count as offsets but are no
     records. `first` is the offset of the first. `starts`: where each begins, if newlines may stand inside records.
     `offsets`: of each record, if they have gaps. `ingested`: ms since the epoch at which the source took each record,
-    null or None where it does not know. `dead`: what the source itself had to give up; a blank line stands in its place.
+    null where it does not know. `dead`: what the source itself had to give up; a blank line stands in its place.
     `cut`: the file ended in the midst of the last line. `header`: the names of CSV cells.
     """
 
@@ -52,12 +52,20 @@ class Records:
 
     @classmethod
     def of(
-        cls, payloads: Sequence[bytes], offsets: Sequence[int], ingested: Sequence[int | None] | None = None
+        cls,
+        payloads: Sequence[bytes],
+        offsets: Sequence[int],
+        ingested: Sequence[int | None] | None = None,
+        header: tuple[str, ...] = (),
     ) -> Records:
-        """Join separate payloads, as Kafka gives them; a newline inside a payload must not carry meaning (JSON)."""
-        blob = b"\n".join(payload.replace(b"\n", b" ") for payload in payloads)
+        """Join separate payloads, as Kafka gives them."""
+        lengths = np.fromiter((len(payload) + 1 for payload in payloads), dtype=np.int64, count=len(payloads))
+        starts = np.cumsum(lengths) - lengths
+        # a newline inside JSON is blank space; inside a quoted CSV cell it must stay
+        blob = b"\n".join(payloads if header else [payload.replace(b"\n", b" ") for payload in payloads])
         times = None if ingested is None else pl.Series("ingested", ingested, dtype=pl.Int64)
-        return cls(blob + b"\n", offsets=pl.Series("offset", offsets, dtype=pl.Int64), ingested=times)
+        numbers = pl.Series("offset", offsets, dtype=pl.Int64)
+        return cls(blob + b"\n", starts=starts, offsets=numbers, ingested=times, header=header)
 
     @cached_property
     def bounds(self) -> npt.NDArray[np.int64]:

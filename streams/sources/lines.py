@@ -33,7 +33,6 @@ class LineFiles:
         self._index = 0
         self._byte = 0
         self._offset = 0
-        self._file: BinaryIO | None = None
         self._header: tuple[str, ...] = ()
 
     @property
@@ -47,61 +46,60 @@ class LineFiles:
         index, byte = int(position["index"]), int(position["byte"])
         if index < len(self._files) and self._files[index].name != position["file"]:
             raise SourceError(f"{self.name}: file {index + 1} was {position['file']}, is now {self._files[index].name}")
-        self.close()
+        self._header = ()
         self._index, self._byte, self._offset = index, byte, int(position["offset"])
         if index < len(self._files) and byte > self._files[index].stat().st_size:
             raise SourceError(f"{self._files[index]} is shorter than what was read of it: {byte} bytes")
 
     def close(self) -> None:
-        """Close the open file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Do nothing: a file is open only while it is read."""
 
     def read(self, most: int) -> Records | None:
         """Give the next lines; a line beyond the limit leaves a blank one and a dead letter."""
         while self._index < len(self._files):
-            file = self._open()
-            block = file.read(max(min(BLOCK, most * 256), self._record_most + 2))
-            if block:
-                return self._take(file, block, most)
-            self.close()
+            records = self._read_file(self._files[self._index], most)
+            if records is not None:
+                return records
             self._index, self._byte = self._index + 1, 0
         return None
 
-    def _open(self) -> BinaryIO:
-        if self._file is None:
-            try:
-                self._file = self._files[self._index].open("rb")
-            except OSError as error:
-                raise SourceError(f"{self._files[self._index]} cannot be read: {error.strerror}") from None
-            self._begin(self._file)
-        return self._file
+    def _read_file(self, path: Path, most: int) -> Records | None:
+        try:
+            with path.open("rb") as file:
+                self._begin(file)
+                block = file.read(max(min(BLOCK, most * 256), self._record_most + 2))
+                return self._take(file, block, most) if block else None
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from None
 
     def _begin(self, file: BinaryIO) -> None:
-        """Pass over a byte order mark and read the header of CSV; then go to the byte where reading goes on."""
-        begin = len(BOM) if file.read(len(BOM)) == BOM else 0
-        file.seek(begin)
-        if self.format == "csv":
-            line = file.readline(self._record_most)
-            try:
-                self._header = tuple(cell.strip() for cell in next(csv.reader([line.decode()]), []))
-            except UnicodeDecodeError:
-                raise SourceError(f"{file.name}: the header is not UTF-8") from None
-            begin += len(line)
-        self._byte = max(self._byte, begin)
+        """Pass over a byte order mark and the header of CSV, and go to the byte where reading goes on."""
+        if not self._byte or (self.format == "csv" and not self._header):
+            begin = len(BOM) if file.read(len(BOM)) == BOM else 0
+            file.seek(begin)
+            if self.format == "csv":
+                begin += self._read_header(file.readline(self._record_most), file.name)
+            self._byte = max(self._byte, begin)
         file.seek(self._byte)
+
+    def _read_header(self, line: bytes, name: str) -> int:
+        try:
+            cells = next(csv.reader([line.decode()]), [])
+        except UnicodeDecodeError:
+            raise SourceError(f"{name}: the header is not UTF-8") from None
+        self._header = tuple(cell.strip() for cell in cells)
+        return len(line)
 
     def _take(self, file: BinaryIO, block: bytes, most: int) -> Records:
         ends = self._ends(block)
         complete = ends[:most]
         if len(complete) and self._longest(complete) <= self._record_most + 1:
-            return self._give(file, block[: int(complete[-1])], complete)
+            return self._give(block[: int(complete[-1])], complete)
         short = _leading(complete, self._record_most + 1)
         if short:
-            return self._give(file, block[: int(complete[short - 1])], complete[:short])
+            return self._give(block[: int(complete[short - 1])], complete[:short])
         if not len(ends) and len(block) <= self._record_most:
-            return self._give(file, block, np.array([len(block)]), cut=True)
+            return self._give(block, np.array([len(block)]), cut=True)
         return self._pass_over(file, block)
 
     def _longest(self, ends: npt.NDArray[np.int64]) -> int:
@@ -116,16 +114,15 @@ class LineFiles:
             ends = ends[quotes[ends] % 2 == 0]
         return ends + 1
 
-    def _give(self, file: BinaryIO, blob: bytes, ends: npt.NDArray[np.int64], *, cut: bool = False) -> Records:
+    def _give(self, blob: bytes, ends: npt.NDArray[np.int64], *, cut: bool = False) -> Records:
         starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
         records = Records(blob, self._offset, starts=starts, cut=cut, header=self._header)
-        self._go(file, len(blob), len(ends))
+        self._go(len(blob), len(ends))
         return records
 
-    def _go(self, file: BinaryIO, length: int, count: int) -> None:
+    def _go(self, length: int, count: int) -> None:
         self._byte += length
         self._offset += count
-        file.seek(self._byte)
 
     def _pass_over(self, file: BinaryIO, block: bytes) -> Records:
         """Skip one line beyond the limit, block by block, and keep its beginning."""
@@ -136,7 +133,7 @@ class LineFiles:
             if end >= 0:
                 break
             block = file.read(BLOCK)
-        self._go(file, length, 1)
+        self._go(length, 1)
         detail = f"{length} bytes, the limit is {self._record_most}; the first {len(raw)} are kept"
         return Records(b"\n", offset, dead=(Dead(offset, Reason.TOO_LONG, "", detail, None, raw),), header=self._header)
 
