@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from streams.ingest.lateness import State
-    from streams.ingest.spec import LookUp
+    from streams.ingest.spec import Ingested, LookUp
     from streams.pseudonyms import Pseudonyms
     from streams.sources.contract import Source
     from tocsin.compiler import StreamPlan
@@ -30,12 +30,11 @@ LATE = "late"
 
 @dataclass(slots=True)
 class Read:
-    """What one read gave: rows in time, dead letters (late records among them), how many records it was."""
+    """What one read gave: rows that are wanted, all that was put aside (late records among them), the step itself."""
 
     rows: pl.DataFrame
-    dead: pl.DataFrame
-    records: int
-    late: int
+    aside: pl.DataFrame
+    ingested: Ingested
 
 
 @dataclass(slots=True)
@@ -70,7 +69,7 @@ class Feed:
             self.watermark = done.watermark
         rows = self._wanted(done.rows)
         self.greatest = max((t for t in (self.greatest, greatest_time(rows)) if t is not None), default=None)
-        return Read(rows, pl.concat([done.dead, _late_letters(done.late)]), raw.count, done.late.height)
+        return Read(rows, pl.concat([done.dead, _late_letters(done.late)]), done)
 
     def _passed_until(self) -> bool:
         return self.until is not None and self.watermark >= self.until
@@ -114,7 +113,6 @@ def open_feed(plan: StreamPlan, uri: str, pseudonyms: Pseudonyms, look_up: LookU
 
 def _late_letters(late: pl.DataFrame) -> pl.DataFrame:
     """Put late records beside the dead letters, with how late they were."""
-    return late.select(
-        "stream", "partition", "offset", pl.lit(LATE).alias("reason"), pl.lit("").alias("field"),
-        pl.format("{} ms behind", "behind").alias("detail"), "time", "raw",
-    ).select(pl.col(name).cast(dtype) for name, dtype in DEAD.items())
+    known = {"reason": pl.lit(LATE), "field": pl.lit(""), "detail": pl.format("{} ms behind", "behind"), "form": pl.lit("json")}
+    columns = [name if name in late.columns else known[name].alias(name) for name in DEAD]
+    return late.select(columns)

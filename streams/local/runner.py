@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from streams.brake import Brake
 from streams.local.dataflow import BEGINNING, Dataflow
 from streams.local.outbox import Outbox
 from streams.local.publishing import Publisher
-from streams.local.store import Snapshot
+from streams.local.snapshot import Snapshot
 from tocsin.model.alerts import TRANSITIONS
 from tocsin.model.rows import TIME
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from sinks.delivery import Delivery
-    from streams.brake import Brake
-    from streams.dead_letters import DeadLetters
+    from streams.dead_letters import DeadLetterStore
     from streams.local.feed import Feed, Read
     from streams.local.store import Store
     from tocsin.compiler import Plan
@@ -62,6 +62,7 @@ class Settings:
     progress: Callable[[Runner], None] | None = None
     receive: Callable[[str, pl.DataFrame], None] | None = None
     clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
 
 
 @dataclass(slots=True)
@@ -73,11 +74,11 @@ class Runner:
     feeds: Mapping[str, Feed]
     deliveries: tuple[Delivery, ...] = ()
     store: Store | None = None
-    dead_letters: DeadLetters | None = None
-    brakes: Mapping[str, Brake] = field(default_factory=dict)
+    dead_letters: DeadLetterStore | None = None
     settings: Settings = field(default_factory=Settings)
     dead: Counter[tuple[str, str]] = field(default_factory=Counter)
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    brakes: Mapping[str, Brake] = field(init=False)
     _publisher: Publisher = field(init=False)
     _commit: tuple[Future[int], int] | None = field(init=False, default=None)
     _committed_at: float = field(init=False, default=0.0)
@@ -85,6 +86,7 @@ class Runner:
     def __post_init__(self) -> None:
         """Start with an empty outbox."""
         self._publisher = Publisher(self.deliveries)
+        self.brakes = {name: Brake(name) for name in self.feeds}
 
     def run(self) -> Summary:
         """Read everything, close, flush.
@@ -114,7 +116,9 @@ class Runner:
 
     def _take(self, feed: Feed) -> None:
         read = feed.read(self.settings.batch_rows)
-        if read is not None:
+        if read is None:
+            self.brakes[feed.plan.name].finish()
+        else:
             self._put_aside(feed, read)
             self.flow.feed(feed.plan.name, read.rows)
         if self._lagging() is not None:
@@ -137,12 +141,11 @@ class Runner:
 
     def _put_aside(self, feed: Feed, read: Read) -> None:
         name = feed.plan.name
-        for reason, number in read.dead.group_by("reason").len().iter_rows():
+        for reason, number in read.aside.group_by("reason").len().iter_rows():
             self.dead[name, reason] += number
-        if self.dead_letters is not None and read.dead.height:
-            self.dead_letters.append(read.dead)
-        if name in self.brakes:
-            self.brakes[name].watch(read.records, read.dead)
+        if self.dead_letters is not None:
+            self.dead_letters.put(read.aside, round(self.settings.wall() * 1000))
+        self.brakes[name].watch(read.ingested)
 
     def _publish(self, given: Mapping[str, pl.DataFrame]) -> None:
         for rows in given.values():

@@ -53,22 +53,32 @@ def _names_once(topology: Topology, report: Report) -> None:
 
 
 def _feature(word: FeatureWord, context: Context) -> None:
-    draft = begin(word, context)
-    if draft is None:
-        return
+    """Compile one feature; one with problems is broken, and nothing is said of what reads it."""
     problems = len(context.report.problems)
+    draft = begin(word, context)
+    if draft is not None:
+        _parts(draft)
+    if draft is None or len(context.report.problems) > problems:
+        context.broken.add(str(word.name))
+    else:
+        finish(draft)
+
+
+def _parts(draft: Draft) -> None:
+    """Take the parts of a feature in turn, as long as there is no problem."""
+    found = draft.context.report.problems
+    problems = len(found)
     read_rows(draft)
-    operator = _operator(word, draft)
-    if operator is None or len(context.report.problems) > problems:
+    operator = _operator(draft.word, draft)
+    if operator is None or len(found) > problems:
         return
     operator(draft)
-    if len(context.report.problems) > problems:
+    if len(found) > problems:
         return
-    early, late = _around_detectors(word)
+    early, late = _around_detectors(draft.word)
     derive(draft, early, "derive")
     detect(draft)
     derive(draft, late, "derive>detected")
-    finish(draft)
 
 
 def _operator(word: FeatureWord, draft: Draft) -> Callable[[Draft], None] | None:

@@ -67,25 +67,25 @@ class Draft:
 
 def begin(word: FeatureWord, context: Context) -> Draft | None:
     """Look up what the feature reads; None if a source is not known."""
-    sources = []
-    for name in word.sources:
-        if (node := context.nodes.get(str(name))) is None:
-            context.report.unknown(name, "stream or feature", context.nodes)
-        else:
-            sources.append(node)
-    if not sources or len(sources) != len(word.sources):
-        return None
-    if not together(word.sources, sources, context):
+    sources = read_nodes(word.sources, context)
+    if sources is None:
         return None
     columns = {name: type_ for node in sources for name, type_ in node.columns.items()}
     inherited = {name: value for node in sources for name, value in node.constants.items()}
     return Draft(
-        word, context, tuple(sources), columns, inherited | constants(word.parameters),
+        word, context, sources, columns, inherited | constants(word.parameters),
         memory=max(node.memory for node in sources), shape=sources[0].shape,
     )
 
 
-def together(names: Sequence[Text], sources: Sequence[Node], context: Context) -> bool:
+def read_nodes(names: Sequence[Text], context: Context) -> tuple[Node, ...] | None:
+    """Give the nodes that are read together; None if one is not known, broken, or they do not fit together."""
+    found = [context.node(name) for name in names]
+    nodes = tuple(node for node in found if node is not None)
+    return nodes if nodes and len(nodes) == len(names) and _together(names, nodes, context) else None
+
+
+def _together(names: Sequence[Text], sources: Sequence[Node], context: Context) -> bool:
     """Several sources must have the same key and no other column in common."""
     first = sources[0]
     for name, node in zip(names[1:], sources[1:], strict=True):

@@ -106,10 +106,8 @@ def _append_trailing(draft: Draft, bound: Aggregates, *, probe: bool) -> None:
 def _asked(draft: Draft, bound: Aggregates) -> None:
     """`at:`: the rows of another node ask, this feature's rows answer; the asking rows' columns stay."""
     word, context = draft.word, draft.context
-    node = context.nodes.get(str(word.at))
-    if node is None or word.at is None:
-        if word.at is not None:
-            context.report.unknown(word.at, "stream or feature", context.nodes)
+    node = None if word.at is None else context.node(word.at)
+    if node is None:
         return
     answering, scope = draft.sources[0], context.scope(node.columns)
     asked_key = {n: context.report.bind(text, scope) for n, text in word.by.items()}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from operators.stage import Stage
     from tocsin.compiler.report import Report
-    from tocsin.language.model import Topology
+    from tocsin.language.model import Text, Topology
     from tocsin.model.types import Type
 
 
@@ -67,11 +67,20 @@ class Context:
     tables: Mapping[str, TableShape]
     nodes: dict[str, Node] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    """Features that could not be compiled: what reads them is passed over, for its problems would only echo theirs."""
 
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
         """The key fields of each table."""
         return {name: shape.key for name, shape in self.tables.items()}
+
+    def node(self, name: Text) -> Node | None:
+        """Give a stream or feature; None if there is none, which is noted, or if it is broken."""
+        found = self.nodes.get(str(name))
+        if found is None and str(name) not in self.broken:
+            self.report.unknown(name, "stream or feature", {*self.nodes, *self.broken})
+        return found
 
     def scope(self, columns: Mapping[str, Type], constants: Mapping[str, Constant] | None = None) -> Scope:
         """Give the scope of expressions over these columns."""

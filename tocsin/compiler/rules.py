@@ -15,7 +15,7 @@ from operators.expressions.bound import Bound
 from operators.rowwise import Column, Rowwise, RowStep
 from operators.stage import Input, Stage
 from tocsin.compiler.clearing import clears
-from tocsin.compiler.features import together
+from tocsin.compiler.features import read_nodes
 from tocsin.compiler.inputs import Route, make_input, tables_of
 from tocsin.compiler.nodes import Context, Node, Shape
 from tocsin.compiler.parameters import constants, quantity_of
@@ -30,6 +30,7 @@ from tocsin.model.types import BOOLEAN, FLOAT64, Type
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from operators.alerting.template import Template
     from operators.expressions.scope import Constant
 
 DAY = 86_400_000
@@ -75,7 +76,7 @@ class Ruling:
 
 def compile_rule(word: RuleWord, context: Context) -> RulePlan | None:
     """Compile one rule into its stage; None if it is too wrong for that."""
-    sources = _sources(word, context)
+    sources = read_nodes(word.sources, context)
     if sources is None:
         return None
     columns = {name: type_ for node in sources for name, type_ in node.columns.items()}
@@ -86,17 +87,6 @@ def compile_rule(word: RuleWord, context: Context) -> RulePlan | None:
     if entity is None:
         return None
     return _stage(ruling, entity, how)
-
-
-def _sources(word: RuleWord, context: Context) -> tuple[Node, ...] | None:
-    found = []
-    for name in word.sources:
-        if (node := context.nodes.get(str(name))) is None:
-            context.report.unknown(name, "stream or feature", context.nodes)
-        else:
-            found.append(node)
-    complete = bool(found) and len(found) == len(word.sources)
-    return tuple(found) if complete and together(word.sources, found, context) else None
 
 
 def _entity(ruling: Ruling) -> dict[str, Bound] | None:
@@ -205,6 +195,8 @@ def _bounded(ruling: Ruling, level: LevelWord, bound: Text) -> LevelSpec | None:
         what = f"level {level.level} is a bound, but rule {ruling.word.name} has no measure"
         ruling.context.report.add(bound, "bound-without-measure", what, expected="measure: EXPRESSION, or a condition")
         return None
+    if "measure" not in ruling.columns:
+        return None
     value = quantity_of(str(bound))
     column = f"__bound_{level.level}"
     if value is None:
@@ -237,7 +229,7 @@ def _slack(ruling: Ruling) -> float:
     return float(value.value)
 
 
-def _own_words(ruling: Ruling, level: LevelWord) -> Mapping[str, object]:
+def _own_words(ruling: Ruling, level: LevelWord) -> Mapping[str, Template]:
     return {} if level.says is None else Templates(ruling).compile({Text(""): level.says})
 
 
