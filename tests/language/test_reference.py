@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 TEMPLATE = (DOCS / "topology.template.md").read_text(encoding="utf-8")
 EXAMPLES = [(frame.title, word.spelled, text) for frame in FRAMES for word, text in frame.examples()]
 BLOCKS = re.findall(r"```yaml\n(.*?)```", TEMPLATE, re.DOTALL)
-LOGINS = next(block for block in BLOCKS if "name: logins," in block)
+NAMED = {f"{block.split('name: ')[1].split(',')[0].split('}')[0]}.yaml": block for block in BLOCKS}
 
 
 class TestExamples:
@@ -36,7 +36,7 @@ class TestExamples:
 
     @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
     def test_the_examples_of_the_prose_load(self, block: str) -> None:
-        loads(block, reader=lambda path: {"logins.yaml": LOGINS}[path.name])
+        loads(block, reader=lambda path: NAMED[path.name])
 
     @pytest.mark.parametrize(("kind", "example"), [(kind, example) for kind, (_, example) in KINDS.items()])
     def test_the_example_of_a_sink_loads(self, kind: str, example: str) -> None:
