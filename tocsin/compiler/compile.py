@@ -10,9 +10,10 @@ from tocsin.compiler.detecting import detect
 from tocsin.compiler.features import Draft, begin, derive, finish, read_rows
 from tocsin.compiler.nodes import Context
 from tocsin.compiler.order import in_order
-from tocsin.compiler.plan import Plan, SinkPlan
+from tocsin.compiler.plan import Plan
 from tocsin.compiler.report import Report
 from tocsin.compiler.rules import compile_rule
+from tocsin.compiler.sinking import sink_plan
 from tocsin.compiler.streams import shapes, stream_plan, table_plans
 from tocsin.compiler.versions import topology_version
 
@@ -36,7 +37,7 @@ def compile_topology(topology: Topology) -> Plan:
     for word in in_order(topology.features, report):
         _feature(word, context)
     rules = {str(n): rule for n, word in topology.rules.items() if (rule := compile_rule(word, context)) is not None}
-    sinks = tuple(SinkPlan(str(n), str(s.kind), str(s.target)) for n, s in topology.sinks.items())
+    sinks = tuple(sink_plan(word, report) for word in topology.sinks.values())
     report.stop_if_wrong()
     features = {str(name) for name in topology.features}
     return Plan(

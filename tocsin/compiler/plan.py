@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import polars as pl
+
     from operators.expressions.bound import Bound
     from operators.stage import Stage
     from tocsin.model.rows import Schema
@@ -71,12 +73,12 @@ class RulePlan:
 
 @dataclass(frozen=True, slots=True)
 class SinkPlan:
-    """A sink of the topology: kind, target and an optional condition on transitions."""
+    """A sink of the topology: kind, target and an optional condition over the columns of the transition log."""
 
     name: str
     kind: str
     target: str
-    where: Bound | None = None
+    where: pl.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,41 @@
+"""Progress of a run on stderr, only where that is a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from streams.local.runner import Runner
+
+_EVERY_SECONDS = 0.2
+
+
+@contextmanager
+def progress(name: str) -> Iterator[Callable[[Runner], None] | None]:
+    """Give a callback that shows how far a run is; None where nobody looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415  # start-up time
+    from rich.status import Status  # noqa: PLC0415
+
+    started, shown = time.monotonic(), 0.0
+    with Status(f"{name}: starting", console=Console(stderr=True)) as status:
+
+        def watch(runner: Runner) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown < _EVERY_SECONDS:
+                return
+            shown = now
+            records = sum(feed.records for feed in runner.feeds.values())
+            alerts = sum(n for (_, kind), n in runner.transitions.items() if kind == "raised")
+            rate = records / max(now - started, 0.001)
+            status.update(f"{name}: {records:,} records, {rate:,.0f} a second, {alerts:,} alerts")
+
+        yield watch
