@@ -44,7 +44,7 @@ _COMPARISON: dict[type[exp.Expression], str] = {
     exp.NullSafeEQ: "is not distinct from",
     exp.NullSafeNEQ: "is distinct from",
 }
-DEPTH_MOST = 100
+DEPTH_MOST = 150
 _KNOWN_ARGS = frozenset(
     {"this", "expression", "expressions", "low", "high", "ifs", "default", "field", "negate", "is_string", "safe"}
     | {"table", "db", "catalog"}
@@ -64,7 +64,12 @@ class Binder:
         """Give the typed term of a node."""
         self._depth += 1
         if self._depth > DEPTH_MOST:
-            fail("too-deep", f"more than {DEPTH_MOST} levels of brackets", "columns under `derive`", at=offset_of(node))
+            fail(
+                "too-deep",
+                f"more than {DEPTH_MOST} levels or operators in a row",
+                "columns under `derive`",
+                at=offset_of(node),
+            )
         try:
             return self._bind(node)
         finally:

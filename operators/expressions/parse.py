@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CALL = "call:"
 _SELECT = "select "
+BRACKETS_MOST = 50
+"""Levels of brackets: more are a mistake, and sqlglot's parser recurses."""
 _QUANTITIES = "a quantity only as a whole YAML value: make it a parameter, `parameters: {limit: {value: 10m}}`"
 
 KEYWORDS = frozenset(
@@ -118,7 +120,12 @@ def _check_tokens(tokens: Sequence[Token]) -> None:
         raise ExpressionError("a comment is no expression", "an expression", code="comment")
     for token, following in _pairs(tokens[1:]):
         _check_token(token, following)
+    depth = 0
     for index, token in enumerate(tokens):
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if depth > BRACKETS_MOST:
+            what = f"more than {BRACKETS_MOST} levels of brackets"
+            raise ExpressionError(what, "columns under `derive`", offset=_start(token), code="too-deep")
         if token.token_type is TokenType.NUMBER:
             _check_quantity(tokens[index : index + 3])
 

@@ -17,19 +17,13 @@ from tocsin.model.types import BOOLEAN, DURATION, FLOAT64, INT64, POINT, STRING,
 INT64_MOST = 2**63 - 1
 
 INTEGERS = (0, 1, -1, 7, -7, 3, -3, 2**31, 2**53 + 1, INT64_MOST, -INT64_MOST - 1, None)
-FLOATS = (0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 0.1, 57.16, 1e-300, 1e300, -1e300, 5e-324, 1.7976931348623157e308, None)
+FLOATS = (
+    *(0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 0.1, 57.16),
+    *(1e-300, 1e300, -1e300, 5e-324, 1.7976931348623157e308, None),
+)
 CENTS = (
-    "0.00",
-    "0.01",
-    "-0.01",
-    "57.16",
-    "-57.16",
-    "0.05",
-    "2.50",
-    "-2.50",
-    "9999999999999999.99",
-    "-9999999999999999.99",
-    None,
+    *("0.00", "0.01", "-0.01", "57.16", "-57.16", "0.05", "2.50", "-2.50"),
+    *("9999999999999999.99", "-9999999999999999.99", None),
 )
 MILLS = ("0.000", "0.001", "0.005", "-0.005", "57.160", "57.161", "999999999999999.999", None)
 TEXTS = (
@@ -105,7 +99,7 @@ HEIGHT = len(VALUES["a"])
 
 
 def scope(zone: str) -> Scope:
-    """All columns, in a zone."""
+    """Give a scope of all columns, in a zone."""
     columns = {name: column[0] for name, column in COLUMNS.items()}
     return Scope({**columns, "place": POINT}, zone=zone)
 
@@ -119,13 +113,13 @@ def _physical(name: str) -> pl.Series:
 
 
 def frame() -> pl.DataFrame:
-    """The rows as operators see them."""
+    """Give the rows as operators see them."""
     rows = pl.DataFrame([_physical(name) for name in COLUMNS])
     return rows.with_columns(place=pl.struct("lat", "lon"))
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """The rows as a DuckDB table `rows`, numbered by `i`."""
+    """Give the rows as a DuckDB table `rows`, numbered by `i`."""
     connection = duckdb.connect()
     types = ", ".join(f"{name} {column[1]}" for name, column in COLUMNS.items())
     connection.execute(f"create table rows (i integer, {types})")

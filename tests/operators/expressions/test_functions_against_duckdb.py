@@ -47,6 +47,8 @@ def check(case: Case, zone: str, connection: duckdb.DuckDBPyConnection) -> None:
 
 
 class TestAgainstDuckDB:
+    """An expression gives in every row what DuckDB gives, but where the language differs on purpose."""
+
     @pytest.mark.parametrize("case", ALL)
     def test_an_expression_gives_what_duckdb_gives(self, case: Case, connection: duckdb.DuckDBPyConnection) -> None:
         check(case, "Europe/Berlin", connection)

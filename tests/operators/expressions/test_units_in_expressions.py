@@ -11,9 +11,18 @@ from tocsin.model.types import DURATION, FLOAT64, INT64, TIMESTAMP, Type, decima
 from tocsin.model.units import parse_quantity
 
 PARAMETERS = {
-    "near": "50 km", "fast": "900 km/h", "many": "10 payments", "blink": "3 s", "close": "50 m", "share": "80%",
-    "steep": "2 °C/min", "limit": "220.5 kWh", "ten": "10", "cheap": "5 CNY", "bound": "220.005",
-}  # fmt: skip
+    "near": "50 km",
+    "fast": "900 km/h",
+    "many": "10 payments",
+    "blink": "3 s",
+    "close": "50 m",
+    "share": "80%",
+    "steep": "2 °C/min",
+    "limit": "220.5 kWh",
+    "ten": "10",
+    "cheap": "5 CNY",
+    "bound": "220.005",
+}
 
 
 def parameter(text: str) -> Constant:
@@ -22,11 +31,22 @@ def parameter(text: str) -> Constant:
 
 
 COLUMNS: dict[str, Type] = {
-    "distance": FLOAT64.with_unit("m"), "speed": FLOAT64.with_unit("m/s"), "payments": INT64, "ring": DURATION,
-    "at": TIMESTAMP, "used": decimal(3, "kWh"), "rise": FLOAT64.with_unit("°C/s"), "volt": FLOAT64.with_unit("V"),
-    "ratio": FLOAT64, "damp": FLOAT64.with_unit("%"), "seconds": INT64.with_unit("s"), "paid": decimal(2, "EUR"),
-    "amount": decimal(2), "heat": FLOAT64.with_unit("°C"), "joule": INT64.with_unit("J"),
-}  # fmt: skip
+    "distance": FLOAT64.with_unit("m"),
+    "speed": FLOAT64.with_unit("m/s"),
+    "payments": INT64,
+    "ring": DURATION,
+    "at": TIMESTAMP,
+    "used": decimal(3, "kWh"),
+    "rise": FLOAT64.with_unit("°C/s"),
+    "volt": FLOAT64.with_unit("V"),
+    "ratio": FLOAT64,
+    "damp": FLOAT64.with_unit("%"),
+    "seconds": INT64.with_unit("s"),
+    "paid": decimal(2, "EUR"),
+    "amount": decimal(2),
+    "heat": FLOAT64.with_unit("°C"),
+    "joule": INT64.with_unit("J"),
+}
 SCOPE = Scope(COLUMNS, parameters={name: parameter(text) for name, text in PARAMETERS.items()})
 
 
@@ -38,6 +58,8 @@ def value(text: str, **columns: object) -> object:
 
 
 class TestParametersTakeTheUnitOfTheColumn:
+    """A parameter is converted to the unit of the column it is compared with."""
+
     @pytest.mark.parametrize(
         ("text", "columns", "expected"),
         [
@@ -73,15 +95,28 @@ class TestParametersTakeTheUnitOfTheColumn:
 
 
 class TestUnitsOfResults:
+    """The unit of a result follows from the units that went in."""
+
     @pytest.mark.parametrize(
         ("text", "unit"),
         [
-            ("used / limit", ""), ("used + limit", "kWh"), ("distance / ring", "m/s"), ("speed * ring", "m"),
-            ("distance / seconds", "m/s"), ("used / ring", "kWh/s"), ("used * 2", "kWh"), ("distance - near", "m"),
-            ("greatest(distance, near)", "m"), ("coalesce(used, 0)", "kWh"), ("abs(volt)", "V"), ("volt * payments", "V"),
-            ("round(used, 1)", "kWh"), ("payments / ten", ""), ("case when true then volt else 0 end", "V"),
+            ("used / limit", ""),
+            ("used + limit", "kWh"),
+            ("distance / ring", "m/s"),
+            ("speed * ring", "m"),
+            ("distance / seconds", "m/s"),
+            ("used / ring", "kWh/s"),
+            ("used * 2", "kWh"),
+            ("distance - near", "m"),
+            ("greatest(distance, near)", "m"),
+            ("coalesce(used, 0)", "kWh"),
+            ("abs(volt)", "V"),
+            ("volt * payments", "V"),
+            ("round(used, 1)", "kWh"),
+            ("payments / ten", ""),
+            ("case when true then volt else 0 end", "V"),
         ],
-    )  # fmt: skip
+    )
     def test_the_unit_follows_the_computation(self, text: str, unit: str) -> None:
         assert bind(text, SCOPE).type.unit == unit
 
@@ -104,14 +139,22 @@ class TestUnitsOfResults:
 
 
 class TestUnitsThatDoNotFit:
+    """What measures different things is not compared."""
+
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("volt > near", ("km", "V")), ("distance + volt", ("V", "m")), ("distance > many", ("payments", "m")),
-            ("speed > near", ("km", "m/s")), ("paid > cheap", ("CNY", "EUR")), ("ring > near", ("duration", "km")),
-            ("greatest(volt, near)", ("km", "V")), ("volt between 3 and near", ("km", "V")), ("heat > near", ("km", "°C")),
+            ("volt > near", ("km", "V")),
+            ("distance + volt", ("V", "m")),
+            ("distance > many", ("payments", "m")),
+            ("speed > near", ("km", "m/s")),
+            ("paid > cheap", ("CNY", "EUR")),
+            ("ring > near", ("duration", "km")),
+            ("greatest(volt, near)", ("km", "V")),
+            ("volt between 3 and near", ("km", "V")),
+            ("heat > near", ("km", "°C")),
         ],
-    )  # fmt: skip
+    )
     def test_both_units_are_named(self, text: str, said: tuple[str, str]) -> None:
         with pytest.raises(ExpressionError) as caught:
             bind(text, SCOPE)
