@@ -31,10 +31,10 @@ class MovementWord:
 
     place: Expression = word("the point where the event happened", shape=EXPRESSION, example="terminal.place")
     forget: Duration = word("after how long a last place no longer counts", shape=DURATION, example="1d")
-    fence: Text | None = word(
-        "the table with a polygon per row: the columns `entered` and `left` name what was crossed",
-        shape=NAME,
-        example="zones",
+    fence: Expression | None = word(
+        "an area (a polygon): movement then also tells when the key enters or leaves it",
+        shape=EXPRESSION,
+        example="terminal.zone",
         default=None,
     )
     mark: Mark = NOWHERE
