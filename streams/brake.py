@@ -1,7 +1,7 @@
 """The brake: stops a run before a wrong schema drains a whole source into the dead letters.
 
-Records are counted in blocks of a fixed number, in offset order, so where it stops does not depend on batches. A bounded
-source that ends before its first good record stops the run too: a file that is all bad must not look like a quiet one.
+Records are counted in blocks of a fixed number, in offset order, so where it stops does not depend on batches. A
+bounded source that ends before its first good record stops the run too: a file that is all bad must not look quiet.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Brake:
         """Count a step; BrakeError if a block of records was nearly all dead."""
         good = np.sort(np.concatenate([ingested.rows[POSITION].to_numpy(), ingested.late["position"].to_numpy()]))
         dead = ingested.dead
-        places = (dead["offset"] + (dead["partition"] << POSITION_BITS)).to_numpy() if dead.height else good[:0]
+        places = (dead["offset"] + dead["partition"] * 2**POSITION_BITS).to_numpy()
         numbers = self._records + np.searchsorted(good, places) + np.arange(len(places))
         for number, count in zip(*np.unique(numbers // self.block, return_counts=True), strict=True):
             carried = self._dead_in_block if number == self._records // self.block else 0

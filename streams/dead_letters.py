@@ -62,7 +62,7 @@ class DeadLetterStore:
         self._folder = folder
 
     def put(self, letters: pl.DataFrame, recorded_at: int) -> None:
-        """Append letters by DEAD and wait until they are durable; StateError, and nothing appended, if they cannot be."""
+        """Append letters by DEAD and wait until they are durable; StateError, nothing appended, if they cannot be."""
         if not letters.height:
             return
         text = io.BytesIO()

@@ -2,7 +2,8 @@
 
 The key comes from TOCSIN_PSEUDONYM_KEY, or from the file that TOCSIN_PSEUDONYM_KEY_FILE names. A domain's key is
 derived from it, so that the same digits as a phone and as a card have nothing in common, while a phone is one pseudonym
-in all streams. A pseudonym is `domain:` and 120 bits in base32: among 10^9 persons two share one with a chance below 10^-18.
+in all streams. A pseudonym is `domain:` and 120 bits in base32: that two of 10^9 persons share one has a chance below
+10^-18.
 """
 
 from __future__ import annotations

@@ -68,7 +68,10 @@ LATE: Mapping[str, pl.DataType] = {
     "raw": pl.Binary(),
     "form": pl.String(),
 }
-"""A late record: `behind` is how many ms it is behind the greatest event time before it; `raw`, `form` as in a dead letter."""
+"""A late record.
+
+`behind`: how many ms it is behind the greatest event time before it. `raw`, `form`: as in a dead letter.
+"""
 
 COUNTS: Mapping[str, pl.DataType] = {
     "stream": pl.String(),
