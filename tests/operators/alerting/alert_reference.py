@@ -9,20 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from operators.alerting.machine import AlertMachine
 from operators.alerting.rule import LevelSpec, MachineSpec
 from operators.contract import Instant
 from tocsin.model.alerts import Level
 from tocsin.model.rows import EVIDENCE_DTYPE
 from tocsin.model.types import INT64, STRING
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from operators.alerting.machine import AlertMachine
+    from operators.contract import State
+
+Row = dict[str, Any]
+Said = tuple[str, int, int, str, str, str, str, int, str]
+
 NAMES = ("blue", "yellow", "orange", "red")
 
 
-def make_spec(levels=1, resets=(), **options) -> MachineSpec:
+def make_spec(levels: int = 1, resets: Iterable[int] = (), **options: int | None) -> MachineSpec:
     """Give a spec over the rows of `frame`; `resets`: the numbers of levels with a reset of their own."""
     return MachineSpec(
         topology="t",
@@ -35,11 +44,11 @@ def make_spec(levels=1, resets=(), **options) -> MachineSpec:
         ),
         columns={"x": INT64},
         unless="unless",
-        **options,
+        **options,  # type: ignore[arg-type]  # numbers of milliseconds
     )
 
 
-def frame(rows) -> pl.DataFrame:
+def frame(rows: Iterable[Row]) -> pl.DataFrame:
     """Give rows as the stage before the machine does: sorted by (time, id)."""
     columns = {"__time": pl.Int64, "__id": pl.String, "__evidence": EVIDENCE_DTYPE, "card": pl.String, "x": pl.Int64}
     columns |= {f"{word}{n}": pl.Boolean for word in ("when", "reset") for n in range(4)} | {"unless": pl.Boolean}
@@ -52,7 +61,13 @@ def frame(rows) -> pl.DataFrame:
     return pl.DataFrame(flat, schema=columns)
 
 
-def run(machine: AlertMachine, rows, watermarks, until=None, between=lambda state: state) -> pl.DataFrame:
+def run(
+    machine: AlertMachine,
+    rows: Iterable[Row],
+    watermarks: Sequence[int],
+    until: int | None = None,
+    between: Callable[[State], State] = lambda state: state,
+) -> pl.DataFrame:
     """Step a machine through the watermarks; with `until` a closing step takes what is left."""
     batch, state, given, low = frame(rows), machine.initial(), [], -(10**9)
     instants = [Instant(watermark) for watermark in watermarks]
@@ -72,7 +87,7 @@ def expected_id(card: str, first_step: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def brief(out: pl.DataFrame) -> list[tuple]:
+def brief(out: pl.DataFrame) -> list[Said]:
     """Give transitions as tuples: card, time, sequence, kind, level, reason, explaining event, value, id."""
     return sorted(
         (
@@ -96,18 +111,18 @@ class Slow:
 
     spec: MachineSpec
     card: str
-    pending: dict = field(default_factory=dict)
-    held: set = field(default_factory=set)
-    support: dict = field(default_factory=dict)
+    pending: dict[int, int] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)
+    support: dict[int, int] = field(default_factory=dict)
     seen: int = 0
-    episode: dict | None = None
-    spoke: dict | None = None
-    said: list = field(default_factory=list)
+    episode: Row | None = None
+    spoke: Row | None = None
+    said: list[Said] = field(default_factory=list)
 
-    def shown(self):
+    def shown(self) -> int:
         return max(self.held) if self.held else -1
 
-    def run(self, rows, limit):
+    def run(self, rows: list[Row], limit: int) -> list[Said]:
         by_time = {}
         for row in rows:
             by_time.setdefault(row["time"], []).append(row)
@@ -120,14 +135,14 @@ class Slow:
                 self.tick(t)
         return self.said
 
-    def judge(self, row, n):
+    def judge(self, row: Row, n: int) -> tuple[bool | None, bool]:
         when, trusted = row["when"][n], row["unless"] is True
         if trusted:
             return False, True
         reset = row["reset"][n] is True if self.spec.levels[n].reset else when is False
         return when, reset
 
-    def step(self, t, rows):
+    def step(self, t: int, rows: list[Row]) -> None:
         levels = range(len(self.spec.levels))
         judged = [[self.judge(row, n) for n in levels] for row in rows]
         whens = {n: [row[n][0] for row in judged] for n in levels}
@@ -167,7 +182,7 @@ class Slow:
             if t - episode["changed"] >= self.spec.update_every_ms and (row["x"], row["id"]) != episode["told"]:
                 self.say(t, before, row, "", t)
 
-    def tick(self, t):
+    def tick(self, t: int) -> None:
         before, keep = self.shown(), self.spec.keep_ms
         for n in list(self.held | set(self.pending)):
             if keep is not None and t >= self.support[n] + keep:
@@ -187,7 +202,7 @@ class Slow:
         if self.shown() != before:
             self.say(t, before, self.spoke, reason, first_step if before < 0 else None)
 
-    def say(self, t, before, row, reason, first_step):
+    def say(self, t: int, before: int, row: Row, reason: str, first_step: int | None) -> None:
         after = self.shown()
         if before < 0:
             kind = "raised"
@@ -206,7 +221,7 @@ class Slow:
         )
 
 
-def slow(spec, rows, limit) -> list[tuple]:
+def slow(spec: MachineSpec, rows: list[Row], limit: int) -> list[Said]:
     """Give what the slow machine says, as `brief` does."""
     said = []
     for card in {row["card"] for row in rows}:

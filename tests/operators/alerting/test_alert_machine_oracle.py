@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import TYPE_CHECKING
 
 import polars as pl
 from alert_reference import brief, frame, make_spec, run, slow
@@ -15,13 +16,19 @@ from operators.contract import Instant
 from operators.state import dump, restore
 from tocsin.model.keys import split
 
+if TYPE_CHECKING:
+    from alert_reference import Row
+
+    from operators.alerting.rule import MachineSpec
+    from operators.contract import State
+
 END = 70
 SPAN = st.integers(1, 30)
 TRUTH = st.sampled_from([True, True, False, None])
 
 
 @st.composite
-def specs(draw):
+def specs(draw: st.DrawFn) -> MachineSpec:
     levels = draw(st.integers(1, 4))
     return make_spec(
         levels,
@@ -34,7 +41,7 @@ def specs(draw):
 
 
 @st.composite
-def histories(draw):
+def histories(draw: st.DrawFn) -> list[Row]:
     """Rows with ties, silence, repeated values and nulls; runs of equal conditions are likely, as in life."""
     rows, time = [], 0
     for number in range(draw(st.integers(1, 30))):
@@ -54,27 +61,35 @@ def histories(draw):
 cuts = st.lists(st.integers(0, END), max_size=6).map(sorted)
 
 
-def through_bytes(state):
+def through_bytes(state: State) -> State:
     return restore(dump(state))
 
 
 class TestAgainstTheSlowMachine:
+    """Both say the same."""
+
     @settings(max_examples=120, deadline=None)
     @given(specs(), histories())
-    def test_one_step_says_what_the_slow_machine_says(self, spec, rows):
+    def test_one_step_says_what_the_slow_machine_says(self, spec: MachineSpec, rows: list[Row]) -> None:
         assert brief(run(AlertMachine(spec), rows, [200])) == slow(spec, rows, 200)
 
     @settings(max_examples=60, deadline=None)
     @given(specs(), histories(), cuts, st.integers(0, 40))
-    def test_after_until_rows_count_and_ticks_do_not(self, spec, rows, watermarks, until):
+    def test_after_until_rows_count_and_ticks_do_not(
+        self, spec: MachineSpec, rows: list[Row], watermarks: list[int], until: int
+    ) -> None:
         cut = [w for w in watermarks if w <= until]
         assert brief(run(AlertMachine(spec), rows, cut, until=until)) == slow(spec, rows, until)
 
 
 class TestCuts:
+    """What hosts are free to do changes nothing."""
+
     @settings(max_examples=60, deadline=None)
     @given(specs(), histories(), cuts)
-    def test_watermarks_and_restarts_between_them_change_nothing(self, spec, rows, watermarks):
+    def test_watermarks_and_restarts_between_them_change_nothing(
+        self, spec: MachineSpec, rows: list[Row], watermarks: list[int]
+    ) -> None:
         machine = pickle.loads(pickle.dumps(AlertMachine(spec)))  # noqa: S301  # our own bytes
         whole = run(machine, rows, [200])
         cut = run(machine, rows, [*watermarks, 200], between=through_bytes)
@@ -82,7 +97,7 @@ class TestCuts:
 
     @settings(max_examples=25, deadline=None)
     @given(specs(), histories(), st.integers(2, 5))
-    def test_buckets_change_nothing(self, spec, rows, buckets):
+    def test_buckets_change_nothing(self, spec: MachineSpec, rows: list[Row], buckets: int) -> None:
         machine = AlertMachine(spec)
         parts = split(frame(rows), ["card"], buckets).values()
         outs = [machine.step(part, machine.initial(), Instant(200)).rows for part in parts]
@@ -90,7 +105,9 @@ class TestCuts:
 
     @settings(max_examples=25, deadline=None)
     @given(specs(), histories())
-    def test_a_host_that_only_calls_when_something_is_due_misses_nothing(self, spec, rows):
+    def test_a_host_that_only_calls_when_something_is_due_misses_nothing(
+        self, spec: MachineSpec, rows: list[Row]
+    ) -> None:
         machine = AlertMachine(spec)
         _, state, due = machine.step(frame(rows), machine.initial(), Instant(rows[-1]["time"]))
         woken = []
@@ -103,7 +120,7 @@ class TestCuts:
 
     @settings(max_examples=25, deadline=None)
     @given(specs(), histories())
-    def test_rows_come_sorted_and_none_after_the_watermark(self, spec, rows):
+    def test_rows_come_sorted_and_none_after_the_watermark(self, spec: MachineSpec, rows: list[Row]) -> None:
         out = run(AlertMachine(spec), rows, [40])
         assert out.select("__time", "__id").equals(out.select("__time", "__id").sort("__time", "__id"))
         assert out["__id"].is_unique().all()
@@ -111,7 +128,7 @@ class TestCuts:
 
     @settings(max_examples=25, deadline=None)
     @given(specs(), histories())
-    def test_state_ends_with_expires(self, spec, rows):
+    def test_state_ends_with_expires(self, spec: MachineSpec, rows: list[Row]) -> None:
         machine = AlertMachine(spec)
         _, state, due = machine.step(frame(rows), machine.initial(), Instant(200))
         assert state["episodes"].is_empty()
