@@ -52,7 +52,8 @@ def count_distinct(values: pl.Series, ranges: Ranges) -> Ints:
     value's next occurrence or begins after i.
     """
     size = len(values)
-    following = values.to_frame("v").select(pl.int_range(pl.len()).shift(-1).over("v").fill_null(size)).to_series()
+    rows = values.alias("v").to_frame().with_columns(row=pl.int_range(pl.len()))
+    following = rows.select(pl.col("row").shift(-1).over("v").fill_null(size)).to_series()
     not_beyond = np.cumsum(np.bincount(ranges.high, minlength=size + 1))
     begun = np.cumsum(np.bincount(ranges.low, minlength=size + 1))
     first = not_beyond[:size]
