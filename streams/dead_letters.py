@@ -1,8 +1,8 @@
 """Dead letters: records that were not taken, with reason, position and raw bytes; nothing of them is in any log.
 
-Raw bytes hold identifiers of persons as they came: the folder has the protection of the source (semantics 22). The store
-is append-only NDJSON: `grep` finds in it, a torn end from a crash is cut off, and a letter that a restart puts a second
-time is read once.
+Raw bytes hold identifiers of persons as they came: the folder has the protection of the source (semantics 22). The
+store is append-only NDJSON: `grep` finds in it, a torn end from a crash is cut off, and a letter that a restart puts a
+second time is read once.
 """
 
 from __future__ import annotations

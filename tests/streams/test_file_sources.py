@@ -134,7 +134,7 @@ class TestBadPlaces:
         pl.DataFrame({"id": ["e"], "att": [1]}).write_parquet(tmp_path / "x")
         raw = open_source(f"parquet:{tmp_path}/x", LAYOUT.fields).read(10)
         assert raw is not None
-        with pytest.raises(SourceError, match="no column 'at'.*did you mean 'att'"):
+        with pytest.raises(SourceError, match=r"no column 'at'.*did you mean 'att'"):
             Decoder(LAYOUT, "columns").decode(raw)
 
 
@@ -177,9 +177,13 @@ class TestLines:
         assert "the limit is 1048576" in letter.detail
 
     @settings(max_examples=40, deadline=None)
-    @given(st.lists(st.sampled_from([0, 3, 30, 99, 100, 101, 250]), max_size=12), st.integers(1, 5), st.booleans())
+    @given(
+        lengths=st.lists(st.sampled_from([0, 3, 30, 99, 100, 101, 250]), max_size=12),
+        most=st.integers(1, 5),
+        ended=st.booleans(),
+    )
     def test_a_line_is_too_long_by_its_own_length_wherever_it_stands(
-        self, tmp_path_factory: pytest.TempPathFactory, lengths: list[int], most: int, ended: bool
+        self, tmp_path_factory: pytest.TempPathFactory, *, lengths: list[int], most: int, ended: bool
     ) -> None:
         path = tmp_path_factory.mktemp("lines") / "x"
         path.write_bytes(b"\n".join(b"x" * length for length in lengths) + (b"\n" if ended and lengths else b""))
