@@ -67,7 +67,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Runner:
-    """One bounded run of a plan over its feeds."""
+    """One bounded run of a plan over its feeds, each a partition of a stream, by any names."""
 
     plan: Plan
     flow: Dataflow
@@ -86,7 +86,7 @@ class Runner:
     def __post_init__(self) -> None:
         """Start with an empty outbox."""
         self._publisher = Publisher(self.deliveries)
-        self.brakes = {name: Brake(name) for name in self.feeds}
+        self.brakes = {feed.plan.name: Brake(feed.plan.name) for feed in self.feeds.values()}
 
     def run(self) -> Summary:
         """Read everything, close, flush.
@@ -130,7 +130,11 @@ class Runner:
         Not further: the run ends at the greatest event time of all inputs, and no timer after it may fire.
         """
         reached = max((f.greatest for f in self.feeds.values() if f.greatest is not None), default=BEGINNING)
-        return {name: min(feed.watermark, reached) if feed.ended else feed.watermark for name, feed in self.feeds.items()}
+        least: dict[str, int] = {}
+        for feed in self.feeds.values():
+            watermark = min(feed.watermark, reached) if feed.ended else feed.watermark
+            least[feed.plan.name] = min(watermark, least.get(feed.plan.name, watermark))
+        return least
 
     def _give(self, given: Mapping[str, pl.DataFrame]) -> None:
         if self.settings.receive is None:
@@ -190,7 +194,7 @@ class Runner:
         times = [feed.greatest for feed in self.feeds.values() if feed.greatest is not None]
         until = self.settings.until if self.settings.until is not None else max(times, default=None)
         if until is not None:
-            self._give(self.flow.advance(dict.fromkeys(self.feeds, until)))
+            self._give(self.flow.advance(dict.fromkeys((f.plan.name for f in self.feeds.values()), until)))
         self._harvest(wait=True)
         self._begin_commit()
         self._harvest(wait=True)

@@ -63,9 +63,10 @@ def command(file: Path, seed: int, scale: float, out: Path) -> None:
 
 
 def _read(alerts: Path) -> pl.DataFrame:
-    from sinks.ndjson import read_transitions  # noqa: PLC0415
+    from sinks.ndjson import decode  # noqa: PLC0415
 
-    return read_transitions(alerts)
+    with alerts.open("rb") as lines:
+        return decode(lines)
 
 
 def _show_alerts(transitions: pl.DataFrame) -> None:

@@ -54,13 +54,16 @@ def show_letter(state: Path, stream: str, offset: int, partition: int) -> None:
 @command.command(name="replay")
 @STATE
 @click.argument("stream")
-@click.option("--sink", "sinks", multiple=True, help="Where the difference goes; default: only printed.")
-def replay(state: Path, stream: str, sinks: tuple[str, ...]) -> None:
-    """Run the topology again with a stream's dead letters taken in, and print how the alerts differ."""
-    from streams.local.replay import replay_letters  # noqa: PLC0415  # keeps --help instant
+def replay(state: Path, stream: str) -> None:
+    """Run again with a stream's dead letters and late records taken in, and print how the alerts differ.
 
-    difference = replay_letters(state, stream, sinks)
+    Exits 1 if they do. What the topology still refuses stays out: mend it first.
+    """
+    from streams.local.again import replay_letters  # noqa: PLC0415  # keeps --help instant
+
+    difference = replay_letters(state, stream)
     click.echo(difference.as_text())
+    raise SystemExit(1 if difference.only_after.height or difference.only_before.height else 0)
 
 
 def _store(state: Path) -> DeadLetterStore:

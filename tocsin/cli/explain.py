@@ -1,0 +1,80 @@
+"""`tocsin explain`: why an alert was raised, recomputed from its source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tocsin.cli.files import JSON
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@click.command(name="explain")
+@click.argument("alert_id")
+@click.option("--state", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True,
+              help="The state folder of the run (.tocsin/NAME unless it was given).")
+@click.option("--alerts", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="The NDJSON file of the alerts; default: the ClickHouse of the state folder.")
+@JSON
+def command(alert_id: str, state: Path, alerts: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
+    """Show what an alert went through, with its values, and compute them again from the source.
+
+    Exits 1 if the source gives other numbers now.
+    """
+    from streams.local.again import earlier_run, recompute  # noqa: PLC0415  # keeps --help instant
+
+    log = _log(alert_id, state, alerts)
+    if log.is_empty():
+        raise click.UsageError(f"no alert {alert_id} in {alerts or state / 'clickhouse'}")
+    rule = log["rule"][0]
+    again = recompute(earlier_run(state), rule, log["time"].max()).filter(alert_id=alert_id)  # type: ignore[arg-type]  # Int64
+    same = _values(log) == _values(again)
+    if as_json:
+        shown = [{**row, "values": json.loads(row["values"])} for row in log.to_dicts()]
+        click.echo(json.dumps({"transitions": shown, "recomputed_equal": same}, indent=2, ensure_ascii=False))
+    else:
+        _show(log, again, same=same)
+    raise SystemExit(0 if same else 1)
+
+
+def _log(alert_id: str, state: Path, alerts: Path | None) -> pl.DataFrame:
+    if alerts is None:
+        from sinks.clickhouse_read import ClickHouseReader  # noqa: PLC0415
+
+        with ClickHouseReader(state / "clickhouse") as reader:
+            return reader.history(alert_id)
+    from sinks.ndjson import decode  # noqa: PLC0415
+
+    with alerts.open("rb") as lines:
+        return decode(lines).filter(alert_id=alert_id).sort("sequence")
+
+
+def _values(log: pl.DataFrame) -> list[tuple[object, ...]]:
+    return list(log.sort("sequence").select("sequence", "kind", "level", "time", "rule_version", "values").iter_rows())
+
+
+def _show(log: pl.DataFrame, again: pl.DataFrame, *, same: bool) -> None:
+    from tocsin.model.display import display  # noqa: PLC0415
+    from tocsin.model.types import TIMESTAMP  # noqa: PLC0415
+
+    first = log.row(0, named=True)
+    click.echo(click.style(f"{first['rule']} {first['entity']}", bold=True) + f" (rule version {first['rule_version']})")
+    for row in log.sort("sequence").iter_rows(named=True):
+        moment = display(row["time"], TIMESTAMP)
+        click.echo(f"\n{row['sequence']}. {moment} {row['kind']} {row['level']} {row['reason']}".rstrip())
+        click.echo(f"   {row['says']}")
+        for name, value in json.loads(row["values"]).items():
+            click.echo(f"   {name} = {json.dumps(value, ensure_ascii=False)}")
+        if row["evidence"]:
+            click.echo(f"   evidence {', '.join(item['id'] for item in row['evidence'])}")
+    if same:
+        click.echo(f"\ncomputed again from the source: the same {again.height} transitions, the same numbers")
+    else:
+        click.echo("\ncomputed again from the source: other numbers", err=True)
+        for row in again.sort("sequence").iter_rows(named=True):
+            click.echo(f"   {row['sequence']}. {row['kind']} {row['level']} {row['values']}", err=True)
