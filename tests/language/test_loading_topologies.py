@@ -57,6 +57,21 @@ class TestScalars:
         assert (copy, copy.mark, type(copy)) == (text, text.mark, Expression)
 
 
+class TestZones:
+    """The zone of the header."""
+
+    @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
+    def test_a_zone_of_the_database_is_one(self, zone: str) -> None:
+        assert loads(f"topology: {{name: x, zone: {zone}}}").header.zone == zone
+
+    @pytest.mark.parametrize(
+        "zone", ["Asia", "Mars/Olympus", "right/UTC", "../etc/passwd", "/etc/localtime", "x" * 999, "é"]
+    )
+    def test_what_is_none_is_refused(self, zone: str) -> None:
+        with pytest.raises(TopologyError, match=r"is no time zone.*\[bad-zone\]"):
+            loads(f"topology: {{name: x, zone: {zone}}}")
+
+
 class TestStreams:
     """Streams and their fields."""
 
