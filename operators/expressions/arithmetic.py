@@ -24,7 +24,7 @@ from operators.expressions.term import (
     let,
     number_term,
 )
-from operators.expressions.units import divided, multiplied, same_unit
+from operators.expressions.units import divided, multiplied, read_beside, same_unit
 from tocsin.model.types import DURATION, FLOAT64, INT64, TIMESTAMP, Kind, Type, decimal
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def narrowed(expr: pl.Expr, type_: Type) -> pl.Expr:
 
 def add(left: Term, right: Term, sign: str) -> Term:
     """Give `left + right` or `left - right` (`sign`)."""
+    left, right = read_beside(left, right.type), read_beside(right, left.type)
     if {left.type.kind, right.type.kind} & _TIMES:
         return _add_times(left, right, sign)
     _numbers(left, right, sign)

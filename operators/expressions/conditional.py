@@ -11,7 +11,7 @@ import polars as pl
 from operators.expressions.arithmetic import common, is_exact, narrowed, real, scaled
 from operators.expressions.comparison import comparable, compare
 from operators.expressions.term import Term, fail
-from operators.expressions.units import in_unit
+from operators.expressions.units import in_unit, read_beside
 from tocsin.model import units
 from tocsin.model.types import FLOAT64, Kind, Type
 
@@ -34,6 +34,9 @@ class Unified:
 
 def unified(terms: Sequence[Term]) -> Unified:
     """Give terms as columns of one type: exact numbers at the greatest scale, floats if one is a float."""
+    number = next((term.type for term in terms if term.type.numeric and not term.null), None)
+    if number is not None:
+        terms = [read_beside(term, number) for term in terms]
     typed = [term for term in terms if not term.null]
     if not typed:
         fail("types", "only nulls", "a value, or cast(null as a type)", at=terms[0].offset if terms else 0)

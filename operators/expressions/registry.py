@@ -48,7 +48,7 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 
 SPECIAL = {
-    "cast": ("cast(x as T)", "x as string, int64, float64, boolean, decimal(n), timestamp; null if it does not fit",
+    "cast": ("cast(x as T)", "x as string, int64, float64, boolean, decimal(n), timestamp (UTC); null if it does not",
              "cast(code as int64)"),
     "signs": ("signs(name => condition, ...)", "how many conditions are true; `{signs}` names them in a message",
               "signs(many => sims >= 5, still => cells <= 3)"),

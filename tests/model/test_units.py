@@ -141,6 +141,7 @@ class TestConversion:
             factor("Km", "m")
         assert caught.value.nearest == "km"
         assert nearest_unit("kwh") == "kWh"
+        assert nearest_unit("km", "voltage") == ""
         assert nearest_unit("km") == ""
 
     @given(st.sampled_from(["m", "km", "mi", "ft"]), st.sampled_from(["m", "km", "mi", "ft"]))

@@ -218,9 +218,12 @@ def factor(from_unit: str, to_unit: str) -> float:
 
 
 def nearest_unit(unit: str, wanted: str = "") -> str:
-    """Give the known unit spelled most like `unit`, of the dimension `wanted` if one is given; "" if there is none."""
+    """Give the known unit spelled most like `unit`, of the dimension `wanted` if one is given.
+
+    "" if none is near, or `unit` is itself a known one: then it was meant.
+    """
     names = [name for name, (measures, _) in _UNITS.items() if wanted in {"", measures}]
-    if unit in names or not unit:
+    if known(unit) or not unit:
         return ""
     same = next((name for name in names if name.lower() == unit.lower()), "")
     return same or next(iter(get_close_matches(unit, names, n=1, cutoff=0.5)), "")

@@ -88,6 +88,9 @@ class TestParametersTakeTheUnitOfTheColumn:
             ("distance between close and near", {"distance": 49.0}, False),
             ("distance in (near, 7)", {"distance": 7.0}, True),
             ("heat > 30", {"heat": 30.5}, True),
+            ("distance + close > near", {"distance": 49_950.0}, False),
+            ("greatest(distance, close) = close", {"distance": 49.0}, True),
+            ("seconds - blink = 0", {"seconds": 3}, True),
         ],
     )
     def test_a_comparison_converts(self, text: str, columns: dict[str, object], expected: object) -> None:
