@@ -29,6 +29,20 @@ def source(columns: Sequence[str]) -> pl.Expr:
     return pl.when(pl.col(EVIDENCE).is_null()).then(pl.concat_list(pair)).otherwise(pl.col(EVIDENCE)).alias(ITEM)
 
 
+def single(columns: Sequence[str]) -> pl.Expr:
+    """Give the one item that names a row best: itself, or the latest event behind the row of a feature."""
+    return pl.col(EVIDENCE).list.last().alias(ITEM) if EVIDENCE in columns else source(columns)
+
+
+def paired(first: pl.Series, second: pl.Series, count: pl.Series) -> pl.Series:
+    """Give lists of both items, or of the second only where `count` is 1."""
+    rows = len(first)
+    order = np.arange(2 * rows).reshape(2, rows).T.ravel()
+    items = pl.concat([first, second.alias(first.name)], rechunk=True).gather(order).reshape((rows, 2))
+    lists = pl.DataFrame({EVIDENCE: items, "count": count}).select(pl.col(EVIDENCE).arr.to_list().list.tail("count"))
+    return lists.to_series().cast(EVIDENCE_DTYPE)
+
+
 def latest(rows: Rows, ranges: Ranges, own: pl.Series | None, asker: Ints) -> pl.Series:
     """Give the last EVIDENCE_MOST items of each range, oldest first.
 

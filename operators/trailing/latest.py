@@ -92,7 +92,8 @@ def initial(keys: Mapping[str, pl.DataType], values: Mapping[str, pl.DataType]) 
 
 def merge(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Merge pieces, oldest first, into one."""
-    return pl.concat(pieces).sort(CODE, maintain_order=True).unique(CODE, keep="last", maintain_order=True)
+    whole: pl.DataFrame = pl.concat(pieces).sort(CODE, maintain_order=True)
+    return whole.unique(CODE, keep="last", maintain_order=True)
 
 
 def last_of(rows: pl.DataFrame, slots: Ints, codes: Ints) -> pl.DataFrame:
