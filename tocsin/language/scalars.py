@@ -79,7 +79,10 @@ COLUMN = Scalar(
     COLUMN_PATTERN,
 )
 COLUMN_EXPRESSION = Scalar(
-    COLUMN.words, "bad-name", matching(COLUMN_PATTERN, "column name", Expression), COLUMN_PATTERN
+    "a column, or {name: expression} for what is more than a column",
+    "bad-name",
+    matching(COLUMN_PATTERN, "column name", Expression),
+    COLUMN_PATTERN,
 )
 MOMENT = Scalar(
     "a time such as 10:00, 10:04:30 or 2026-03-01 10:00", "bad-time", matching(MOMENT_PATTERN, "time"), MOMENT_PATTERN

@@ -33,11 +33,16 @@ QUOTE_IN_BRACES = "quotes around the whole text: inside { } and [ ], a comma or 
 
 _SYNTAX = {
     "found character '\\t'": ("a tab where the line begins", "spaces: YAML does not indent with tabs"),
-    "mapping values are not allowed": ("a second `: ` in one line", "quotes around a text that holds `: `"),
+    "mapping values are not allowed": (
+        "a `: ` inside a text",
+        "quotes around a text that holds `: `, or the missing `:` in the line above",
+    ),
     "expected <block end>, but found '-'": ("a list item that does not fit the lines above", "the same indentation"),
     "expected <block end>, but found '<scalar>'": ("text after the end of a value", QUOTE),
     "expected <block end>": ("a line that does not fit the lines above", "the same indentation as its neighbours"),
     "but got '<stream end>'": ("a brace or bracket that is never closed", "`}` or `]`"),
+    "expected ',' or '}', but got ']'": ("a brace that is never closed", "`}`"),
+    "expected ',' or ']', but got '}'": ("a bracket that is never closed", "`]`"),
     "expected ',' or '}'": ("a text that does not fit inside { }", QUOTE_IN_BRACES),
     "expected ',' or ']'": ("a text that does not fit inside [ ]", QUOTE_IN_BRACES),
     "found unexpected end of stream": ("a quote that is never closed", "the closing quote"),
