@@ -78,7 +78,7 @@ class ClickHouseReader:
         """Give `rule`, `kind`, `level`, `minute` (Int64 ms), `transitions`: how many, the truth only."""
         condition, parameters = (which or Filter()).condition("m.minute")
         return self._engine.frame(
-            f"SELECT rule, kind, CAST(m.level, 'String') AS level, toInt64(toUnixTimestamp(m.minute)) * 1000 AS minute, "
+            "SELECT rule, kind, CAST(m.level, 'String') AS level, toInt64(toUnixTimestamp(m.minute)) * 1000 AS minute, "
             f"toInt64(m.transitions) AS transitions FROM {DATABASE}.rule_minutes AS m WHERE {condition} "
             "ORDER BY minute, rule, kind, level",
             parameters,

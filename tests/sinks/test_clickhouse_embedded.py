@@ -183,6 +183,26 @@ class TestWhatIsRefused:
                 engine.run("SELECT throwIf(1, 'x', 243::Int16) SETTINGS allow_custom_error_code_in_throwif = 1")
 
 
+class TestAFullDisk:
+    """A full disk is tried again, and nothing is broken by it."""
+
+    def test_a_batch_that_does_not_fit_is_tried_again_and_a_later_one_works(self, tmp_path: Path) -> None:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", tmp_path], check=False)  # noqa: S607
+        if mounted.returncode:
+            pytest.skip("only root may mount a small disk")
+        sink = EmbeddedClickHouseSink(tmp_path)
+        try:
+            sink.open()
+            with pytest.raises(SinkUnavailable, match="not enough space"):
+                sink.deliver(frame(transition("a", 1, says=os.urandom(9 << 20).hex())))
+            sink.deliver(log("b1"))
+            with ClickHouseReader(tmp_path) as reader:
+                assert names(reader.alerts()) == ["b1"]
+        finally:
+            sink.close()
+            subprocess.run(["umount", "-l", tmp_path], check=True)  # noqa: S607
+
+
 class TestTables:
     """One place says what a version of ClickHouse gets."""
 
