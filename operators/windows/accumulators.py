@@ -46,15 +46,15 @@ class Accumulators:
         carried = {POSITION: [OWN_EVIDENCE], EVIDENCE: [pl.col(EVIDENCE)]}.get(self.evidence, [])
         return rows.select(*keys, *carried, *(value.alias(name) for name, value in self.inputs.items()))
 
-    def partial(self, prepared: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-        """Give the scalar partials of prepared rows, one row per group."""
+    def partial(self, prepared: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = ()) -> pl.DataFrame:
+        """Give the scalar partials of prepared rows, one row per group; `also`: more columns to aggregate."""
         columns = [part.partial.alias(part.name) for part in self.parts]
-        return prepared.group_by(*keys).agg(*columns, *self._evidence_partial())
+        return prepared.group_by(*keys).agg(*columns, *self._evidence_partial(), *also)
 
-    def merge(self, partials: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    def merge(self, partials: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = ()) -> pl.DataFrame:
         """Give one row per group from partials whose order within a group is that of their rows."""
         columns = [part.merge.alias(part.name) for part in self.parts]
-        return partials.group_by(*keys).agg(*columns, *self._evidence_merge())
+        return partials.group_by(*keys).agg(*columns, *self._evidence_merge(), *also)
 
     def finalise(self, merged: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         """Give the results of the scalar calls, each in a column named by its text, and the evidence."""

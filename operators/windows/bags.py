@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.windows.scaling import from_real, steps
+from operators.windows.scaling import divided, from_real, steps
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Bag:
         rank = call.quantile * (pl.col(TIMES).sum() - 1)
         low = pl.col(VALUE).filter(up_to > rank.floor()).first().cast(pl.Float64)
         high = pl.col(VALUE).filter(up_to > rank.ceil()).first().cast(pl.Float64)
-        return from_real((low + (high - low) * (rank - rank.floor())) / self._per_unit, call.type)
+        value = low + (high - low) * (rank - rank.floor())
+        return from_real(divided(value, self._per_unit), call.type)
 
     @property
     def _per_unit(self) -> float:

@@ -8,6 +8,9 @@ from operators.windows.accumulators import accumulators
 from operators.windows.grids import grid, pane_mixes
 from operators.windows.panes import PaneWindows
 from operators.windows.results import WindowColumns, window_schema
+from operators.windows.same import SameWindow
+from operators.windows.session import SessionWindow
+from tocsin.model.rows import WINDOW_END, WINDOW_START
 from tocsin.model.windows import Calendar, Cumulating, Hopping, Same, Session, Trailing
 
 if TYPE_CHECKING:
@@ -15,31 +18,68 @@ if TYPE_CHECKING:
 
     from operators.contract import Operator
     from operators.expressions.bound import Aggregated
+    from operators.windows.accumulators import Accumulators
     from tocsin.model.rows import Schema
     from tocsin.model.windows import Window
 
-Columns = "Mapping[str, Aggregated]"
+_ALONE = {Calendar: "a calendar day", Cumulating: "cumulating", Session: "session", Same: "`same`"}
 
 
 def mixes(windows: Sequence[Window]) -> str | None:
     """Explain why these windows cannot stand in one feature; None if they can."""
-    return pane_mixes(windows)
+    if not windows:
+        return "a feature with windows needs one at least"
+    trailing = sum(isinstance(window, Trailing) for window in windows)
+    if trailing == len(windows):
+        return None
+    if trailing:
+        return "trailing windows give a row per event, other windows a row per window: make them two features"
+    alone = next((word for window in windows for kind, word in _ALONE.items() if isinstance(window, kind)), None)
+    if alone and len(windows) > 1:
+        return f"a {alone.removeprefix('a ')} window must be the only one of its feature: its rows have bounds of their own"
+    return None if alone in {"session", "`same`"} else pane_mixes(windows)
 
 
 def windows_operator(
     name: str, by: tuple[str, ...], windows: Sequence[tuple[Window, Mapping[str, Aggregated]]], schema: Schema
 ) -> Operator:
-    """Give the operator of a feature's windows. `schema`: of the rows it reads. ValueError if the windows do not mix."""
+    """Give the operator of a feature's windows, but for trailing ones (`operators.trailing`).
+
+    `schema`: of the rows it reads. Raises ValueError with a sentence if the windows do not mix.
+    """
+    kinds = [window for window, _ in windows]
+    if problem := mixes(kinds):
+        raise ValueError(problem)
+    output = window_schema(by, [columns for _, columns in windows], schema)
+    window, columns = windows[0]
+    if isinstance(window, Trailing):
+        raise ValueError("trailing windows are built by operators.trailing")
+    if isinstance(window, Session):
+        return SessionWindow(name, by, window.gap, WindowColumns(_own(columns, schema), columns), output)
+    if isinstance(window, Same):
+        if not {WINDOW_START, WINDOW_END} <= set(schema.columns):
+            raise ValueError("`same` is the window of the rows read: read a feature whose rows have one")
+        return SameWindow(name, by, WindowColumns(_own(columns, schema), columns), output)
+    return _panes(name, by, windows, schema, output)
+
+
+def _own(columns: Mapping[str, Aggregated], schema: Schema, *, rows: bool = False) -> Accumulators:
+    return accumulators(columns.values(), schema, rows=rows)
+
+
+def _panes(
+    name: str,
+    by: tuple[str, ...],
+    windows: Sequence[tuple[Window, Mapping[str, Aggregated]]],
+    schema: Schema,
+    output: Schema,
+) -> PaneWindows:
     kinds = [window for window, _ in windows]
     panes = grid(kinds)
     wide = max(range(len(kinds)), key=lambda number: _size(kinds[number]))
-    slides = panes.slides
-    parts = tuple(
-        WindowColumns(accumulators(columns.values(), schema, rows=slides), columns) for _, columns in windows
-    )
+    own = tuple(WindowColumns(_own(columns, schema, rows=panes.slides), columns) for _, columns in windows)
     every = [column for _, columns in windows for column in columns.values()]
-    output = window_schema(by, [columns for _, columns in windows], schema)
-    return PaneWindows(name, by, panes, accumulators(every, schema, rows=slides), parts, wide, output)
+    return PaneWindows(name, by, panes, accumulators(every, schema, rows=panes.slides), own, wide, output)
 
 
 def _size(window: Window) -> int:

@@ -49,13 +49,14 @@ class Ending:
             return None
         last = self.grid.last_end(window, rows.get_column(PANE)).alias(_LAST)
         rows = rows.with_columns(last).filter(pl.col(_LAST) >= pl.col(END))
+        rows = rows.sort(PANE, maintain_order=True) if self.grid.splits else rows
         return self._repeated(rows) if self.grid.slides else rows
 
     def _repeated(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Give each row once per end, in the order of panes."""
+        """Give each row once per end."""
         first = pl.max_horizontal(END, pl.lit(self.done, dtype=pl.Int64) + self.grid.every)
         rows = rows.with_columns(first.alias(END), pl.min_horizontal(_LAST, self.limit))
-        rows = rows.filter(pl.col(END) <= pl.col(_LAST)).sort(PANE, maintain_order=True)
+        rows = rows.filter(pl.col(END) <= pl.col(_LAST))
         ends = pl.int_ranges(END, pl.col(_LAST) + self.grid.every, self.grid.every).alias(END)
         return rows.with_columns(ends).explode(END)
 

@@ -32,6 +32,11 @@ class Grid(Protocol):
         ...
 
     @property
+    def splits(self) -> bool:
+        """Whether a window is made of more panes than one."""
+        ...
+
+    @property
     def every(self) -> int:
         """The distance between ends; only read of grids that slide."""
         ...
@@ -73,6 +78,11 @@ class EvenGrid:
     def slides(self) -> bool:
         """Tumbling windows have each pane to themselves."""
         return any(size > self.every for size in self.sizes)
+
+    @property
+    def splits(self) -> bool:
+        """Windows that are wider than a pane are made of several."""
+        return max(self.sizes) > self.width
 
     @property
     def width(self) -> int:
@@ -120,6 +130,7 @@ class CalendarGrid:
     zone: str
 
     slides = False
+    splits = False
     every = 0
 
     def panes(self, times: pl.Series) -> pl.Series:

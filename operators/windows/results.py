@@ -25,10 +25,14 @@ class WindowColumns:
     columns: Mapping[str, Aggregated]
 
     def results(
-        self, scalars: pl.DataFrame, bags: Mapping[str, pl.DataFrame | None], keys: Sequence[str]
+        self,
+        scalars: pl.DataFrame,
+        bags: Mapping[str, pl.DataFrame | None],
+        keys: Sequence[str],
+        also: Sequence[str] = (),
     ) -> pl.DataFrame:
-        """Give the results of all calls, one row per group of `scalars` (merged partials)."""
-        rows = self.accumulators.finalise(scalars, keys)
+        """Give the results of all calls, one row per group of `scalars` (merged partials), and the columns `also`."""
+        rows = self.accumulators.finalise(scalars, [*keys, *also])
         for bag in self.accumulators.bags:
             values = bags.get(bag.column)
             if values is None:

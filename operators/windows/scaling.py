@@ -23,8 +23,9 @@ def integer(value: pl.Expr, type_: Type) -> pl.Expr:
     if type_.kind is not Kind.FLOAT64:
         return value.cast(pl.Int128)
     per_unit = _steps_per_unit(type_)
-    steps = (value * per_unit if per_unit == int(per_unit) else value / type_.resolution).round(mode="half_to_even")
-    return pl.when(steps.abs() < _MOST_STEPS).then(steps).cast(pl.Int128)
+    real = value * per_unit if per_unit == int(per_unit) else divided(value, type_.resolution)
+    whole = real.round(mode="half_to_even")
+    return pl.when(whole.abs() < _MOST_STEPS).then(whole).cast(pl.Int128)
 
 
 def steps(type_: Type) -> float:
@@ -32,6 +33,15 @@ def steps(type_: Type) -> float:
     if type_.kind is Kind.FLOAT64:
         return _steps_per_unit(type_)
     return 10.0**type_.scale if type_.kind is Kind.DECIMAL else 1.0
+
+
+def divided(value: pl.Expr, by: float) -> pl.Expr:
+    """Divide by a constant, the same for any number of rows.
+
+    Polars multiplies a column by 1/constant, but divides a single row: 35 / 100 is 0.35000000000000003 in a batch of two
+    and 0.35 in a batch of one. Dividing by a column is always exact; `value` must be finite, as all values here are.
+    """
+    return value if by == 1.0 else value / (value * 0.0 + by)
 
 
 def from_real(value: pl.Expr, type_: Type) -> pl.Expr:
