@@ -63,7 +63,7 @@ class Decoder:
         """Decode a raw batch; SourceError if a columnar one lacks the event time or the id."""
         parsed = self._parse(raw)
         rows, doubt = _judged(parsed.frame, self.layout)
-        doubt |= _ahead(rows[self.layout.time], parsed, raw, self.layout)
+        doubt |= _ahead(rows, parsed, raw, self.layout)
         if doubt.any():
             rows, parsed = rows.filter(~pl.Series(doubt)), Parsed(parsed.frame, parsed.taken[~doubt])
         decoded = Decoded(_placed(rows, parsed.taken, raw), [], self._unknown(raw))
@@ -147,6 +147,8 @@ def _judged(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, npt.NDAr
     for name in layout.required:
         if rows[name].null_count():
             doubt |= rows[name].is_null()
+    if not layout.time:
+        return rows, doubt.to_numpy(writable=True)
     time = rows[layout.time]
     least, most = time.min(), time.max()
     if isinstance(least, int) and isinstance(most, int) and (least < EVENT_LEAST or most > EVENT_MOST):
@@ -154,11 +156,11 @@ def _judged(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, npt.NDAr
     return rows, doubt.to_numpy(writable=True)
 
 
-def _ahead(time: pl.Series, parsed: Parsed, raw: RawBatch, layout: Layout) -> npt.NDArray[np.bool_]:
+def _ahead(rows: pl.DataFrame, parsed: Parsed, raw: RawBatch, layout: Layout) -> npt.NDArray[np.bool_]:
     """Doubt event times later than a record taken then may be."""
-    if isinstance(raw, Columns) or raw.ingested is None:
-        return np.zeros(len(time), dtype=np.bool_)
-    return (time > raw.ingested[parsed.taken] + layout.ahead).fill_null(value=False).to_numpy()
+    if isinstance(raw, Columns) or raw.ingested is None or not layout.time:
+        return np.zeros(rows.height, dtype=np.bool_)
+    return (rows[layout.time] > raw.ingested[parsed.taken] + layout.ahead).fill_null(value=False).to_numpy()
 
 
 def _placed(rows: pl.DataFrame, places: npt.NDArray[np.int64], raw: RawBatch) -> pl.DataFrame:

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a stream's records hold: its fields, which of them is the event time, and which the id ("" for none).
+    """What records hold: the fields, which of them is the event time, and which the id ("" for none).
 
     `ahead`: ms that an event time may be after the record's ingestion timestamp, where it has one (semantics 4).
+    `keys`: further fields that may not be missing. Rows of tables have no event time: theirs is like any timestamp.
     """
 
     fields: Mapping[str, Type]
     time: str
     id: str = ""
     ahead: int = 3_600_000
+    keys: tuple[str, ...] = ()
 
     def latest(self, ingested: int | None) -> int | None:
         """Give the greatest plausible event time of a record."""
@@ -34,7 +36,7 @@ class Layout:
     @property
     def required(self) -> tuple[str, ...]:
         """The fields that may not be missing."""
-        return tuple(name for name in (self.time, self.id) if name)
+        return tuple(name for name in (self.time, self.id, *self.keys) if name)
 
 
 def read_record(values: Mapping[str, object], layout: Layout, ingested: int | None = None) -> dict[str, object]:

@@ -1,0 +1,121 @@
+"""Rows of tables, from the topology, a file or a bounded source, as versions that are looked up as of event time.
+
+One decoder reads them as it reads records (semantics 21): a row with a bad cell or without its key is a dead letter,
+and identifiers of persons become the same pseudonyms. A table without `time` is valid from the beginning (semantics
+20); of rows with the same key and time the last one counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from operators.lookups import ALWAYS, GONE
+from streams.codecs.decoder import Decoder
+from streams.codecs.reasons import Bad, Dead
+from streams.codecs.record import Layout, read_record
+from streams.dead_letters import dead_frame
+from streams.sources.opening import SUFFIXES, open_source
+from tocsin.errors import SourceError
+from tocsin.model.rows import TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from streams.pseudonyms import Pseudonyms
+    from tocsin.compiler.plan import TablePlan
+    from tocsin.model.types import Type
+
+BATCH = 65_536
+"""Rows read at once; all versions of a table are held in memory, its raw rows are not."""
+
+
+class TableRead(NamedTuple):
+    """What a table's rows became.
+
+    `versions`: the fields in declared order, `__time` (valid from) and `__gone` (false), sorted by `__time`, the order of
+    the source kept within one time. `dead`: by `dead_letters.DEAD`, under the table's name.
+    """
+
+    versions: pl.DataFrame
+    dead: pl.DataFrame
+
+
+def read_table(table: TablePlan, uri: str | None, folder: Path, pseudonyms: Pseudonyms) -> TableRead:
+    """Read a table from `uri`, or else from its `rows` or its `file` (relative to `folder`); or else it is empty.
+
+    Raises:
+        SourceError: the file cannot be read, lacks a key, or has no good row; or an inline row is bad.
+
+    """
+    dead: list[Dead] = []
+    if uri is None and table.rows is not None:
+        rows = read_texts(table.rows, table.fields, required(table), f"table {table.name}")
+    elif uri is None and not table.file:
+        rows = _empty(table.fields)
+    else:
+        rows, dead = _read_source(table, uri or file_uri(folder / table.file))
+    return TableRead(_versions(rows, table, pseudonyms), dead_frame(table.name, 0, dead))
+
+
+def read_texts(
+    rows: Sequence[Mapping[str, str]], fields: Mapping[str, Type], keys: Sequence[str], where: str
+) -> pl.DataFrame:
+    """Read rows written as texts into physical columns; SourceError names the row (from 1) and field that is bad."""
+    layout = Layout(fields, "", keys=tuple(keys))
+    read = []
+    for number, row in enumerate(rows, 1):
+        try:
+            read.append(read_record({str(name): str(text) for name, text in row.items()}, layout))
+        except Bad as bad:
+            raise SourceError(f"{where}, row {number}: {bad.field} is {bad.reason}: {bad.detail}") from None
+    return pl.DataFrame(read, schema={name: type_.physical for name, type_ in fields.items()})
+
+
+def required(table: TablePlan) -> tuple[str, ...]:
+    """Name the fields that no row may lack: the parts of the key, and the time if there is one."""
+    return (*table.key, *([table.time] if table.time else []))
+
+
+def file_uri(path: Path) -> str:
+    """Give the source of a file by its ending; SourceError if no format has it."""
+    for scheme, suffixes in SUFFIXES.items():
+        if path.suffix.lower() in suffixes:
+            return f"{scheme}:{path}"
+    known = ", ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+    raise SourceError(f"{path}: the ending says no format; expected one of {known}")
+
+
+def _read_source(table: TablePlan, uri: str) -> tuple[pl.DataFrame, list[Dead]]:
+    source = open_source(uri, set(table.fields))
+    decoder = Decoder(Layout(table.fields, "", keys=required(table)), source.format)
+    parts = [_empty(table.fields)]
+    dead: list[Dead] = []
+    while (raw := source.read(BATCH)) is not None:
+        decoded = decoder.decode(raw)
+        parts.append(decoded.rows.select(*table.fields))
+        dead += decoded.dead
+    rows = pl.concat(parts)
+    if dead and not rows.height:
+        first = dead[0]
+        raise SourceError(
+            f"table {table.name}: {uri} has no good row; the first: {first.reason} {first.field} {first.detail}"
+        )
+    return rows, dead
+
+
+def _versions(rows: pl.DataFrame, table: TablePlan, pseudonyms: Pseudonyms) -> pl.DataFrame:
+    persons = [(name, type_.person) for name, type_ in table.fields.items() if type_.person]
+    valid_from = pl.col(table.time) if table.time else pl.lit(ALWAYS, dtype=pl.Int64)
+    return (
+        rows.with_columns(pseudonyms.of(rows[name], domain) for name, domain in persons)
+        .with_columns(valid_from.alias(TIME), pl.lit(value=False).alias(GONE))
+        .unique([*table.key, TIME], keep="last", maintain_order=True)
+        .sort(TIME, maintain_order=True)
+    )
+
+
+def _empty(fields: Mapping[str, Type]) -> pl.DataFrame:
+    return pl.DataFrame(schema={name: type_.physical for name, type_ in fields.items()})
