@@ -32,7 +32,7 @@ class MovementWord:
     place: Expression = word("the point where the event happened", shape=EXPRESSION, example="terminal.place")
     forget: Duration = word("after how long a last place no longer counts", shape=DURATION, example="1d")
     fence: Expression | None = word(
-        "an area (a polygon): movement then also tells when the key enters or leaves it",
+        "a polygon: the columns `inside`, `entered` and `left` then tell of it",
         shape=EXPRESSION,
         example="terminal.zone",
         default=None,
