@@ -34,9 +34,9 @@ class Unified:
 
 def unified(terms: Sequence[Term]) -> Unified:
     """Give terms as columns of one type: exact numbers at the greatest scale, floats if one is a float."""
-    number = next((term.type for term in terms if term.type.numeric and not term.null), None)
-    if number is not None:
-        terms = [read_beside(term, number) for term in terms]
+    columns = [term.type for term in terms if not term.null and term.number is None]
+    if columns:
+        terms = [read_beside(term, columns[0]) for term in terms]
     typed = [term for term in terms if not term.null]
     if not typed:
         fail("types", "only nulls", "a value, or cast(null as a type)", at=terms[0].offset if terms else 0)

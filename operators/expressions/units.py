@@ -85,8 +85,10 @@ def read_beside(constant: Term, type_: Type) -> Term:
     """Read a parameter once more in the light of what it stands beside.
 
     `50 m` alone is fifty minutes, beside a length it is fifty metres; a duration beside a number in a unit of time is a
-    number in that unit.
+    number in that unit; 0 is a duration too.
     """
+    if type_.kind is Kind.DURATION and constant.number == 0 and constant.type.numeric and not constant.type.unit:
+        return replace(constant, expr=pl.lit(0, dtype=pl.Int64), type=type_)
     if constant.type.kind is not Kind.DURATION or constant.number is None or not type_.numeric:
         return constant
     match = _METRES.fullmatch(constant.written)

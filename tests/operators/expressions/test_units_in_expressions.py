@@ -91,6 +91,8 @@ class TestParametersTakeTheUnitOfTheColumn:
             ("distance + close > near", {"distance": 49_950.0}, False),
             ("greatest(distance, close) = close", {"distance": 49.0}, True),
             ("seconds - blink = 0", {"seconds": 3}, True),
+            ("ring >= 0", {"ring": 0}, True),
+            ("coalesce(ring, 0) = blink - ring", {"ring": 1500}, True),
         ],
     )
     def test_a_comparison_converts(self, text: str, columns: dict[str, object], expected: object) -> None:
