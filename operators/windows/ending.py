@@ -83,7 +83,8 @@ def ending(
     if not any(run.height for run in partials):
         return None
     if instant.until is None:
-        return Ending(by, grid, done, grid.done(instant.watermark))
+        reached = grid.done(instant.watermark)
+        return None if done is not None and reached <= done else Ending(by, grid, done, reached)
     usual = grid.after(instant.until)
     last = pl.concat(run.select(*by, PANE) for run in partials)
     last = last.with_columns(grid.first_end(last.get_column(PANE)).alias(LIMIT))

@@ -16,7 +16,8 @@ from operators.contract import Step
 from operators.windows import runs
 from operators.windows.ending import END, PANE, ending
 from operators.windows.results import finished, side_by_side
-from tocsin.model.rows import EVIDENCE, TIME, WINDOW_END, WINDOW_START
+from operators.windows.sliding import Sliding, in_windows, latest, recent
+from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, TIME, WINDOW_END, WINDOW_START
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 Runs = list[pl.DataFrame]
 
-_RUN, _PROGRESS = "run", "progress"
+_RUN, _PROGRESS, _SUM, _LATE = "run", "progress", "sum", "late"
 _ALL = "#all"
 """The key of a feature without `by`: one constant."""
 
@@ -61,13 +62,15 @@ class PaneWindows:
         self._add(rows, partials, bags)
         done = _done(state)
         end = ending(self.keys, self.grid, partials, done, instant)
-        given = self.output.empty() if end is None else self._given(end, partials, bags)
+        sums = {name: frame for name, frame in state.items() if name.startswith((_SUM, _LATE))}
+        given = self.output.empty() if end is None else self._given(end, partials, bags, sums)
         if instant.closing:
             return Step(given, self.initial(), None)
         reached = self.grid.done(instant.watermark)
+        reached = reached if done is None else max(reached, done)
         partials = self._kept(partials, reached)
         bags = {column: self._kept(bag, reached) for column, bag in bags.items()}
-        return Step(given, self._stored(partials, bags, reached), self._next_due(partials, reached))
+        return Step(given, self._stored(partials, bags, reached) | sums, self._next_due(partials, reached))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -89,22 +92,43 @@ class PaneWindows:
         panes = run.get_column(PANE)
         return run.filter(self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes))
 
-    def _given(self, end: Ending, partials: Runs, bags: Mapping[str, Runs]) -> pl.DataFrame:
+    def _given(
+        self, end: Ending, partials: Runs, bags: Mapping[str, Runs], sums: dict[str, pl.DataFrame]
+    ) -> pl.DataFrame:
+        """Give the rows of all windows that end; brings `sums` up to date."""
         keys = [*self.keys, END]
         results: list[pl.DataFrame | None] = []
         for number, window in enumerate(self.windows):
-            pieces = end.spread(partials, number)
+            merged = self._merged(number, end, partials, sums)
             values = {bag.column: end.spread(bags[bag.column], number) for bag in window.accumulators.bags}
-            merged = None if pieces is None else window.accumulators.merge(pieces, keys)
             results.append(None if merged is None else window.results(merged, values, keys))
         base = results[self.wide]
-        if base is None:
+        if base is None or base.is_empty():
             return self.output.empty()
         wanted = base.select(*keys, *([EVIDENCE] if self.accumulators.evidence else []))
         table = side_by_side(wanted, self.windows, results, keys)
         ends = table.get_column(END)
         bounds = (self.grid.start(self.wide, ends).alias(WINDOW_START), ends.alias(WINDOW_END))
         return finished(table.with_columns(bounds), self.by, self.output)
+
+    def _merged(
+        self, number: int, end: Ending, partials: Runs, sums: dict[str, pl.DataFrame]
+    ) -> pl.DataFrame | None:
+        """Give the merged partials of one window per key and end, None if no window has rows."""
+        own = self.windows[number].accumulators
+        if not self.grid.slides:
+            pieces = end.spread(partials, number)
+            return None if pieces is None else own.merge(pieces, [*self.keys, END])
+        slid = Sliding(own, number).slide(end, partials, sums.get(f"{_SUM}{number}"))
+        sums[f"{_SUM}{number}"] = slid.sums
+        merged = slid.merged
+        if own.evidence and number == self.wide:
+            chain = recent(end, partials, sums.get(_LATE))
+            sums[_LATE] = latest(end, chain, self.wide)
+            merged = in_windows(merged, chain, end, self.wide)
+        elif own.evidence:
+            merged = merged.with_columns(pl.lit(None, dtype=EVIDENCE_DTYPE).alias(EVIDENCE))
+        return merged if merged.height else None
 
     def _kept(self, pieces: Runs, reached: int) -> Runs:
         """Drop the panes that no window after `reached` needs; a run that needs all of its rows is left as it is."""

@@ -2,6 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -103,3 +106,67 @@ def test_the_oracle_asks_for_every_aggregate_of_the_language() -> None:
     asked = {call.function for call, _ in ALL}
     assert asked >= {"count", "count_distinct", "sum", "avg", "min", "max", "first", "last", "previous", "arg_min"}
     assert asked >= {"arg_max", "stddev_pop", "stddev_samp", "quantile", "top_k", "slope"}
+
+
+class TestSeveralWindowsOfOneHop:
+    """One row per key and hop with the columns of all windows; the bounds are those of the widest."""
+
+    SIZES = (10, 40, 25)
+
+    def operator(self, chosen: Sequence[int]) -> Operator:
+        words = [(Hopping(size, 10), columns(chosen, f"s{size}_")) for size in self.SIZES]
+        return windows_operator("w", ("key",), words, SCHEMA)
+
+    def oracle(self, rows: Sequence[Row], chosen: Sequence[int], until: int | None = None) -> list[Row]:
+        wide = oracle(rows, [(e - 40, e) for e in range(10, 300, 10)], (), until)
+        groups = by_key(rows)
+        for row in wide:
+            for size in self.SIZES:
+                end = row[WINDOW_END]
+                inside = [event for event in groups[row["key"]] if end - size <= event[TIME] < end]
+                row.update(expected(inside, chosen, f"s{size}_"))
+        return wide
+
+    @settings(max_examples=40, deadline=None)
+    @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 140), max_size=8), chosen=some())
+    def test_each_column_is_that_of_its_own_window(
+        self, rows: list[Row], cuts: list[int], chosen: list[int]
+    ) -> None:
+        given_rows = run(self.operator(chosen), frame(rows), [*cuts, FAR])
+        assert given_rows.equals(run(self.operator(chosen), frame(rows), [FAR]))
+        assert not differences(given_rows.to_dicts(), self.oracle(rows, chosen))
+
+    @settings(max_examples=20, deadline=None)
+    @given(rows=events(SPAN), until=st.integers(0, 120), chosen=some())
+    def test_closing_gives_the_hop_in_progress(self, rows: list[Row], until: int, chosen: list[int]) -> None:
+        given_rows = run(self.operator(chosen), frame(rows), [until // 2], until)
+        assert not differences(given_rows.to_dicts(), self.oracle(rows, chosen, until))
+
+
+class TestCalendarDays:
+    """Days of a zone that begin at a minute of the local day; clocks change within the drawn span."""
+
+    ZONE, MINUTE = ZoneInfo("Europe/Berlin"), 5 * 60
+
+    def bounds(self) -> list[tuple[int, int]]:
+        begin = datetime(2025, 3, 28, 5, 0)  # noqa: DTZ001  # local wall time
+        days = [(begin + timedelta(days=n)).replace(tzinfo=self.ZONE) for n in range(6)]
+        starts = [int(day.timestamp() * 1000) for day in days]
+        return list(pairwise(starts))
+
+    @settings(max_examples=20, deadline=None)
+    @given(rows=events(4 * 24), cuts=st.lists(st.integers(0, 120), max_size=8), chosen=some())
+    def test_a_day_has_the_rows_between_its_local_beginnings(
+        self, rows: list[Row], cuts: list[int], chosen: list[int]
+    ) -> None:
+        bounds = self.bounds()
+        origin, hour = bounds[0][0], 3_600_000
+        rows = [{**row, TIME: origin + row[TIME] * hour} for row in rows]
+        day = operator(Calendar(self.MINUTE, "Europe/Berlin"), chosen)
+        marks = [*(origin + cut * hour for cut in cuts), origin + 1000 * hour]
+        given_rows = run(day, frame(rows), marks)
+        assert not differences(given_rows.to_dicts(), oracle(rows, bounds, chosen))
+        assert run_when_due(day, frame(rows), marks).equals(given_rows)
+
+    def test_the_day_of_the_clock_change_is_23_hours_long(self) -> None:
+        assert [(end - start) // 3_600_000 for start, end in self.bounds()] == [24, 23, 24, 24, 24]

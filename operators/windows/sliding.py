@@ -1,0 +1,148 @@
+"""Windows that slide: every pane is added once and taken away once, however many windows it belongs to.
+
+State per window: `sum`, the additive parts of each key as they enter the next window before its newest panes come in; and
+`late`, the latest evidence of each key with its panes. Parts that cannot be taken away again (min, max, first, …) are
+merged from the panes of each window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from operators.windows.ending import END, LIMIT, PANE
+from operators.windows.parts import ROWS
+from tocsin.model.rows import EVIDENCE, EVIDENCE_MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from operators.windows.accumulators import Accumulators
+    from operators.windows.ending import Ending
+
+_AT, _LAST, _NEXT = "#at", "#last", "#next"
+_ITEMS = [f"#item{number}" for number in range(EVIDENCE_MOST)]
+
+
+class Slid(NamedTuple):
+    """The merged partials per key and end, and the sums to go on with."""
+
+    merged: pl.DataFrame
+    sums: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """One window of a grid that slides; `accumulators` are of its calls."""
+
+    accumulators: Accumulators
+    window: int
+
+    def slide(self, end: Ending, partials: Sequence[pl.DataFrame], sums: pl.DataFrame | None) -> Slid:
+        """Give the partials of every window that ends, for keys that have rows in it."""
+        pool = self._changes(end, partials, sums)
+        names = self._additive
+        kept = pool.group_by(end.by).agg(pl.col(names).sum()).filter(pl.col(ROWS) > 0)
+        now = pool.filter(pl.col(_AT) <= end.most)
+        slid = self._one_hop(end, now) if self._is_one_hop(end) else self._many_hops(end, now)
+        return Slid(self._with_rest(slid, end, partials), kept)
+
+    @property
+    def _additive(self) -> list[str]:
+        return [part.name for part in self.accumulators.parts if part.additive]
+
+    def _changes(self, end: Ending, partials: Sequence[pl.DataFrame], sums: pl.DataFrame | None) -> pl.DataFrame:
+        """Give what comes into the sums and goes out of them, each at the end where it does."""
+        begin = pl.lit(end.done, dtype=pl.Int64)
+        changes = [] if sums is None or end.done is None else [sums.with_columns((begin + end.grid.every).alias(_AT))]
+        for run in partials:
+            panes = run.get_column(PANE)
+            columns = [*end.by, *self._additive]
+            rows = run.select(columns).with_columns(
+                end.grid.first_end(panes).alias(_AT), end.grid.last_end(self.window, panes).alias(_LAST)
+            )
+            held = rows.filter(pl.col(_LAST) >= pl.col(_AT))
+            fresh = (pl.col(_AT) <= end.most) & ((pl.col(_AT) > begin) | begin.is_null())
+            gone = (pl.col(_LAST) <= end.most) & ((pl.col(_LAST) > begin) | begin.is_null())
+            changes.append(held.filter(fresh).select(*columns, _AT))
+            going = held.filter(gone).select(*end.by, pl.col(self._additive) * -1, pl.col(_LAST).alias(_AT) + end.grid.every)
+            changes.append(going)
+        return pl.concat(changes)
+
+    @staticmethod
+    def _is_one_hop(end: Ending) -> bool:
+        return end.limits is None and end.done is not None and end.most == end.done + end.grid.every
+
+    def _one_hop(self, end: Ending, changes: pl.DataFrame) -> pl.DataFrame:
+        sums = changes.group_by(end.by).agg(pl.col(self._additive).sum()).filter(pl.col(ROWS) > 0)
+        return sums.with_columns(pl.lit(end.most, dtype=pl.Int64).alias(END))
+
+    def _many_hops(self, end: Ending, changes: pl.DataFrame) -> pl.DataFrame:
+        """Sum up by key over time; each sum holds at every end until the next change."""
+        names = self._additive
+        steps = changes.group_by(*end.by, _AT).agg(pl.col(names).sum()).sort(_AT)
+        running = steps.group_by(end.by).agg(
+            pl.col(names).cum_sum(), pl.col(_AT), pl.col(_AT).shift(-1).alias(_NEXT)
+        )
+        held = running.explode(*names, _AT, _NEXT).filter(pl.col(ROWS) > 0)
+        if end.limits is not None:
+            held = held.join(end.limits, on=end.by, how="left")
+        after = end.limit + end.grid.every
+        held = held.with_columns(pl.min_horizontal(pl.col(_NEXT).fill_null(after), after))
+        held = held.filter(pl.col(_AT) < pl.col(_NEXT))
+        ends = pl.int_ranges(_AT, _NEXT, end.grid.every).alias(END)
+        return held.select(*end.by, *names, ends).explode(END)
+
+    def _with_rest(self, slid: pl.DataFrame, end: Ending, partials: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Add the parts that are merged from all panes of each window."""
+        rest = replace(
+            self.accumulators, parts=tuple(part for part in self.accumulators.parts if not part.additive), evidence=""
+        )
+        pieces = end.spread(partials, self.window) if rest.parts else None
+        if pieces is None:
+            return slid
+        keys = [*end.by, END]
+        return slid.join(rest.merge(pieces, keys), on=keys, how="left")
+
+
+def recent(end: Ending, partials: Sequence[pl.DataFrame], late: pl.DataFrame | None) -> pl.DataFrame:
+    """Give the latest evidence with its panes, per key and each end where some came in (AT), oldest first in ITEMS."""
+    items = [] if late is None else [late.with_columns(pl.lit(None, dtype=pl.Int64).alias(_AT))]
+    begin = pl.lit(end.done, dtype=pl.Int64)
+    for run in partials:
+        rows = run.select(*end.by, PANE, EVIDENCE).with_columns(end.grid.first_end(run.get_column(PANE)).alias(_AT))
+        due = rows.filter((pl.col(_AT) <= end.most) & ((pl.col(_AT) > begin) | begin.is_null()))
+        items.append(due.select(*end.by, PANE, EVIDENCE, _AT).explode(EVIDENCE))
+    ordered = pl.concat(items).sort(PANE, maintain_order=True)
+    item = pl.struct(pl.col(EVIDENCE), pl.col(PANE))
+    back = [item.shift(number).alias(name) for number, name in enumerate(reversed(_ITEMS))]
+    chain = ordered.group_by(end.by).agg(pl.col(_AT), *back).explode(_AT, *_ITEMS)
+    return chain.group_by(*end.by, _AT, maintain_order=True).agg(pl.col(_ITEMS).last())
+
+
+def latest(end: Ending, chain: pl.DataFrame, wide: int) -> pl.DataFrame:
+    """Give the evidence to keep: one row per item (key, PANE, EVIDENCE), as far as a later window can hold it."""
+    last = chain.group_by(end.by).agg(pl.col(_ITEMS).last())
+    rows = last.unpivot(_ITEMS, index=list(end.by), value_name="item").drop_nulls("item")
+    rows = rows.select(*end.by, pl.col("item").struct.field(PANE), pl.col("item").struct.field(EVIDENCE))
+    rows = rows.filter(end.grid.last_end(wide, rows.get_column(PANE)) > end.most)
+    return rows
+
+
+def in_windows(merged: pl.DataFrame, chain: pl.DataFrame, end: Ending, wide: int) -> pl.DataFrame:
+    """Add `__evidence` to merged partials: the latest items up to each end that lie in the window."""
+    since = chain.with_columns(pl.col(_AT).fill_null(-(2**62))).sort(_AT)
+    rows = merged.sort(END)
+    found = rows.join_asof(since, left_on=END, right_on=_AT, by=list(end.by), check_sortedness=False)
+    start = end.grid.start(wide, found.get_column(END)).alias("#start")
+    items = [
+        pl.when(pl.col(name).struct.field(PANE) >= pl.col("#start")).then(pl.col(name).struct.field(EVIDENCE))
+        for name in _ITEMS
+    ]
+    listed = pl.concat_list(items).list.drop_nulls().alias(EVIDENCE)
+    return found.with_columns(start).with_columns(listed).drop(*_ITEMS, "#start", _AT, strict=False)
+
+
+__all__ = ["LIMIT", "Slid", "Sliding", "in_windows", "latest", "recent"]
