@@ -1,7 +1,7 @@
 """Tables as of event time: look-ups, membership, and one row per row of a table.
 
-Versions of a table lie in one frame (operators/contract.py, `Instant.tables`). A row at t sees, per key, the version with
-the greatest time <= t; a deleted one (`__gone`) is as if it were not there.
+Versions of a table lie in one frame (operators/contract.py, `Instant.tables`). A row at t sees, per key, the version
+with the greatest time <= t; a deleted one (`__gone`) is as if it were not there.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def each_row(
 ) -> pl.DataFrame:
     """Give one row per (row, row of the table whose first key part matches, as of the row's time).
 
-    The table's fields become `prefix.field`. Rows that match none are dropped. Order: by row, then by the rest of the key.
+    The table's fields become `prefix.field`. Rows that match none are dropped. Order: by row, then by the rest of the
+    key.
     """
     versions = table.with_columns(
         pl.col(TIME).shift(-1).over(key, order_by=TIME).fill_null(-ALWAYS).alias("__next"), pl.col(TIME).alias("__from")
@@ -88,8 +89,8 @@ def each_row(
 def merge_versions(table: pl.DataFrame, changes: pl.DataFrame, key: tuple[str, ...], passed: int) -> pl.DataFrame:
     """Take in changes of a table; `passed` is the watermark so far.
 
-    A change whose time has passed counts from the next moment (semantics 20). Of several changes of one key and time the
-    last one in `changes` stays. Versions that no later row can see are dropped.
+    A change whose time has passed counts from the next moment (semantics 20). Of several changes of one key and time
+    the last one in `changes` stays. Versions that no later row can see are dropped.
     """
     late = pl.max_horizontal(pl.col(TIME), pl.lit(passed + 1))
     changes = changes.with_columns(pl.when(pl.col(TIME) == ALWAYS).then(TIME).otherwise(late).alias(TIME))

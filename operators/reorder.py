@@ -29,8 +29,8 @@ class Released(NamedTuple):
 class Reorder:
     """The buffer of one input.
 
-    `key`: the stage's key columns. `schema`: the columns kept. `source`: rows come straight from a stream, so copies are
-    possible; rows of another stage come once. `numbered`: the stream has no id; equal rows are told apart by number.
+    `key`: the stage's key columns. `schema`: the columns kept. `source`: rows come straight from a stream, so copies
+    are possible; rows of another stage come once. `numbered`: the stream has no id; equal rows are told apart by number.
     """
 
     key: tuple[str, ...]

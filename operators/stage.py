@@ -91,9 +91,7 @@ class Stage:
         head = {item.upstream: item.empty() for item in self.inputs}
         return {HEAD: head} | {operator.name: operator.initial() for operator in self.chain}
 
-    def step(
-        self, arrived: Mapping[str, Sequence[pl.DataFrame]], state: StageState, instant: Instant
-    ) -> StageStep:
+    def step(self, arrived: Mapping[str, Sequence[pl.DataFrame]], state: StageState, instant: Instant) -> StageStep:
         """Take what arrived at each input (prepared) and the watermark; give the rows that have become final."""
         counts: Counter[str] = Counter()
         new_state: dict[str, State] = {}

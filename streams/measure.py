@@ -51,8 +51,8 @@ class Measured:
         shares = ", ".join(f"{share:.1%} {_span(ms)}" for share, ms in zip(_SHARES, self.behind, strict=True))
         return "\n".join(
             [
-                f"\n{self.stream}: {self.records:,} records, {self.per_second:,.1f} a second of event time, "
-                f"{self.put_aside:,} put aside",
+                f"\n{self.stream}: {self.records:,} records, {self.put_aside:,} put aside",
+                f"  rate     {self.per_second:,.1f} a second of event time",
                 f"  behind   {shares}",
                 f"  late     {self.late:,} with the declared lateness of {_span(self.lateness)}",
                 f"  silence  {_span(self.silence)} at most; declared idle {_span(self.idle)}",
@@ -72,7 +72,7 @@ def measure_stream(plan: StreamPlan, uri: str) -> Measured:
         return Measured(plan.name, 0, aside, 0.0, (0,) * len(_SHARES), 0, 0, plan.lateness, plan.idle)
     before = times.cum_max().shift(1)
     behind = (before - times).clip(lower_bound=0).fill_null(0)
-    span = int(times.max() - times.min())  # type: ignore[operator]  # Int64
+    span = int(times.max()) - int(times.min())  # type: ignore[arg-type]  # Int64
     late = int((times < before - plan.lateness).sum())
     shares = tuple(int(behind.quantile(share, "higher") or 0) for share in _SHARES)
     silence = int(times.sort().diff().max() or 0)  # type: ignore[arg-type]  # Int64

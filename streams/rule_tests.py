@@ -16,18 +16,17 @@ import msgspec
 import polars as pl
 
 from operators.lookups import ALWAYS, GONE
-from streams.codecs.columns import convert
-from streams.local.dataflow import Dataflow, empty_table
 from streams.given import Given
+from streams.local.dataflow import Dataflow, empty_table
+from streams.tables import read_texts
 from tocsin.model.alerts import Transition
 from tocsin.model.rows import HASH, ID, POSITION, TIME, greatest_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tocsin.compiler import Plan, RulePlan, StreamPlan
     from tocsin.language.model import GivenWord, RuleTest, RuleWord, Topology
-    from tocsin.model.types import Type
 
 DAY = date(2026, 3, 2)
 """A Monday without a change of clocks."""
@@ -105,7 +104,7 @@ def _events(stream: StreamPlan, lines: Sequence[GivenWord], given: Given) -> pl.
     for place, record in enumerate(records):
         if stream.id is not None:
             record.setdefault(stream.id, str(place))
-    typed = _typed(records, stream.fields)
+    typed = read_texts(records, stream.fields, (), f"given {stream.name}")
     for name, bound in stream.derive:
         typed = typed.with_columns(bound.expr.alias(name))
     number = pl.int_range(pl.len(), dtype=pl.Int64)
@@ -114,13 +113,6 @@ def _events(stream: StreamPlan, lines: Sequence[GivenWord], given: Given) -> pl.
         pl.col(stream.time).alias(TIME), identity.alias(ID), number.cast(pl.UInt64).alias(HASH), number.alias(POSITION)
     )
     return stream.output.conform(rows)
-
-
-def _typed(records: Sequence[Mapping[str, str]], fields: Mapping[str, Type]) -> pl.DataFrame:
-    texts = pl.DataFrame(
-        {name: [record.get(name) for record in records] for name in fields}, schema=dict.fromkeys(fields, pl.String)
-    )
-    return convert(texts, fields)[0]
 
 
 def _table(plan: Plan, name: str, test: RuleTest, given: Given) -> pl.DataFrame:
@@ -133,7 +125,7 @@ def _table(plan: Plan, name: str, test: RuleTest, given: Given) -> pl.DataFrame:
         records, times = [dict(row) for row in inline], [ALWAYS] * len(inline)
     if not records:
         return empty_table(plan, name)
-    typed = _typed(records, table.fields)
+    typed = read_texts(records, table.fields, (), f"given {name}")
     gone = pl.lit(value=False).alias(GONE)
     return typed.with_columns(pl.Series(TIME, times, dtype=pl.Int64), gone).sort(TIME)
 

@@ -11,8 +11,8 @@ import polars as pl
 
 from operators.alerting.canonical import canonical
 from streams.dead_letters import DeadLetterStore
-from streams.local.assembly import load_tables, make_flow, open_feeds
 from streams.ingest.stage import Ingest
+from streams.local.assembly import load_tables, make_flow, open_feeds
 from streams.local.runner import Runner, Settings
 from streams.local.running import DEAD, RUN
 from streams.pseudonyms import load_pseudonyms
@@ -50,7 +50,9 @@ class Difference:
 
     def as_text(self) -> str:
         """Say it in a few lines."""
-        lines = [f"{self.taken} records taken in: {self.only_after.height} transitions more, {self.only_before.height} less"]
+        lines = [
+            f"{self.taken} records taken in: {self.only_after.height} transitions more, {self.only_before.height} less"
+        ]
         for sign, rows in (("+", self.only_after), ("-", self.only_before)):
             shown = rows.select("rule", "kind", "level", "alert_id").iter_rows()
             lines += [f"{sign} {' '.join(row)}" for row in shown]
@@ -95,7 +97,9 @@ def _transitions(run: Earlier, stages: list[str], until: int | None, extra: Held
     load_tables(flow, run.sources, run.topology.parent, pseudonyms)
     feeds = open_feeds(flow, run.sources, pseudonyms)
     if extra is not None:
-        feeds[f"{extra.name} again"] = replace(feeds[extra.name], source=extra, ingest=_second(feeds[extra.name], extra))
+        feeds[f"{extra.name} again"] = replace(
+            feeds[extra.name], source=extra, ingest=_second(feeds[extra.name], extra)
+        )
     for feed in feeds.values():
         feed.until = until
     rows = [pl.DataFrame(schema=dict(TRANSITIONS))]
@@ -106,7 +110,9 @@ def _transitions(run: Earlier, stages: list[str], until: int | None, extra: Held
 
 def _second(feed: Feed, source: Held) -> Ingest:
     """Give the ingest stage of a second partition: records of their own order cannot be late behind the first."""
-    return Ingest(replace(feed.ingest.spec, partition=1, format=source.format), feed.ingest.pseudonyms, feed.ingest.look_up)
+    return Ingest(
+        replace(feed.ingest.spec, partition=1, format=source.format), feed.ingest.pseudonyms, feed.ingest.look_up
+    )
 
 
 class Held:
@@ -125,7 +131,9 @@ class Held:
         kind, _, header = (forms[0] if forms else "json").partition(":")
         ordered = letters.sort("time", "offset", nulls_last=False)
         offsets = list(range(ordered.height))
-        return cls(stream, kind, Records.of(ordered["raw"].to_list(), offsets, header=tuple(json.loads(header or "[]"))))
+        return cls(
+            stream, kind, Records.of(ordered["raw"].to_list(), offsets, header=tuple(json.loads(header or "[]")))
+        )
 
     def read(self, most: int) -> RawBatch | None:
         """Give all records at once; they were few enough to be put aside."""

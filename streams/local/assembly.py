@@ -6,7 +6,10 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from operators.lookups import look_up
+from streams.dead_letters import DEAD
 from streams.local.dataflow import Dataflow, empty_table
 from streams.local.feed import Feed, open_feed
 from streams.tables import read_table
@@ -15,8 +18,6 @@ from tocsin.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    import polars as pl
 
     from operators.expressions.bound import Lookup
     from streams.pseudonyms import Pseudonyms
@@ -36,12 +37,12 @@ def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudo
     """
     plan = flow.plan
     _refuse_unknown(plan, sources)
-    dead = []
+    dead = [pl.DataFrame(schema=dict(DEAD))]
     for name in sorted(flow.table_names | _checked_tables(plan, flow)):
         read = read_table(plan.tables[name], sources.get(name), folder, pseudonyms)
         flow.change_table(name, read.versions if read.versions.height else empty_table(plan, name))
         dead.append(read.dead)
-    return dead
+    return pl.concat(dead)
 
 
 def open_feeds(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms) -> dict[str, Feed]:

@@ -1,7 +1,7 @@
 """A plan as a dataflow in one process: rows and watermarks in, rows of stages out; no files, no clock.
 
-Each stage has one state per key bucket. Rows that arrive wait beside their stage until its watermark, the least of those
-of all nodes that it reads, has moved; then the stage takes a step.
+Each stage has one state per key bucket. Rows that arrive wait beside their stage until its watermark, the least of
+those of all nodes that it reads, has moved; then the stage takes a step.
 """
 
 from __future__ import annotations

@@ -113,6 +113,11 @@ def open_feed(plan: StreamPlan, uri: str, pseudonyms: Pseudonyms, look_up: LookU
 
 def _late_letters(late: pl.DataFrame) -> pl.DataFrame:
     """Put late records beside the dead letters, with how late they were."""
-    known = {"reason": pl.lit(LATE), "field": pl.lit(""), "detail": pl.format("{} ms behind", "behind"), "form": pl.lit("json")}
+    known = {
+        "reason": pl.lit(LATE),
+        "field": pl.lit(""),
+        "detail": pl.format("{} ms behind", "behind"),
+        "form": pl.lit("json"),
+    }
     columns = [name if name in late.columns else known[name].alias(name) for name in DEAD]
     return late.select(columns)

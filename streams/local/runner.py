@@ -1,7 +1,7 @@
 """The local runtime: reads the sources of a topology, drives its dataflow, commits, publishes.
 
-One thread reads, decodes and steps; Polars uses all cores inside. A commit hands frames over to a writer thread; each sink
-has a thread of its own. The input whose watermark lags most is read next, so that inputs stay within one batch.
+One thread reads, decodes and steps; Polars uses all cores inside. A commit hands frames over to a writer thread; each
+sink has a thread of its own. The input whose watermark lags most is read next, so that inputs stay within one batch.
 """
 
 from __future__ import annotations
@@ -228,5 +228,3 @@ class Runner:
         self.dead.update({(stream, reason): number for stream, reason, number in snapshot.meta["dead"]})
         self._publisher.outbox = Outbox(snapshot.outbox, snapshot.outbox_end)
         self._publisher.durable = snapshot.outbox_end
-
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sinks.delivery import Delivery
@@ -18,6 +17,7 @@ from streams.pseudonyms import load_pseudonyms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from sinks.contract import Sink
     from tocsin.compiler import Plan

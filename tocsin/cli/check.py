@@ -63,8 +63,13 @@ def _show_problems(problems: Sequence[Problem], *, as_json: bool) -> None:
     if as_json:
         found = [
             {
-                "file": problem.mark.file, "line": problem.mark.line, "column": problem.mark.column,
-                "code": problem.code, "what": problem.what, "expected": problem.expected, "nearest": problem.nearest,
+                "file": problem.mark.file,
+                "line": problem.mark.line,
+                "column": problem.mark.column,
+                "code": problem.code,
+                "what": problem.what,
+                "expected": problem.expected,
+                "nearest": problem.nearest,
             }
             for problem in problems
         ]
@@ -88,7 +93,9 @@ def _as_json(plan: Plan, outcomes: Sequence[Outcome], measured: Sequence[Measure
 
 def _show(plan: Plan, outcomes: Sequence[Outcome], measured: Sequence[Measured]) -> None:
     features = len(plan.outputs)
-    click.echo(f"{plan.name}: {len(plan.streams)} streams, {features} features, {len(plan.rules)} rules, all well formed")
+    click.echo(
+        f"{plan.name}: {len(plan.streams)} streams, {features} features, {len(plan.rules)} rules, all well formed"
+    )
     for name, rule in plan.rules.items():
         click.echo(click.style(f"\n{name}", bold=True) + f" (version {rule.version})")
         for level, how in rule.clears.items():

@@ -56,8 +56,11 @@ def command(file: Path, seed: int, scale: float, out: Path) -> None:
     _show_alerts(transitions)
     scores = score(transitions, read_labels(out / "city"), pseudonyms=load_pseudonyms())
     _show_scores(scores)
-    click.echo(f"\nask for more: tocsin alerts --store {store} --sql 'select rule, count() from alerts group by rule'")
-    click.echo(f"or for one:   tocsin explain --state {out / 'state'} {transitions.get_column('alert_id')[0]}")
+    question = "select rule, level, count() from alerts group by all order by all"
+    click.echo(f'\nask for more: .venv/bin/tocsin alerts --store {store} --sql "{question}"')
+    click.echo(
+        f"or for one:   .venv/bin/tocsin explain --state {out / 'state'} {transitions.get_column('alert_id')[0]}"
+    )
     good = all(s.recall >= LEAST_RECALL and s.precision >= LEAST_PRECISION for s in scores.values())
     raise SystemExit(0 if good and scores else 1)
 
@@ -98,7 +101,14 @@ def _show_scores(scores: Mapping[str, RuleScore]) -> None:
         table.add_column(column, justify="left" if column == "rule" else "right")
     for rule, s in scores.items():
         table.add_row(
-            rule, str(s.incidents), str(s.found), f"{s.recall:.2f}", str(s.alerts), str(s.false_alarms),
-            f"{s.precision:.2f}", str(s.near_misses), str(s.quiet),
+            rule,
+            str(s.incidents),
+            str(s.found),
+            f"{s.recall:.2f}",
+            str(s.alerts),
+            str(s.false_alarms),
+            f"{s.precision:.2f}",
+            str(s.near_misses),
+            str(s.quiet),
         )
     Console().print(table)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from streams.dead_letters import DeadLetterStore
 
 STATE = click.option(
-    "--state", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True,
+    "--state",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
     help="The state folder of the run (.tocsin/NAME unless it was given).",
 )
 
@@ -32,7 +34,9 @@ def list_letters(state: Path, as_json: bool) -> None:  # noqa: FBT001  # click p
         click.echo(json.dumps(rows, indent=2))
     for row in () if as_json else rows:
         field = f" of {row['field']}" if row["field"] else ""
-        click.echo(f"{row['letters']:>9,}  {row['stream']}: {row['reason']}{field}, first at offset {row['first_offset']}")
+        click.echo(
+            f"{row['letters']:>9,}  {row['stream']}: {row['reason']}{field}, first at offset {row['first_offset']}"
+        )
     raise SystemExit(1 if rows else 0)
 
 

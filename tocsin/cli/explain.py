@@ -16,10 +16,17 @@ if TYPE_CHECKING:
 
 @click.command(name="explain")
 @click.argument("alert_id")
-@click.option("--state", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True,
-              help="The state folder of the run (.tocsin/NAME unless it was given).")
-@click.option("--alerts", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="The NDJSON file of the alerts; default: the ClickHouse of the state folder.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="The state folder of the run (.tocsin/NAME unless it was given).",
+)
+@click.option(
+    "--alerts",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The NDJSON file of the alerts; default: the ClickHouse of the state folder.",
+)
 @JSON
 def command(alert_id: str, state: Path, alerts: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
     """Show what an alert went through, with its values, and compute them again from the source.
@@ -63,7 +70,9 @@ def _show(log: pl.DataFrame, again: pl.DataFrame, *, same: bool) -> None:
     from tocsin.model.types import TIMESTAMP  # noqa: PLC0415
 
     first = log.row(0, named=True)
-    click.echo(click.style(f"{first['rule']} {first['entity']}", bold=True) + f" (rule version {first['rule_version']})")
+    click.echo(
+        click.style(f"{first['rule']} {first['entity']}", bold=True) + f" (rule version {first['rule_version']})"
+    )
     for row in log.sort("sequence").iter_rows(named=True):
         moment = display(row["time"], TIMESTAMP)
         click.echo(f"\n{row['sequence']}. {moment} {row['kind']} {row['level']} {row['reason']}".rstrip())

@@ -29,7 +29,9 @@ def command(file: Path, name: str, sources: tuple[str, ...], out: Path, until: s
 
     plan = load_plan(file)
     if name not in plan.outputs:
-        raise click.BadParameter(f"{plan.name} has no feature {name!r}, only {', '.join(plan.outputs)}", param_hint="NAME")
+        raise click.BadParameter(
+            f"{plan.name} has no feature {name!r}, only {', '.join(plan.outputs)}", param_hint="NAME"
+        )
     uris, pseudonyms = named(sources), load_pseudonyms()
     flow = make_flow(plan, [plan.outputs[name]])
     load_tables(flow, uris, file.parent, pseudonyms)

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 FILE = click.argument("file", type=click.Path(path_type=Path), default=Path("topology.yaml"))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 SOURCES = click.option(
-    "--source", "sources", metavar="NAME=URI", multiple=True,
+    "--source",
+    "sources",
+    metavar="NAME=URI",
+    multiple=True,
     help="Where a stream or table comes from: NAME=parquet:PATH, ndjson:PATH, csv:PATH, avro:PATH, arrow:PATH.",
 )
 

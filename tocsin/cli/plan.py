@@ -32,8 +32,10 @@ def command(file: Path, as_json: bool) -> None:  # noqa: FBT001  # click passes 
 
 def _text(stage: StageInfo) -> str:
     lines = [click.style(stage["stage"], bold=True), f"  key       {', '.join(stage['key']) or '(none)'}"]
-    for item in stage["inputs"]:
-        lines.append(f"  reads     {item['reads']}; exchange {item['exchange']}; buffers {item['buffer']}")
+    lines += [
+        f"  reads     {item['reads']}; exchange {item['exchange']}; buffers {item['buffer']}"
+        for item in stage["inputs"]
+    ]
     lines += [
         f"  waits for {', '.join(stage['gates'])}",
         f"  runs      {' -> '.join(stage['operators']) or 'nothing'}",

@@ -20,8 +20,13 @@ STATE = ".tocsin"
 @click.command(name="run")
 @FILE
 @SOURCES
-@click.option("--sink", "sinks", metavar="URI", multiple=True,
-              help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER.")
+@click.option(
+    "--sink",
+    "sinks",
+    metavar="URI",
+    multiple=True,
+    help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER.",
+)
 @click.option("--runtime", type=click.Choice(["local", "faust", "flink"]), default="local", show_default=True)
 @click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATE}/NAME.")
 @click.option("--keep-state", is_flag=True, help="Keep the state when all sources are through, to go on with more.")
@@ -29,9 +34,17 @@ STATE = ".tocsin"
 @click.option("--until", help="Read no event after this time (RFC 3339); default: the greatest event time.")
 @click.option("--buckets", default=1, show_default=True, help="Into how many parts keys are spread.")
 @JSON
-def command(  # noqa: PLR0913  # one argument per option
-    file: Path, sources: tuple[str, ...], sinks: tuple[str, ...], runtime: str, state: Path | None,
-    keep_state: bool, start: str | None, until: str | None, buckets: int, as_json: bool,  # noqa: FBT001  # click passes flags so
+def command(  # noqa: PLR0913, PLR0917  # one argument per option
+    file: Path,
+    sources: tuple[str, ...],
+    sinks: tuple[str, ...],
+    runtime: str,
+    state: Path | None,
+    keep_state: bool,
+    start: str | None,
+    until: str | None,
+    buckets: int,
+    as_json: bool,  # noqa: FBT001  # click passes flags so
 ) -> None:
     """Run a topology over streams until they end.
 
@@ -82,5 +95,3 @@ def show(plan: Plan, summary: Summary) -> None:
         click.echo(f"  {rule}: {number:,} {kind}", err=True)
     if not summary.flushed:
         click.echo("  some alerts could not be delivered yet; the same command tries again", err=True)
-
-

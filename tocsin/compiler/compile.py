@@ -41,8 +41,15 @@ def compile_topology(topology: Topology) -> Plan:
     report.stop_if_wrong()
     features = {str(name) for name in topology.features}
     return Plan(
-        str(topology.header.name), topology_version(topology), str(topology.header.zone), streams, tables,
-        tuple(context.stages), rules, sinks, {name: name for name in sorted(features)},
+        str(topology.header.name),
+        topology_version(topology),
+        str(topology.header.zone),
+        streams,
+        tables,
+        tuple(context.stages),
+        rules,
+        sinks,
+        {name: name for name in sorted(features)},
         {node.name: node.memory for node in context.nodes.values()},
     )
 
@@ -56,6 +63,9 @@ def _names_once(topology: Topology, report: Report) -> None:
 def _feature(word: FeatureWord, context: Context) -> None:
     """Compile one feature; one with problems is broken, and nothing is said of what reads it."""
     problems = len(context.report.problems)
+    if word.sequence:
+        what = "sequences are not part of this version"
+        context.report.add(word.sequence[0].mark, "not-yet", what, expected="windows, movement or occupancy")
     draft = begin(word, context)
     if draft is not None:
         _parts(draft)
@@ -85,10 +95,6 @@ def _parts(draft: Draft) -> None:
 def _operator(word: FeatureWord, draft: Draft) -> Callable[[Draft], None] | None:
     """Choose what computes the feature; note a mix that makes no sense."""
     report = draft.context.report
-    if word.sequence:
-        what = "sequences are not part of this version"
-        report.add(word.sequence[0].mark, "not-yet", what, expected="windows, movement or occupancy")
-        return None
     if word.occupancy is not None:
         if word.windows or word.movement is not None:
             what = f"feature {word.name} has occupancy and another operator"

@@ -59,7 +59,8 @@ def _stage(stage: Stage, plan: Plan, stages: dict[str, Stage]) -> StageInfo:
 def _input(item: Input, stage: Stage, plan: Plan, stages: dict[str, Stage]) -> InputInfo:
     stream = plan.streams.get(item.upstream)
     if stream is not None:
-        buffer = f"rows of the last {display(stream.lateness, DURATION)} (lateness), up to {display(stream.skew, DURATION)} of skew"
+        late, skew = display(stream.lateness, DURATION), display(stream.skew, DURATION)
+        buffer = f"rows of the last {late} (lateness), up to {skew} of skew"
         return InputInfo(reads=item.upstream, exchange=f"by hash of {', '.join(stage.key)}", buffer=buffer)
     same = stages[item.upstream].key == stage.key and not item.key
     exchange = "none: same key" if same else f"by hash of {', '.join(stage.key)}"

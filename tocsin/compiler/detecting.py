@@ -39,7 +39,12 @@ def _one(draft: Draft, word: DetectWord) -> None:
     options = {str(name): str(value) for name, value in word.options.items()}
     try:
         operator = detector_operator(
-            str(word.kind), str(word.name), tuple(draft.by) or draft.sources[0].by, column, options, draft.schema,
+            str(word.kind),
+            str(word.name),
+            tuple(draft.by) or draft.sources[0].by,
+            column,
+            options,
+            draft.schema,
             zone=str(draft.context.topology.header.zone),
         )
     except (TocsinError, ValueError) as error:

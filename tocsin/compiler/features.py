@@ -10,7 +10,7 @@ import polars as pl
 
 from operators.align import Align
 from operators.expressions.bound import Bound, Lookup
-from operators.rowwise import Column, Condition, Each, LookUps, Rowwise, RowStep
+from operators.rowwise import Column, Condition, Each, LookUps, RowStep, Rowwise
 from operators.stage import Input, Stage
 from tocsin.compiler.inputs import Route, make_input, tables_of
 from tocsin.compiler.nodes import Context, Node, Shape
@@ -73,8 +73,13 @@ def begin(word: FeatureWord, context: Context) -> Draft | None:
     columns = {name: type_ for node in sources for name, type_ in node.columns.items()}
     inherited = {name: value for node in sources for name, value in node.constants.items()}
     return Draft(
-        word, context, sources, columns, inherited | constants(word.parameters),
-        memory=max(node.memory for node in sources), shape=sources[0].shape,
+        word,
+        context,
+        sources,
+        columns,
+        inherited | constants(word.parameters),
+        memory=max(node.memory for node in sources),
+        shape=sources[0].shape,
     )
 
 
@@ -179,4 +184,3 @@ def derive(draft: Draft, texts: Mapping[Text, Expression], name: str) -> None:
             draft.columns[str(column)] = bound.type
     if steps:
         draft.rowwise(name, steps)
-

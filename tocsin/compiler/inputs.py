@@ -1,4 +1,4 @@
-"""How rows of a node come to a stage: key columns, what is kept of them, a stage of their own where keys need tables."""
+"""How rows of a node come to a stage: key columns, what is kept, a stage of their own where keys need tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from operators.reorder import Reorder
-from operators.rowwise import Column, Each, LookUps, Rowwise, RowStep
+from operators.rowwise import Column, Each, LookUps, RowStep, Rowwise
 from operators.stage import Input, Stage
 from tocsin.model.rows import HASH, Schema
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from operators.movement import movement_operator
 from operators.occupancy import occupancy_operator, presence_operator
+from operators.reorder import Reorder
 from operators.rowwise import Column, LookUps
 from operators.stage import Input, Stage
-from operators.reorder import Reorder
 from operators.trailing import trailing_operator
 from operators.windows.build import mixes, windows_operator
 from tocsin.compiler.features import Draft, read_inputs
@@ -18,8 +18,6 @@ from tocsin.model.rows import FEATURE_SYSTEM, Schema
 from tocsin.model.windows import Calendar, Cumulating, Hopping, Same, Session, Trailing, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from operators.expressions.bound import Aggregated, Bound, Lookup
     from tocsin.language.model import WindowWord
 
@@ -113,10 +111,12 @@ def _asked(draft: Draft, bound: Aggregates) -> None:
     asked_key = {n: context.report.bind(text, scope) for n, text in word.by.items()}
     key = {str(n): b for n, b in asked_key.items() if b is not None}
     for source, by, keep, probe in (
-        (answering, draft.by, _read_by(bound) | draft.mentioned, False), (node, key, None, True),
+        (answering, draft.by, _read_by(bound) | draft.mentioned, False),
+        (node, key, None, True),
     ):
-        made, columns = make_input(Route(source, by, None if keep is None else frozenset(keep), probe=probe),
-                                   str(word.name), context)
+        made, columns = make_input(
+            Route(source, by, None if keep is None else frozenset(keep), probe=probe), str(word.name), context
+        )
         draft.inputs.append(made)
         draft.columns |= columns
     asked = {**node.columns, **{n: draft.by[n].type for n in draft.by}}
@@ -141,7 +141,8 @@ def occupancy(draft: Draft) -> None:
     draft.by = {"who": who}
     made, columns = make_input(
         Route(draft.sources[0], draft.by, frozenset(area.columns | who.columns | draft.mentioned)),
-        str(draft.word.name), context,
+        str(draft.word.name),
+        context,
     )
     draft.columns = {**draft.columns, **columns, name: area.type}
     draft.rowwise("rows", [*draft.before, Column(name, area)])
@@ -151,9 +152,7 @@ def occupancy(draft: Draft) -> None:
     if parents is not None:
         draft.tables.add(parents[0])
     chain = (*draft.chain, presence)
-    context.stages.append(
-        Stage(first, ("who",), (made,), chain, presence.output, tuple(sorted(draft.tables)))
-    )
+    context.stages.append(Stage(first, ("who",), (made,), chain, presence.output, tuple(sorted(draft.tables))))
     head = Input(first, Reorder((name,), presence.output, source=False))
     counts = occupancy_operator("occupancy", name, word.every.ms, presence.output)
     draft.inputs, draft.chain, draft.tables = [head], [counts], set()
@@ -227,5 +226,3 @@ def _reach(window: Window) -> int:
             return width + delayed
         case Same():
             return 0
-
-

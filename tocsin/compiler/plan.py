@@ -46,7 +46,7 @@ class StreamPlan:
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """A table: its shape and where its rows come from (`rows` inline as text, `file` beside the topology, or a topic)."""
+    """A table: its shape and where its rows come from: `rows` inline as text, the path of a `file`, or a topic."""
 
     name: str
     key: tuple[str, ...]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-
 from operators.alerting.immediate import ImmediateMachine
 from operators.alerting.machine import AlertMachine
 from operators.alerting.rule import LevelSpec, MachineSpec
 from operators.align import Align
 from operators.expressions import signs_names
-from operators.expressions.bound import Bound
-from operators.rowwise import Column, Rowwise, RowStep
+from operators.rowwise import Column, RowStep, Rowwise
 from operators.stage import Input, Stage
 from tocsin.compiler.clearing import clears
 from tocsin.compiler.features import read_nodes
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from operators.alerting.template import Template
+    from operators.expressions.bound import Bound
     from operators.expressions.scope import Constant
 
 DAY = 86_400_000
@@ -110,9 +109,13 @@ def _stage(ruling: Ruling, entity: Mapping[str, Bound], how: Mapping[str, str]) 
     spec = _spec(ruling, entity)
     name = f"rule {word.name}"
     if spec is not None:
-        rows = Rowwise("conditions", tuple(ruling.steps), Schema(ruling.columns, FEATURE_SYSTEM), context.keys, exact=False)
+        rows = Rowwise(
+            "conditions", tuple(ruling.steps), Schema(ruling.columns, FEATURE_SYSTEM), context.keys, exact=False
+        )
         machine = ImmediateMachine(spec) if spec.immediate else AlertMachine(spec)
-        stage = Stage(name, tuple(entity), tuple(inputs), (rows, machine), machine.output, tables_of(ruling.steps), align)
+        stage = Stage(
+            name, tuple(entity), tuple(inputs), (rows, machine), machine.output, tables_of(ruling.steps), align
+        )
         context.stages.append(stage)
     version = rule_version(word, context.topology)
     return RulePlan(str(word.name), version, name, how, ruling.shape is Shape.STREAM, tuple(entity))
@@ -138,13 +141,23 @@ def _spec(ruling: Ruling, entity: Mapping[str, Bound]) -> MachineSpec | None:
         return None
     ruling.shown |= {n: t for n, t in WINDOW_COLUMNS.items() if n in ruling.columns}
     return MachineSpec(
-        topology=str(context.topology.header.name), rule=str(word.name),
-        version=rule_version(word, context.topology), entity={n: b.type for n, b in entity.items()},
-        levels=tuple(levels), columns=_explained(ruling), measure="measure" if word.measure is not None else None,
-        signs=signs, unless="__unless" if unless is not None else None,
-        for_ms=0 if word.for_ is None else word.for_.ms, keep_ms=None if word.keep is None else word.keep.ms,
-        expires_ms=_expires(ruling), immediate=ruling.shape is Shape.STREAM, says=says, labels=labels,
-        parameters=constants(word.parameters), runbook="" if word.runbook is None else str(word.runbook),
+        topology=str(context.topology.header.name),
+        rule=str(word.name),
+        version=rule_version(word, context.topology),
+        entity={n: b.type for n, b in entity.items()},
+        levels=tuple(levels),
+        columns=_explained(ruling),
+        measure="measure" if word.measure is not None else None,
+        signs=signs,
+        unless="__unless" if unless is not None else None,
+        for_ms=0 if word.for_ is None else word.for_.ms,
+        keep_ms=None if word.keep is None else word.keep.ms,
+        expires_ms=_expires(ruling),
+        immediate=ruling.shape is Shape.STREAM,
+        says=says,
+        labels=labels,
+        parameters=constants(word.parameters),
+        runbook="" if word.runbook is None else str(word.runbook),
         zone=str(context.topology.header.zone),
     )
 
@@ -184,8 +197,10 @@ def _level(ruling: Ruling, level: LevelWord) -> LevelSpec | None:
     reset = None if level.reset is None else ruling.bind(level.reset, expect=BOOLEAN)
     name = str(level.level)
     return LevelSpec(
-        level=Level[name.upper()], when=ruling.add(f"__when_{name}", when),
-        reset=None if reset is None else ruling.add(f"__reset_{name}", reset), says=_own_words(ruling, level),
+        level=Level[name.upper()],
+        when=ruling.add(f"__when_{name}", when),
+        reset=None if reset is None else ruling.add(f"__reset_{name}", reset),
+        says=_own_words(ruling, level),
     )
 
 
@@ -213,8 +228,11 @@ def _bounded(ruling: Ruling, level: LevelWord, bound: Text) -> LevelSpec | None:
     if when is None or reset is None:
         return None
     return LevelSpec(
-        level=Level[name.upper()], when=ruling.add(f"__when_{name}", when),
-        reset=ruling.add(f"__reset_{name}", reset), bound=said, says=_own_words(ruling, level),
+        level=Level[name.upper()],
+        when=ruling.add(f"__when_{name}", when),
+        reset=ruling.add(f"__reset_{name}", reset),
+        bound=said,
+        says=_own_words(ruling, level),
     )
 
 
@@ -231,5 +249,3 @@ def _slack(ruling: Ruling) -> float:
 
 def _own_words(ruling: Ruling, level: LevelWord) -> Mapping[str, Template]:
     return {} if level.says is None else Templates(ruling).compile({Text(""): level.says})
-
-

@@ -1,6 +1,7 @@
 """`sinks` of a topology: kind, target, and `where` over the transition log.
 
-`where` sees an alert's `rule`, `kind`, `level` (compared as blue < yellow < orange < red), `labels.NAME` and `entity.NAME`.
+`where` sees an alert's `rule`, `kind`, `level` (compared as blue < yellow < orange < red), `labels.NAME` and
+`entity.NAME`.
 """
 
 from __future__ import annotations

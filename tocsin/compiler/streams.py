@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from operators.expressions.scope import Scope, TableShape
@@ -41,9 +42,21 @@ def _table(word: TableWord, words: Mapping[Text, TableWord], report: Report) -> 
         report.add(word.mark, "table-origin", f"table {word.name} says {said}", expected="one of topic, file, rows")
     rows = None if word.rows is None else tuple({str(k): str(v) for k, v in row.items()} for row in word.rows)
     return TablePlan(
-        str(word.name), tuple(map(str, word.key)), fields, _text(word.time) or None, str(word.format), word.broadcast,
-        _text(word.topic), _text(word.file), rows,
+        str(word.name),
+        tuple(map(str, word.key)),
+        fields,
+        _text(word.time) or None,
+        str(word.format),
+        word.broadcast,
+        _text(word.topic),
+        _file(word.file),
+        rows,
     )
+
+
+def _file(text: Text | None) -> str:
+    """Give the path of a table's file: it lies beside the file in which the table is declared."""
+    return "" if text is None else str(Path(text.mark.file).absolute().parent / text)
 
 
 def _text(text: Text | None) -> str:
@@ -67,8 +80,18 @@ def stream_plan(word: StreamWord, context: Context) -> StreamPlan:
     node = Node(str(word.name), columns, Shape.STREAM, SOURCE_SYSTEM, numbered=word.id is None)
     context.nodes[node.name] = node
     return StreamPlan(
-        node.name, fields, _text(word.id) or None, str(word.time.field), word.time.lateness.ms, word.time.idle.ms,
-        word.time.ahead.ms, word.time.skew.ms, str(word.format), _text(word.topic), derive, checks,
+        node.name,
+        fields,
+        _text(word.id) or None,
+        str(word.time.field),
+        word.time.lateness.ms,
+        word.time.idle.ms,
+        word.time.ahead.ms,
+        word.time.skew.ms,
+        str(word.format),
+        _text(word.topic),
+        derive,
+        checks,
         Schema(columns, SOURCE_SYSTEM),
     )
 
@@ -93,7 +116,9 @@ def _places(word: StreamWord, fields: Mapping[str, Type], context: Context) -> N
         report.unknown(word.format, "format", FORMATS)
     for name, field in word.fields.items():
         if field.unit is not None and not known_unit(str(field.unit)):
-            report.add(field.unit, "unit", f"unit {str(field.unit)!r} of {name} is unknown", expected="a unit or a noun")
+            report.add(
+                field.unit, "unit", f"unit {str(field.unit)!r} of {name} is unknown", expected="a unit or a noun"
+            )
 
 
 def _derive(word: StreamWord, columns: Mapping[str, Type], context: Context) -> tuple[tuple[str, Bound], ...]:

@@ -22,9 +22,7 @@ _MOST_DIGITS = 18
 WORDS = sorted(_PLAIN | {"decimal(SCALE)", "person(KIND)", "duration(UNIT)", "the name of a table"})
 
 
-def field_types(
-    fields: Mapping[Text, FieldWord], tables: Mapping[Text, TableWord], report: Report
-) -> dict[str, Type]:
+def field_types(fields: Mapping[Text, FieldWord], tables: Mapping[Text, TableWord], report: Report) -> dict[str, Type]:
     """Give the types of declared fields. The unit of a duration is that of the numbers in the records."""
     return {str(name): _field_type(word, tables, report) for name, word in fields.items()}
 

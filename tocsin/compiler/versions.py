@@ -1,7 +1,7 @@
 """The version of a rule: a hash of all that its result depends on.
 
-What only people read is left out (`says`, `why`, `see`, `runbook`, `owner`, tests; language.md, decision 9), and so are the
-places in the file. A stream or table that the rule reads, directly or through features, is part of it.
+What only people read is left out (`says`, `why`, `see`, `runbook`, `owner`, tests), and so are the places in the file.
+A stream or table that the rule reads, directly or through features, is part of it.
 """
 
 from __future__ import annotations
@@ -77,5 +77,3 @@ def _tables(words: list[object], topology: Topology) -> list[object]:
         found |= new
         pending = [tables[name] for name in new]
     return [tables[name] for name in sorted(found)]
-
-
