@@ -35,8 +35,8 @@ BATCH = 65_536
 class TableRead(NamedTuple):
     """What a table's rows became.
 
-    `versions`: the fields in declared order, `__time` (valid from) and `__gone` (false), sorted by `__time`, the order of
-    the source kept within one time. `dead`: by `dead_letters.DEAD`, under the table's name.
+    `versions`: the fields in declared order, `__time` (valid from) and `__gone` (false), sorted by `__time`, within one
+    time in the order of the source. `dead`: by `dead_letters.DEAD`, under the table's name.
     """
 
     versions: pl.DataFrame

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from streams.sources.contract import Columns, Position
+from streams.sources.file_list import FileCursor
 from tocsin.errors import SourceError
 
 if TYPE_CHECKING:
@@ -26,12 +27,9 @@ class ColumnFiles:
 
     def __init__(self, name: str, files: Sequence[Path], kind: str, fields: Collection[str] | None) -> None:
         self.name = name
-        self._files = list(files)
         self._kind = kind
         self._fields = fields
-        self._index = 0
-        self._row = 0
-        self._offset = 0
+        self._cursor = FileCursor(name, files)
         self._batches: Iterator[pl.DataFrame] | None = None
         self._rest: pl.DataFrame | None = None
         self._unknown: frozenset[str] = frozenset()
@@ -39,16 +37,12 @@ class ColumnFiles:
     @property
     def position(self) -> Position:
         """File, row in it, and its offset over the whole list."""
-        file = self._files[self._index].name if self._index < len(self._files) else ""
-        return {"offset": self._offset, "file": file, "index": self._index, "row": self._row}
+        return self._cursor.position
 
     def seek(self, position: Position) -> None:
         """Go on at a position; SourceError if its file is no longer where it stood in the list."""
-        index = int(position["index"])
-        if index < len(self._files) and self._files[index].name != position["file"]:
-            raise SourceError(f"{self.name}: file {index + 1} was {position['file']}, is now {self._files[index].name}")
         self.close()
-        self._index, self._row, self._offset = index, int(position["row"]), int(position["offset"])
+        self._cursor.seek(position)
 
     def close(self) -> None:
         """Let go of the open file."""
@@ -56,35 +50,33 @@ class ColumnFiles:
 
     def read(self, most: int) -> Columns | None:
         """Give the next rows; SourceError if a file is not what it should be."""
-        while self._index < len(self._files):
-            frame = self._next(most)
+        while (path := self._cursor.current) is not None:
+            frame = self._next(path, most)
             if frame is not None:
-                columns = Columns(frame, self._offset, self._unknown)
-                self._row += frame.height
-                self._offset += frame.height
+                columns = Columns(frame, self._cursor.offset, self._unknown)
+                self._cursor.advance(frame.height, frame.height)
                 return columns
             self.close()
-            self._index, self._row = self._index + 1, 0
+            self._cursor.next_file()
         return None
 
-    def _next(self, most: int) -> pl.DataFrame | None:
+    def _next(self, path: Path, most: int) -> pl.DataFrame | None:
         try:
-            frame = self._rest if self._rest is not None else next(self._open(most), None)
+            frame = self._rest if self._rest is not None else next(self._open(path, most), None)
         except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise SourceError(f"{self._files[self._index]} cannot be read as {self._kind}: {reason}") from None
+            raise SourceError(f"{path} cannot be read as {self._kind}: {str(error).splitlines()[0]}") from None
         if frame is None:
             return None
         self._rest = frame[most:] if frame.height > most else None
         return frame[:most]
 
-    def _open(self, most: int) -> Iterator[pl.DataFrame]:
+    def _open(self, path: Path, most: int) -> Iterator[pl.DataFrame]:
         if self._batches is None:
-            scan = _SCANS[self._kind](self._files[self._index])
+            scan = _SCANS[self._kind](path)
             there = scan.collect_schema().names()
             names = there if self._fields is None else [name for name in there if name in self._fields]
             self._unknown = frozenset(there) - set(names)
             # a file without any of the fields still has rows, which are dead for want of their time
-            chosen = scan.select(names or there).slice(self._row)
+            chosen = scan.select(names or there).slice(self._cursor.place)
             self._batches = iter(chosen.collect_batches(chunk_size=most, maintain_order=True))
         return self._batches

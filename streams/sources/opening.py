@@ -5,8 +5,10 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from streams.sources.avro import AvroFiles
 from streams.sources.columnar import ColumnFiles
 from streams.sources.contract import RECORD_MOST, Source
+from streams.sources.json_documents import JsonFiles
 from streams.sources.lines import LineFiles
 from streams.sources.listing import list_files
 from tocsin.errors import SourceError
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
     "arrow": (".arrow", ".ipc", ".feather"),
-    "ndjson": (".ndjson", ".jsonl", ".json"),
+    "ndjson": (".ndjson", ".jsonl"),
     "csv": (".csv",),
+    "json": (".json",),
+    "avro": (".avro",),
 }
 """Which files of a folder a scheme means."""
 
@@ -40,4 +44,8 @@ def open_source(uri: str, fields: Collection[str] | None = None, *, record_most:
     files = list_files(path, SUFFIXES[scheme])
     if scheme in {"parquet", "arrow"}:
         return ColumnFiles(uri, files, scheme, fields)
+    if scheme == "avro":
+        return AvroFiles(uri, files, fields)
+    if scheme == "json":
+        return JsonFiles(uri, files, record_most=record_most)
     return LineFiles(uri, files, "csv" if scheme == "csv" else "json", record_most=record_most)

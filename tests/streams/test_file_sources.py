@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import fastavro
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from streams.codecs.decoder import OFFSET, Decoder
 from streams.codecs.record import Layout
+from streams.sources import json_documents
 from streams.sources.contract import Columns, Records, Source
 from streams.sources.opening import open_source
 from tocsin.errors import SourceError
@@ -62,7 +64,26 @@ def write_arrow(path: Path, first: int, count: int) -> None:
     pl.DataFrame({"at": numbers, "id": [f"e{n}" for n in numbers], "count": numbers}).write_ipc(path)
 
 
-WRITERS = {"ndjson": write_ndjson, "csv": write_csv, "parquet": write_parquet, "arrow": write_arrow}
+def write_json(path: Path, first: int, count: int) -> None:
+    path.write_text(json.dumps([{"id": f"e{n}", "at": n, "count": n} for n in range(first, first + count)], indent=1))
+
+
+def write_avro(path: Path, first: int, count: int) -> None:
+    types = {"id": "string", "at": {"type": "long", "logicalType": "timestamp-millis"}, "count": ["null", "int"]}
+    schema = {"type": "record", "name": "E", "fields": [{"name": name, "type": t} for name, t in types.items()]}
+    records = [{"id": f"e{n}", "at": n, "count": n} for n in range(first, first + count)]
+    with path.open("wb") as file:
+        fastavro.writer(file, fastavro.parse_schema(schema), records, sync_interval=20)
+
+
+WRITERS = {
+    "ndjson": write_ndjson,
+    "csv": write_csv,
+    "json": write_json,
+    "parquet": write_parquet,
+    "arrow": write_arrow,
+    "avro": write_avro,
+}
 EXPECTED = [(f"e{n}", n, n, n) for n in range(20)]
 
 
@@ -124,7 +145,7 @@ class TestBadPlaces:
         with pytest.raises(SourceError, match="expected SCHEME:PATH"):
             open_source("x.parquet")
 
-    @pytest.mark.parametrize("kind", ["parquet", "arrow"])
+    @pytest.mark.parametrize("kind", ["parquet", "arrow", "avro"])
     def test_an_unreadable_file_is_named_with_the_reason(self, tmp_path: Path, kind: str) -> None:
         (tmp_path / "x").write_bytes(b"PAR1 this is none")
         with pytest.raises(SourceError, match=f"x cannot be read as {kind}: "):
@@ -144,6 +165,7 @@ class TestEmptyFiles:
         (tmp_path / "x").write_text(text)
         assert drain(open_source(f"ndjson:{tmp_path}/x")) == ([], [])
         assert drain(open_source(f"csv:{tmp_path}/x")) == ([], [])
+        assert drain(open_source(f"json:{tmp_path}/x")) == ([], [])
 
     def test_parquet_without_rows_has_no_records(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "x", 0, 0)
@@ -225,6 +247,62 @@ class TestCsv:
         assert [(letter.reason, letter.field, letter.time) for letter in dead] == [
             ("wrong-type", "count", 1704067200500)
         ]
+
+
+class TestJsonArrays:
+    def read(self, path: Path, text: str, most: int = 2, record_most: int = 100) -> list[tuple[int, str]]:
+        path.write_text(text)
+        source = open_source(f"json:{path}", record_most=record_most)
+        fates: list[tuple[int, str]] = []
+        while (raw := source.read(most)) is not None:
+            decoded = Decoder(LAYOUT).decode(raw)
+            fates += [(offset, str(name)) for offset, name in decoded.rows.select(OFFSET, "id").rows()]
+            fates += [(letter.offset, letter.reason) for letter in decoded.dead]
+        return fates
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        names=st.lists(st.text(alphabet=st.sampled_from('a"\\[]{},\n é'), min_size=0, max_size=8), max_size=6),
+        block=st.integers(1, 40),
+        indent=st.sampled_from([None, 1]),
+    )
+    def test_elements_are_found_whatever_they_hold_and_wherever_blocks_end(
+        self, tmp_path_factory: pytest.TempPathFactory, *, names: list[str], block: int, indent: int | None
+    ) -> None:
+        text = json.dumps([{"id": name, "at": 1, "q": [[{"n": name}], {}]} for name in names], indent=indent)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(json_documents, "BLOCK", block)
+            found = self.read(tmp_path_factory.mktemp("json") / "x", text, record_most=10_000)
+        assert found == list(enumerate(names))
+
+    def test_a_bad_element_a_long_one_and_a_cut_one_are_dead_letters(self, tmp_path: Path) -> None:
+        good, long = '{"id": "e", "at": 1}', '{"id": "' + "x" * 200 + '"}'
+        found = self.read(tmp_path / "x", f'[{good}, {{"id" "f"}}, 5, {long}, {good}, {good[:9]}')
+        assert found == [(0, "e"), (1, "bad-json"), (2, "bad-json"), (3, "too-long"), (4, "e"), (5, "truncated")]
+
+    def test_a_file_of_lines_is_refused_with_a_hint(self, tmp_path: Path) -> None:
+        with pytest.raises(SourceError, match="read it with ndjson:"):
+            self.read(tmp_path / "x", '{"id": "e", "at": 1}')
+
+
+class TestAvro:
+    def read(self, path: Path, type_: object, values: list[object]) -> tuple[Rows, list[Dead]]:
+        fields = [{"name": "id", "type": "string"}, {"name": "at", "type": type_}, {"name": "count", "type": "long"}]
+        schema = fastavro.parse_schema({"type": "record", "name": "E", "fields": fields})
+        with path.open("wb") as file:
+            fastavro.writer(file, schema, [{"id": "e", "at": value, "count": 1} for value in values])
+        return drain(open_source(f"avro:{path}", LAYOUT.fields), 100)
+
+    def test_times_of_any_unit_and_of_any_year_are_read(self, tmp_path: Path) -> None:
+        micros = {"type": "long", "logicalType": "timestamp-micros"}
+        rows, dead = self.read(tmp_path / "x", ["null", micros], [1_700_000_000_123_456, 2**62, None])
+        assert [row[1] for row in rows] == [1_700_000_000_123]
+        assert [(letter.offset, letter.reason) for letter in dead] == [(1, "time-out-of-range"), (2, "missing")]
+
+    def test_a_union_of_types_is_read_value_by_value(self, tmp_path: Path) -> None:
+        rows, dead = self.read(tmp_path / "x", ["long", "string"], [5, "1970-01-01T00:00:01Z", "x"])
+        assert [row[1] for row in rows] == [5, 1000]
+        assert [(letter.offset, letter.reason) for letter in dead] == [(2, "wrong-type")]
 
 
 class TestColumns:
