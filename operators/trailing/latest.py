@@ -93,7 +93,8 @@ def initial(keys: Mapping[str, pl.DataType], values: Mapping[str, pl.DataType]) 
 def merge(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Merge pieces, oldest first, into one."""
     whole: pl.DataFrame = pl.concat(pieces).sort(CODE, maintain_order=True)
-    return whole.unique(CODE, keep="last", maintain_order=True)
+    once: pl.DataFrame = whole.unique(CODE, keep="last", maintain_order=True)
+    return once
 
 
 def last_of(rows: pl.DataFrame, slots: Ints, codes: Ints) -> pl.DataFrame:

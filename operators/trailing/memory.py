@@ -75,8 +75,11 @@ def taken(frame: pl.DataFrame, places: Ints) -> pl.DataFrame:
     return frame.select(pl.all().gather(pl.Series(places.astype(np.uint32))))
 
 
-def last_times(codes: Ints, pieces: Pieces) -> Ints:
-    """Give the time of the latest row of each code; the least integer for codes without rows."""
+def last_times(codes: Ints, pieces: Pieces, column: str = CODE_TIME) -> Ints:
+    """Give the time of the latest row of each code; the least integer for codes without rows.
+
+    `column`: where the times of pieces stand that are sorted by code.
+    """
     latest = np.full(codes.size, np.iinfo(np.int64).min)
     for piece in pieces:
         known = piece.get_column(CODE).to_numpy()
@@ -84,7 +87,7 @@ def last_times(codes: Ints, pieces: Pieces) -> Ints:
             continue
         at = np.searchsorted(known, codes, side="right") - 1
         there = (at >= 0) & (known[at] == codes)
-        latest[there] = piece.get_column(CODE_TIME).to_numpy()[at[there]]
+        latest[there] = piece.get_column(column).to_numpy()[at[there]]
     return latest
 
 

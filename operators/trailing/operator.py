@@ -81,7 +81,7 @@ class TrailingOperator:
         given, kept = self._advance(rows, kept, now)
         if instant.closing:
             return Step(given, self.initial(), None)
-        due, waiting = timers.next_due(kept.timers, kept.rows)
+        due, waiting = timers.next_due(kept.timers, lambda codes: memory.last_times(codes, kept.rows))
         return Step(given, kept._replace(timers=waiting, watermark=instant.watermark).dump(state), due)
 
     def _advance(self, rows: pl.DataFrame, kept: Kept, now: int) -> tuple[pl.DataFrame, Kept]:

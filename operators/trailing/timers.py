@@ -17,7 +17,7 @@ from operators.trailing import memory
 from operators.trailing.keyring import CODE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from operators.trailing.keyring import Ints
     from operators.trailing.memory import Rows
@@ -110,14 +110,17 @@ def of_gaps(rows: Rows, codes: Ints, windows: Sequence[Trailing], since: int) ->
     return Timers.of(*parts)
 
 
-def next_due(pieces: Pieces, retained: Pieces) -> tuple[int | None, Pieces]:
-    """Give the least time at which a window does run empty, and the timers without those before it that will not."""
+def next_due(pieces: Pieces, last_times: Callable[[Ints], Ints]) -> tuple[int | None, Pieces]:
+    """Give the least time at which a timer does fire, and the timers without those before it that will not.
+
+    `last_times`: gives the time of the latest row of each code.
+    """
     most = HEAD
     while pieces:
         heads = Timers.of(*(_timers(piece.head(most)) for piece in pieces))
         # Beyond the head of a piece that goes on nothing is known.
         known = min((int(p.get_column(DUE)[most - 1]) for p in pieces if p.height > most), default=None)
-        real = heads.where((heads.row == CERTAIN) | (memory.last_times(heads.code, retained) == heads.row))
+        real = heads.where((heads.row == CERTAIN) | (last_times(heads.code) == heads.row))
         least = int(real.due.min()) if real.due.size else None
         if least is not None and (known is None or least <= known):
             return least, popped(pieces, least - 1)[1]

@@ -1,0 +1,72 @@
+"""From where people were seen to who came into which area and left it, at which tick.
+
+A *visit* is the last place a person was seen at in the time before a tick: person (a number), tick, seen (ms), and
+after sorting its number. It holds until the person's next visit, or expires at the first tick more than `forget` after it
+was seen. A *part* is one area (ELEMENT) that a visit counts in: the place itself and all it is part of. Parts of the same
+person and area in visits that follow each other without a gap are one stay, so that who goes from hall to hall of a fair
+neither leaves the fair nor comes into it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from operators.occupancy.hierarchy import ELEMENT
+
+if TYPE_CHECKING:
+    from operators.occupancy.ticks import Ticks
+
+PERSON = "__person"
+TICK = "__tick"
+SEEN = "__seen"
+NUMBER = "__number"
+SINCE = "__since"
+LEAVES = "__leaves"
+"""The tick at which a person is no more in the areas of a visit that the next one does not share; null: not known yet."""
+HOLDS = "__holds"
+"""Whether the visit holds until the next one."""
+
+
+class Stays(NamedTuple):
+    """What changes, (TICK, ELEMENT, SINCE) per person and change; and the parts of each person's last visit that goes on."""
+
+    entered: pl.DataFrame
+    left: pl.DataFrame
+    going_on: pl.DataFrame
+
+
+def expires(ticks: Ticks, forget: int) -> pl.Expr:
+    """Give the tick at which a visit expires."""
+    return ticks.after(pl.col(SEEN) + forget)
+
+
+def in_order(visits: pl.DataFrame, ticks: Ticks, forget: int, now: int) -> pl.DataFrame:
+    """Sort visits by person and tick, number them, and say how long each holds. `now`: ticks up to this have come."""
+    following = pl.col(TICK).shift(-1).over(PERSON)
+    sorted_ = visits.sort(PERSON, TICK).with_columns(
+        pl.int_range(pl.len()).over(PERSON).alias(NUMBER),
+        following.alias("__next"),
+        expires(ticks, forget).alias("__gone"),
+    )
+    holds = (pl.col("__next") <= pl.col("__gone")).fill_null(value=False)
+    known = pl.col("__next").is_not_null() | (pl.col("__gone") <= now)
+    leaves = pl.when(holds).then(pl.col("__next")).when(known).then(pl.col("__gone"))
+    return sorted_.with_columns(holds.alias(HOLDS), leaves.alias(LEAVES)).drop("__next", "__gone")
+
+
+def stays(parts: pl.DataFrame) -> Stays:
+    """Join parts to stays. `parts`: PERSON, NUMBER, TICK, SEEN, HOLDS, LEAVES, ELEMENT; SINCE of stays that began earlier."""
+    parts = parts.sort(PERSON, ELEMENT, NUMBER)
+    same = (pl.col(PERSON) == pl.col(PERSON).shift(1)) & (pl.col(ELEMENT) == pl.col(ELEMENT).shift(1))
+    next_to = (pl.col(NUMBER) == pl.col(NUMBER).shift(1) + 1) & pl.col(HOLDS).shift(1)
+    parts = parts.with_columns(
+        (same & next_to).fill_null(value=False).alias("__on"), pl.col(SINCE).is_null().alias("__new")
+    )
+    begun = pl.when(~pl.col("__on")).then(pl.coalesce(SINCE, SEEN)).forward_fill()
+    parts = parts.with_columns(begun.alias(SINCE), pl.col("__on").shift(-1, fill_value=False).alias("__goes_on"))
+    entered = parts.filter(pl.col("__new") & ~pl.col("__on")).select(TICK, ELEMENT, SINCE)
+    ended = ~pl.col("__goes_on")
+    left = parts.filter(ended & pl.col(LEAVES).is_not_null()).select(pl.col(LEAVES).alias(TICK), ELEMENT, SINCE)
+    return Stays(entered, left, parts.filter(ended & pl.col(LEAVES).is_null()).select(PERSON, ELEMENT, SINCE))
