@@ -61,6 +61,11 @@ class Ending:
         return rows.with_columns(ends).explode(END)
 
     @property
+    def is_one_hop(self) -> bool:
+        """Whether there is one end only, the same for all keys."""
+        return self.limits is None and self.done is not None and self.most == self.done + self.grid.every
+
+    @property
     def limit(self) -> pl.Expr:
         """The greatest end of the row's key."""
         return pl.lit(self.most, dtype=pl.Int64) if self.limits is None else pl.col(LIMIT)

@@ -15,12 +15,13 @@ import polars as pl
 from operators.contract import Step
 from operators.windows import runs
 from operators.windows.ending import END, PANE, ending
+from operators.windows.late import evidence_items, latest_items, with_evidence
 from operators.windows.results import finished, side_by_side
-from operators.windows.sliding import Sliding, in_windows, latest, recent
+from operators.windows.sliding import Sliding
 from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, TIME, WINDOW_END, WINDOW_START
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from operators.contract import Instant, State
     from operators.windows.accumulators import Accumulators
@@ -123,9 +124,9 @@ class PaneWindows:
         sums[f"{_SUM}{number}"] = slid.sums
         merged = slid.merged
         if own.evidence and number == self.wide:
-            chain = recent(end, partials, sums.get(_LATE))
-            sums[_LATE] = latest(end, chain, self.wide)
-            merged = in_windows(merged, chain, end, self.wide)
+            items = evidence_items(end, partials, sums.get(_LATE))
+            sums[_LATE] = latest_items(items, end, self.wide)
+            merged = with_evidence(merged, items, end, self.wide)
         elif own.evidence:
             merged = merged.with_columns(pl.lit(None, dtype=EVIDENCE_DTYPE).alias(EVIDENCE))
         return merged if merged.height else None

@@ -1,8 +1,7 @@
 """Windows that slide: every pane is added once and taken away once, however many windows it belongs to.
 
-State per window: `sum`, the additive parts of each key as they enter the next window before its newest panes come in; and
-`late`, the latest evidence of each key with its panes. Parts that cannot be taken away again (min, max, first, …) are
-merged from the panes of each window.
+State per window: `sum`, the additive parts of each key as they enter the next window before its newest panes come in.
+Parts that cannot be taken away again (min, max, first, …) are merged from the panes of each window.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from operators.windows.ending import END, LIMIT, PANE
+from operators.windows.ending import END, PANE
 from operators.windows.parts import ROWS
-from tocsin.model.rows import EVIDENCE, EVIDENCE_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from operators.windows.ending import Ending
 
 _AT, _LAST, _NEXT = "#at", "#last", "#next"
-_ITEMS = [f"#item{number}" for number in range(EVIDENCE_MOST)]
 
 
 class Slid(NamedTuple):
@@ -46,7 +43,7 @@ class Sliding:
         names = self._additive
         kept = pool.group_by(end.by).agg(pl.col(names).sum()).filter(pl.col(ROWS) > 0)
         now = pool.filter(pl.col(_AT) <= end.most)
-        slid = self._one_hop(end, now) if self._is_one_hop(end) else self._many_hops(end, now)
+        slid = self._one_hop(end, now) if end.is_one_hop else self._many_hops(end, now)
         return Slid(self._with_rest(slid, end, partials), kept)
 
     @property
@@ -70,10 +67,6 @@ class Sliding:
             going = held.filter(gone).select(*end.by, pl.col(self._additive) * -1, pl.col(_LAST).alias(_AT) + end.grid.every)
             changes.append(going)
         return pl.concat(changes)
-
-    @staticmethod
-    def _is_one_hop(end: Ending) -> bool:
-        return end.limits is None and end.done is not None and end.most == end.done + end.grid.every
 
     def _one_hop(self, end: Ending, changes: pl.DataFrame) -> pl.DataFrame:
         sums = changes.group_by(end.by).agg(pl.col(self._additive).sum()).filter(pl.col(ROWS) > 0)
@@ -105,44 +98,3 @@ class Sliding:
             return slid
         keys = [*end.by, END]
         return slid.join(rest.merge(pieces, keys), on=keys, how="left")
-
-
-def recent(end: Ending, partials: Sequence[pl.DataFrame], late: pl.DataFrame | None) -> pl.DataFrame:
-    """Give the latest evidence with its panes, per key and each end where some came in (AT), oldest first in ITEMS."""
-    items = [] if late is None else [late.with_columns(pl.lit(None, dtype=pl.Int64).alias(_AT))]
-    begin = pl.lit(end.done, dtype=pl.Int64)
-    for run in partials:
-        rows = run.select(*end.by, PANE, EVIDENCE).with_columns(end.grid.first_end(run.get_column(PANE)).alias(_AT))
-        due = rows.filter((pl.col(_AT) <= end.most) & ((pl.col(_AT) > begin) | begin.is_null()))
-        items.append(due.select(*end.by, PANE, EVIDENCE, _AT).explode(EVIDENCE))
-    ordered = pl.concat(items).sort(PANE, maintain_order=True)
-    item = pl.struct(pl.col(EVIDENCE), pl.col(PANE))
-    back = [item.shift(number).alias(name) for number, name in enumerate(reversed(_ITEMS))]
-    chain = ordered.group_by(end.by).agg(pl.col(_AT), *back).explode(_AT, *_ITEMS)
-    return chain.group_by(*end.by, _AT, maintain_order=True).agg(pl.col(_ITEMS).last())
-
-
-def latest(end: Ending, chain: pl.DataFrame, wide: int) -> pl.DataFrame:
-    """Give the evidence to keep: one row per item (key, PANE, EVIDENCE), as far as a later window can hold it."""
-    last = chain.group_by(end.by).agg(pl.col(_ITEMS).last())
-    rows = last.unpivot(_ITEMS, index=list(end.by), value_name="item").drop_nulls("item")
-    rows = rows.select(*end.by, pl.col("item").struct.field(PANE), pl.col("item").struct.field(EVIDENCE))
-    rows = rows.filter(end.grid.last_end(wide, rows.get_column(PANE)) > end.most)
-    return rows
-
-
-def in_windows(merged: pl.DataFrame, chain: pl.DataFrame, end: Ending, wide: int) -> pl.DataFrame:
-    """Add `__evidence` to merged partials: the latest items up to each end that lie in the window."""
-    since = chain.with_columns(pl.col(_AT).fill_null(-(2**62))).sort(_AT)
-    rows = merged.sort(END)
-    found = rows.join_asof(since, left_on=END, right_on=_AT, by=list(end.by), check_sortedness=False)
-    start = end.grid.start(wide, found.get_column(END)).alias("#start")
-    items = [
-        pl.when(pl.col(name).struct.field(PANE) >= pl.col("#start")).then(pl.col(name).struct.field(EVIDENCE))
-        for name in _ITEMS
-    ]
-    listed = pl.concat_list(items).list.drop_nulls().alias(EVIDENCE)
-    return found.with_columns(start).with_columns(listed).drop(*_ITEMS, "#start", _AT, strict=False)
-
-
-__all__ = ["LIMIT", "Slid", "Sliding", "in_windows", "latest", "recent"]
