@@ -105,11 +105,26 @@ def _string(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
         return Conversion(column.cast(pl.String), pl.lit(value=False))
     if isinstance(dtype, pl.Float64):
         whole = column.cast(pl.Int64, strict=False)
-        sure = (whole.cast(pl.Float64) == column) & (whole.abs() < EXACT_FLOAT) & (whole != 0)
+        sure = (whole.cast(pl.Float64) == column) & (column.abs() < EXACT_FLOAT) & (whole != 0)
         return _where(sure, whole.cast(pl.String), column)
     if isinstance(dtype, pl.Binary):
-        return _unless_null(column.cast(pl.String, strict=False), column)
+        return _unless_null(column.map_batches(_texts_of_bytes, return_dtype=pl.String), column)
     return None
+
+
+def _texts_of_bytes(column: pl.Series) -> pl.Series:
+    """Read UTF-8; null where it is none (a cast, strict or not, refuses the whole column)."""
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return pl.Series(column.name, [_text_of_bytes(raw) for raw in column], dtype=pl.String)
+
+
+def _text_of_bytes(raw: bytes | None) -> str | None:
+    try:
+        return None if raw is None else raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _int64(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
@@ -117,7 +132,7 @@ def _int64(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
         return _unless_null(column.cast(pl.Int64, strict=False), column)
     if isinstance(dtype, pl.Float64):
         whole = column.cast(pl.Int64, strict=False)
-        return _where((whole.cast(pl.Float64) == column) & (whole.abs() < EXACT_WHOLE), whole, column)
+        return _where((whole.cast(pl.Float64) == column) & (column.abs() < EXACT_WHOLE), whole, column)
     return None
 
 
