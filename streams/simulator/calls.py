@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streams.simulator.dice import Floats, Truths, Wholes
     from streams.simulator.setting import Setting
 
-CALLS = 220_000
+CALLS = 160_000
 """Ordinary calls of two hours."""
 
 ANSWERED, MISDIALLED = 0.72, 0.02

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streams.simulator.dice import Dice, Floats, Wholes
     from streams.simulator.setting import Setting
 
-PAYMENTS, CARDS, TILLS = 150_000, 20_000, 2_000
+PAYMENTS, CARDS, TILLS = 120_000, 18_000, 2_000
 """Ordinary payments of two hours, cards, and terminals in the city."""
 
 CENTRE = (31.23, 121.47)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 RANGES = 400
 """Number ranges (the first seven digits) that the city's subscribers share."""
 
-SUBSCRIBERS = 100_000
+SUBSCRIBERS = 70_000
 
 
 def subscribers(people: int) -> pl.Series:

@@ -68,7 +68,7 @@ def _course(setting: Setting, index: int, course: Course) -> Part:
     used = most * np.where(busy, course.share, CALM if course.own is None else 0.4) * noise * (EVERY / QUARTER)
     begin, end = _span(course, times[busy])
     own = None if course.own is None else round(course.own * kind.day, 3)
-    name = f"{kind.name} {index + 1} of the test"
+    name = f"{kind.name} west {index + 1}"
     events = readings(times, pl.Series([venue] * len(times)), used)
     label = Label(RULE, {"venue": venue}, begin, end, course.case, course.level)
     return Part({"meters": events}, {"venues": venue_row(venue, name, kind, own)}, (label,))

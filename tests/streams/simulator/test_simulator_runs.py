@@ -132,7 +132,7 @@ class TestSize:
 
     def test_the_city_has_more_than_a_million_events(self) -> None:
         made = generate("city", 1)
-        assert 1_000_000 <= sum(rows.height for rows in made.streams.values()) <= 1_700_000
+        assert 1_000_000 <= sum(rows.height for rows in made.streams.values()) <= 1_500_000
         assert set(made.streams) == {"calls", "signaling", "payments", "meters"}
 
     @pytest.mark.parametrize("scenario", SMALL)
