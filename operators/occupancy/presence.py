@@ -151,7 +151,7 @@ class Presence:
         fresh = visits.filter(counted).select(*columns, AREA)
         areas = fresh.select(AREA, TICK, (pl.col(TICK) - 1).alias(TIME)).unique()
         chains = self.parents.chains(areas, tables) if self.parents else hierarchy.alone(areas)
-        parts = fresh.join(chains.drop(TIME), on=[AREA, TICK], how="inner").drop(AREA)
+        parts = fresh.join(chains.drop(TIME), on=[AREA, TICK], how="inner", maintain_order="left").drop(AREA)
         return pl.concat([went_on, parts.with_columns(pl.lit(None, dtype=pl.Int64).alias(SINCE))], how="diagonal")
 
     def _changes(self, changed: Stays) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import polars as pl
 
 from operators.trailing import keyring
 from operators.trailing.keyring import CODE
-from operators.trailing.memory import stable_order
+from operators.trailing.memory import stable_order, taken
 from operators.trailing.pieces import LENGTHS, Pieces, cut, joined, lengths, pushed
 from tocsin.model.keys import HASH_VERSION
 from tocsin.model.rows import TIME
@@ -93,8 +93,7 @@ def initial(keys: Mapping[str, pl.DataType], values: Mapping[str, pl.DataType]) 
 def merge(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Merge pieces, oldest first, into one."""
     whole: pl.DataFrame = pl.concat(pieces).sort(CODE, maintain_order=True)
-    once: pl.DataFrame = whole.unique(CODE, keep="last", maintain_order=True)
-    return once
+    return whole.unique(CODE, keep="last", maintain_order=True)
 
 
 def last_of(rows: pl.DataFrame, slots: Ints, codes: Ints) -> pl.DataFrame:
@@ -102,7 +101,7 @@ def last_of(rows: pl.DataFrame, slots: Ints, codes: Ints) -> pl.DataFrame:
     order = stable_order(slots)
     sorted_ = slots[order]
     last = order[np.append(sorted_[1:] != sorted_[:-1], np.ones(min(1, order.size), dtype=np.bool_))]
-    return rows[last].with_columns(pl.Series(CODE, codes[slots[last]], dtype=pl.Int64)).sort(CODE)
+    return taken(rows, last).with_columns(pl.Series(CODE, codes[slots[last]], dtype=pl.Int64)).sort(CODE)
 
 
 def predecessors(slots: Ints) -> Ints:
