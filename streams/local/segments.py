@@ -59,34 +59,31 @@ class Writer:
         self.bytes = 0
         self._path = path_of(folder, number)
         self._number = number
-        self._file: io.BufferedWriter | None = None
+        self._file: io.FileIO | None = None
 
     def add(self, frame: pl.DataFrame) -> Ref:
-        """Write a frame."""
-        buffer = io.BytesIO()
-        frame.write_ipc_stream(buffer, compression=COMPRESSION)
-        content = buffer.getbuffer()
+        """Write a frame.
+
+        Straight into the file: Polars would call a buffer in memory back from a thread of its pool, which needs the
+        interpreter's lock while the main thread may hold that and wait for the pool.
+        """
         if self._file is None:
-            self._file = self._path.open("wb")
-        ref = Ref(self._number, self.bytes, len(content), zlib.crc32(content))
-        self._file.write(content)
-        self.bytes += len(content)
-        return ref
+            self._file = self._path.open("w+b", buffering=0)
+        frame.write_ipc_stream(self._file, compression=COMPRESSION)
+        start, self.bytes = self.bytes, self._file.seek(0, os.SEEK_END)
+        content = os.pread(self._file.fileno(), self.bytes - start, start)
+        return Ref(self._number, start, len(content), zlib.crc32(content))
 
     def finish(self) -> None:
         """Make what was written durable."""
         if self._file is not None:
-            self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
 
     def abandon(self) -> None:
         """Close the file after an error, whose own error says nothing new."""
         if self._file is not None:
-            try:
-                self._file.close()
-            except OSError:
-                self._file.raw.close()
+            self._file.close()
 
 
 def sparse(folder: Path, refs: Iterable[Ref], least: float) -> set[int]:
