@@ -61,8 +61,8 @@ def _ring(text: str) -> Floats | None:
 def inside(wkt: str, lat: Floats, lon: Floats) -> Booleans | None:
     """Say which points lie inside a polygon and outside of its holes; None if the polygon cannot be read.
 
-    Casts a ray to the east and counts the edges that it crosses (Shimrat, Algorithm 112, 1962). A lower or western border
-    belongs to the polygon, an upper or eastern does not: of polygons that share a border each point is in one.
+    Casts a ray to the east and counts the edges that it crosses (Shimrat, Algorithm 112, 1962). A lower or western
+    border belongs to the polygon, an upper or eastern does not: of polygons that share a border each point is in one.
     Polygons across the date line must be cut in two.
     """
     found = edges(wkt)

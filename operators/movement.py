@@ -12,10 +12,11 @@ Each row with a place is compared with the key's row before it, in order of (tim
 | `entered`, `left` | whether the key came in or went out since the predecessor; without one it enters if it is inside |
 
 A speed over at least one millisecond, the step of our clock, is finite: infinity would be null, null is never true, and
-a card used in two cities at once must not be the one that is missed. At one place the speed is 0 however short the time.
+a card used in two cities at once must not be the one that is missed. At one place the speed is 0 however short the
+time.
 
-Weak points: a place is taken as exact, so cells that overlap look like movement; a fence is compared at rows only, so one
-crossed between two rows is not seen; when a fence itself changes, those inside enter or leave with their next row.
+Weak points: a place is taken as exact, so cells that overlap look like movement; a fence is compared at rows only, so
+one crossed between two rows is not seen; when a fence itself changes, those inside enter or leave with their next row.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ KEPT = {"__lat": pl.Float64(), "__lon": pl.Float64(), INSIDE: pl.Boolean(), ITEM
 class Movement:
     """The operator of `movement`.
 
-    `place`: the column of points. `forget`: ms after which a last place is none. `fence`: a column of polygons, or None.
+    `place`: the column of points. `forget`: ms after which a last place is none. `fence`: a column of polygons, or
+    None.
     """
 
     name: str
@@ -133,7 +135,7 @@ def _compared(placed: pl.DataFrame, before: pl.DataFrame, forget: int) -> pl.Dat
     )
 
 
-def movement_operator(  # noqa: PLR0913  # the words of the feature
+def movement_operator(  # the words of the feature
     name: str, by: Sequence[str], place: str, forget: int, schema: Schema, fence: str | None = None
 ) -> Movement:
     """Make the operator; its output has the columns of the rows, MOVED, FENCED if there is a fence, FEATURE_SYSTEM."""

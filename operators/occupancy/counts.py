@@ -1,7 +1,7 @@
 """Second half of occupancy, keyed by area: changes from everywhere become people, inflow, outflow and dwell per tick.
 
-An area has a row at every tick at which somebody is in it, and one more, with 0 people, at the tick by which the last one
-has gone. Then it is silent: its rows are gauges, which keep their level.
+An area has a row at every tick at which somebody is in it, and one more, with 0 people, at the tick by which the last
+one has gone. Then it is silent: its rows are gauges, which keep their level.
 
 | column | is |
 |---|---|
@@ -72,7 +72,7 @@ class Occupancy:
         return Step(given, {"levels": kept, "clock": pl.DataFrame({"tick": [last]})}, due)
 
     def _levels(self, rows: pl.DataFrame, levels: pl.DataFrame, before: int, last: int) -> pl.DataFrame:
-        """Give people and the sum of their `since` per area from tick to tick: TICK, and `__to`, the last one it holds at."""
+        """Give people and the sum of their `since` per area, from TICK to `__to`, the last tick at which they hold."""
         changes = (
             rows.with_columns((pl.col(TIME) + 1).alias(TICK))
             .group_by(self.area, TICK)

@@ -2,12 +2,12 @@
 
 At a tick a person is in the area of their last event before it, if that is at most `forget` old; an event without an
 area puts them nowhere. With a hierarchy they are, once each, in all areas that this one is part of, so that the numbers
-of a part add up to those of the whole. Changes are those from tick to tick: who goes and comes back between two ticks has
-not moved, and who moves between two parts of an area has not left it.
+of a part add up to those of the whole. Changes are those from tick to tick: who goes and comes back between two ticks
+has not moved, and who moves between two parts of an area has not left it.
 
-The hierarchy is read as of the tick (rows with time <= tick - 1), for each person at every tick before which there was an
-event of theirs. So when a hierarchy changes, everybody moves over with their next event, at the latest after `forget`.
-The area itself is a column of the event: what it looks up (cell to unit) counts as of the event.
+The hierarchy is read as of the tick (rows with time <= tick - 1), for each person at every tick before which there was
+an event of theirs. So when a hierarchy changes, everybody moves over with their next event, at the latest after
+`forget`. The area itself is a column of the event: what it looks up (cell to unit) counts as of the event.
 
 Output, one row per area and tick in which somebody came or left (per bucket: the second half adds them up): the area,
 `inflow`, `outflow`, and `since`: the times at which those who came had been seen, less those of who left. `next_due` is
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from operators.contract import Instant, State
-    from operators.trailing.keyring import Ints
     from operators.trailing.pieces import Pieces
 
 CHANGES: Mapping[str, Type] = {"inflow": INT64, "outflow": INT64, "since": Type(Kind.INT64, wide=True)}
@@ -210,7 +209,7 @@ def _once(seen: pl.DataFrame, who: str) -> pl.DataFrame:
     return seen.unique([who, TICK], keep="last", maintain_order=True)
 
 
-def presence_operator(  # noqa: PLR0913  # the words of the feature
+def presence_operator(  # the words of the feature
     name: str,
     who: str,
     area: str,

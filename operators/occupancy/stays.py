@@ -1,10 +1,10 @@
 """From where people were seen to who came into which area and left it, at which tick.
 
 A *visit* is the last place a person was seen at in the time before a tick: person (a number), tick, seen (ms), and
-after sorting its number. It holds until the person's next visit, or expires at the first tick more than `forget` after it
-was seen. A *part* is one area (ELEMENT) that a visit counts in: the place itself and all it is part of. Parts of the same
-person and area in visits that follow each other without a gap are one stay, so that who goes from hall to hall of a fair
-neither leaves the fair nor comes into it.
+after sorting its number. It holds until the person's next visit, or expires at the first tick more than `forget` after
+it was seen. A *part* is one area (ELEMENT) that a visit counts in: the place itself and all it is part of. Parts of
+the same person and area in visits that follow each other without a gap are one stay, so that who goes from hall to
+hall of a fair neither leaves the fair nor comes into it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ SEEN = "__seen"
 NUMBER = "__number"
 SINCE = "__since"
 LEAVES = "__leaves"
-"""The tick at which a person is no more in the areas of a visit that the next one does not share; null: not known yet."""
+"""The tick at which a person is out of those areas of a visit that the next one does not share; null: not known yet."""
 HOLDS = "__holds"
 """Whether the visit holds until the next one."""
 
 
 class Stays(NamedTuple):
-    """What changes, (TICK, ELEMENT, SINCE) per person and change; and the parts of each person's last visit that goes on."""
+    """What changes: (TICK, ELEMENT, SINCE) per person and change; and the parts of last visits that go on."""
 
     entered: pl.DataFrame
     left: pl.DataFrame
@@ -46,9 +46,9 @@ def expires(ticks: Ticks, forget: int) -> pl.Expr:
 
 
 def in_order(visits: pl.DataFrame, ticks: Ticks, forget: int, now: int) -> pl.DataFrame:
-    """Put visits, which come in order of ticks, behind each other for each person; number them, and say how long each holds.
+    """Sort visits by person, number those of each, and say how long each holds.
 
-    `now`: ticks up to this have come.
+    They come in order of ticks. `now`: ticks up to this have come.
     """
     person = visits.get_column(PERSON).to_numpy()
     order = stable_order(person)

@@ -1,4 +1,4 @@
-"""The latest row of every key, found and replaced at a cost that depends on the rows that come, not on how many are kept.
+"""The latest row of every key, found and replaced at a cost of the rows that come, not of all that is kept.
 
 Pieces hold key columns, code and values, sorted by code, each key once; where a key is in several pieces the latest one
 counts. Merges drop what is outdated, and sweeps what is older than its time to live.

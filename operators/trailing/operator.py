@@ -1,7 +1,8 @@
 """Trailing windows: what each row's key did in the time before it.
 
 At a row of time t a window holds the rows of the same key with times in (t - delayed - width, t - delayed], all rows of
-the same time included: the RANGE frame of SQL (semantics 10). Each row is given back with the aggregates of all windows.
+the same time included: the RANGE frame of SQL (semantics 10). Each row is given back with the aggregates of all
+windows.
 
 *Empty rows* (semantics 13): when a window runs empty, the key gets one row at exactly that time, in which the events'
 columns are null and all windows are evaluated; one row although two windows run empty at once, and none if the key has
@@ -166,7 +167,7 @@ class TrailingOperator:
         return self.probe or all(window.delayed for window, _ in self.windows)
 
     def _in_halves(self, rows: pl.DataFrame, kept: Kept, now: int) -> tuple[pl.DataFrame, Kept]:
-        """Step twice, cut at a time in the middle, so that keys × times fit a place each."""
+        """Step twice, cut at a time in the middle, so that keys and times fit a place each."""
         times = rows.get_column(TIME)
         middle = (int(times[0]) + int(times[-1])) // 2
         if int(times[0]) == int(times[-1]):

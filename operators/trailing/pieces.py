@@ -1,7 +1,7 @@
 """State as sorted pieces of geometric sizes, so that adding a slice never touches all that is kept.
 
-The idea is that of a log-structured merge tree (O'Neil et al., 1996): every slice is a piece; a piece is merged with the
-one before it as long as that is less than twice its size. Each row is merged O(log n) times, and there are O(log n)
+The idea is that of a log-structured merge tree (O'Neil et al., 1996): every slice is a piece; a piece is merged with
+the one before it as long as that is less than twice its size. Each row is merged O(log n) times, and there are O(log n)
 pieces. In a state, which has a fixed set of frames, the pieces of a kind lie behind each other in one frame, and
 `lengths` says where they end.
 """

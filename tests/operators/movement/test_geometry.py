@@ -20,6 +20,8 @@ def one(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
 
 
 class TestDistance:
+    """Distance."""
+
     def test_a_quarter_of_the_globe(self) -> None:
         assert math.isclose(one(0, 0, 90, 0), math.pi / 2 * 6_371_008.8)
 
@@ -36,6 +38,8 @@ class TestDistance:
 
 
 class TestAPolygon:
+    """A polygon."""
+
     @given(st.floats(0.01, 9.9), st.floats(0.01, 9.9))
     def test_holds_what_is_below_its_slope(self, lat: float, lon: float) -> None:
         found = inside(TRIANGLE, np.array([lat]), np.array([lon]))

@@ -20,15 +20,20 @@ SQUARE = "POLYGON ((0 0, 10 0, 10 10, 0 10, 0 0), (4 4, 6 4, 6 6, 4 6, 4 4))"
 FORGET = 20
 COLUMNS = ("distance", "elapsed", "speed", "inside", "entered", "left")
 
-places = st.none() | st.builds(lambda lat, lon: {"lat": lat, "lon": lon}, st.integers(-1, 11).map(float),
-                               st.integers(-1, 11).map(lambda n: n + 0.5))
+places = st.none() | st.builds(
+    lambda lat, lon: {"lat": lat, "lon": lon},
+    st.integers(-1, 11).map(float),
+    st.integers(-1, 11).map(lambda n: n + 0.5),
+)
 rows_ = st.lists(
-    st.fixed_dictionaries({
-        TIME: st.integers(0, 60),
-        "card": st.sampled_from("AB"),
-        "place": places,
-        "fence": st.sampled_from([None, SQUARE, SQUARE]),
-    }),
+    st.fixed_dictionaries(
+        {
+            TIME: st.integers(0, 60),
+            "card": st.sampled_from("AB"),
+            "place": places,
+            "fence": st.sampled_from([None, SQUARE, SQUARE]),
+        }
+    ),
     max_size=20,
 ).map(lambda rows: [row | {ID: f"e{n:02}", POSITION: n} for n, row in enumerate(rows)])
 
@@ -51,13 +56,16 @@ def metres(one: Row, other: Row) -> float:
     """The spherical law of cosines, in the form that holds near and far (Vincenty on a sphere)."""
     a, b = math.radians(one["lat"]), math.radians(other["lat"])
     turn = math.radians(other["lon"] - one["lon"])
-    up = math.hypot(math.cos(b) * math.sin(turn), math.cos(a) * math.sin(b) - math.sin(a) * math.cos(b) * math.cos(turn))
+    up = math.hypot(
+        math.cos(b) * math.sin(turn), math.cos(a) * math.sin(b) - math.sin(a) * math.cos(b) * math.cos(turn)
+    )
     return 6_371_008.8 * math.atan2(up, math.sin(a) * math.sin(b) + math.cos(a) * math.cos(b) * math.cos(turn))
 
 
 def in_square(place: Row) -> bool:
     def within(low: float, high: float) -> bool:
         return low <= place["lat"] < high and low <= place["lon"] < high
+
     return within(0, 10) and not within(4, 6)
 
 
@@ -93,6 +101,8 @@ def feature(forget: int = FORGET) -> Movement:
 
 
 class TestMovement:
+    """Movement."""
+
     @settings(max_examples=60, deadline=None)
     @given(rows_, st.lists(st.integers(0, 60), max_size=6))
     def test_every_row_equals_plain_python_however_the_stream_is_cut(self, rows: list[Row], cuts: list[int]) -> None:
@@ -127,7 +137,10 @@ class TestMovement:
         rows = [event(0, 1, -1, SQUARE), event(1, 1, 1, SQUARE), event(2, 5, 5, SQUARE), event(3, 7, 7, SQUARE)]
         found = run(feature(), rows)
         assert [(row["inside"], row["entered"], row["left"]) for row in found] == [
-            (False, False, False), (True, True, False), (False, False, True), (True, True, False),
+            (False, False, False),
+            (True, True, False),
+            (False, False, True),
+            (True, True, False),
         ]
 
     def test_without_a_fence_there_are_no_columns_of_one(self) -> None:

@@ -26,7 +26,12 @@ Version = tuple[int, str, str | None]
 
 EVERY = 10
 SCHEMA = Schema({"who": STRING, "unit": STRING}, (TIME, ID))
-PARENTS: list[Version] = [(ALWAYS, "h1", "fair"), (ALWAYS, "h2", "fair"), (ALWAYS, "fair", "city"), (ALWAYS, "s", "city")]
+PARENTS: list[Version] = [
+    (ALWAYS, "h1", "fair"),
+    (ALWAYS, "h2", "fair"),
+    (ALWAYS, "fair", "city"),
+    (ALWAYS, "s", "city"),
+]
 COLUMNS = ("people", "inflow", "outflow", "dwell")
 
 rows_ = st.lists(
@@ -42,7 +47,11 @@ changes_ = st.lists(
 def table(versions: list[Version]) -> pl.DataFrame:
     rows = [(unit, time, parent is None, parent) for time, unit, parent in versions]
     schema = {"unit": pl.String, TIME: pl.Int64, "__gone": pl.Boolean, "parent": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row").unique(["unit", TIME], keep="last", maintain_order=True).sort(TIME)
+    return (
+        pl.DataFrame(rows, schema=schema, orient="row")
+        .unique(["unit", TIME], keep="last", maintain_order=True)
+        .sort(TIME)
+    )
 
 
 def batch(rows: list[tuple[int, str, str | None]]) -> pl.DataFrame:
@@ -59,8 +68,14 @@ def carried(state: State) -> State:
     return again
 
 
-def run(  # noqa: PLR0913
-    rows: list[Any], forget: int, until: int, cuts: list[int], versions: list[Version] | None = None, *, buckets: int = 1
+def run(
+    rows: list[Any],
+    forget: int,
+    until: int,
+    cuts: list[int],
+    versions: list[Version] | None = None,
+    *,
+    buckets: int = 1,
 ) -> list[Row]:
     parents = ("units", "unit", "parent") if versions is not None else None
     first = presence_operator("presence", "who", "unit", EVERY, forget, SCHEMA, parents)
@@ -130,6 +145,8 @@ def expected(
 
 
 class TestOccupancy:
+    """Occupancy."""
+
     @settings(max_examples=60, deadline=None)
     @given(rows_, forgets, st.lists(st.integers(0, 240), max_size=8), st.integers(0, 240), st.sampled_from([1, 3]))
     def test_equals_plain_python_however_the_stream_is_cut(
@@ -149,7 +166,10 @@ class TestOccupancy:
     def test_a_person_counts_in_the_area_of_the_last_event_before_the_tick(self) -> None:
         found = told(run([(1, "a", "h1"), (8, "a", "h2"), (10, "a", "s")], 100, 20, []))
         assert found == {
-            (10, "h2"): (1, 1, 0, 2), (20, "s"): (1, 1, 0, 10), (20, "h2"): (0, 0, 1, None), (30, "s"): (1, 0, 0, 20),
+            (10, "h2"): (1, 1, 0, 2),
+            (20, "s"): (1, 1, 0, 10),
+            (20, "h2"): (0, 0, 1, None),
+            (30, "s"): (1, 0, 0, 20),
         }
 
     def test_a_person_is_forgotten_and_the_area_has_one_row_of_zero_people(self) -> None:
@@ -172,7 +192,10 @@ class TestOccupancy:
         versions = [*PARENTS, (12, "h1", "s")]
         found = told(run([(5, "a", "h1"), (25, "a", "h1")], 100, 29, [], versions))
         assert (found[20, "fair"][0], found[30, "fair"][0], found[30, "s"][0], found[30, "city"]) == (
-            1, 0, 1, (1, 0, 0, 25),
+            1,
+            0,
+            1,
+            (1, 0, 0, 25),
         )
 
     def test_the_tick_in_progress_at_the_end_gives_its_row(self) -> None:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trailing_oracle import (
-    CALLS, SCHEMA, Row, answer, assert_same, batch, carried, column, expected, run, told,
+    CALLS,
+    SCHEMA,
+    Row,
+    answer,
+    assert_same,
+    batch,
+    carried,
+    column,
+    expected,
+    run,
+    told,
 )
 
 from operators.contract import Instant
@@ -27,14 +37,16 @@ Windows = list[tuple[Trailing, list[str]]]
 
 times = st.integers(0, 40)
 rows_ = st.lists(
-    st.fixed_dictionaries({
-        TIME: times,
-        "card": st.sampled_from("ABC"),
-        "amount": st.none() | st.integers(-500, 500),
-        "level": st.none() | st.integers(-40, 40).map(lambda n: n / 8),
-        "shop": st.none() | st.sampled_from(["x", "y", "é", ""]),
-        "odd": st.none() | st.booleans(),
-    }),
+    st.fixed_dictionaries(
+        {
+            TIME: times,
+            "card": st.sampled_from("ABC"),
+            "amount": st.none() | st.integers(-500, 500),
+            "level": st.none() | st.integers(-40, 40).map(lambda n: n / 8),
+            "shop": st.none() | st.sampled_from(["x", "y", "é", ""]),
+            "odd": st.none() | st.booleans(),
+        }
+    ),
     max_size=25,
 ).map(lambda rows: [row | {ID: f"e{n}", POSITION: n} for n, row in enumerate(rows)])
 windows_ = st.lists(
@@ -42,17 +54,19 @@ windows_ = st.lists(
         st.builds(Trailing, st.integers(1, 15), st.sampled_from([0, 0, 0, 1, 5, 20])),
         st.lists(st.sampled_from(sorted(CALLS)), min_size=1, max_size=6, unique=True),
     ),
-    min_size=1, max_size=3,
+    min_size=1,
+    max_size=3,
 )
 cuts_ = st.lists(st.integers(-2, 80), max_size=8)
 
 
-def feature(windows: Sequence[tuple[Trailing, Sequence[str]]], by: Sequence[str] = ("card",),
-            **more: Any) -> TrailingOperator:  # noqa: ANN401
+def feature(
+    windows: Sequence[tuple[Trailing, Sequence[str]]], by: Sequence[str] = ("card",), *, probe: bool = False
+) -> TrailingOperator:
     columns = [
         (window, {f"{name}_{n}": column(CALLS[name]) for name in names}) for n, (window, names) in enumerate(windows)
     ]
-    return trailing_operator("pace", by, columns, SCHEMA, **more)
+    return trailing_operator("pace", by, columns, SCHEMA, probe=probe)
 
 
 def event(time: int, card: str = "A", id_: str = "", **more: Any) -> Row:  # noqa: ANN401
@@ -69,11 +83,17 @@ def everything(operator: TrailingOperator, rows: Sequence[Row], until: int, cuts
 
 
 class TestTheWindow:
+    """The window."""
+
     def test_holds_rows_of_the_key_after_t_minus_width_up_to_t(self) -> None:
         rows = [event(0), event(10), event(19), event(20), event(20, "B")]
         found = everything(feature([(Trailing(10), ["rows"])]), rows, 20)
         assert [(row[ID], row["rows_0"]) for row in found] == [
-            ("A0", 1), ("A10", 1), ("A19", 2), ("A20", 2), ("B20", 1),
+            ("A0", 1),
+            ("A10", 1),
+            ("A19", 2),
+            ("A20", 2),
+            ("B20", 1),
         ]
 
     def test_holds_all_rows_of_the_same_time_for_each_of_them(self) -> None:
@@ -95,10 +115,13 @@ class TestTheWindow:
 
 
 class TestAnEmptyRow:
+    """An empty row."""
+
     def test_comes_once_at_last_time_plus_width_with_count_zero_and_sum_null(self) -> None:
         found = everything(feature([(Trailing(10), ["rows", "total"])]), [event(3, amount=1)], 100)
         assert [(row[TIME], row["card"], row["rows_0"], row["total_0"], row["amount"]) for row in found] == [
-            (3, "A", 1, 1, 1), (13, "A", 0, None, None),
+            (3, "A", 1, 1, 1),
+            (13, "A", 0, None, None),
         ]
 
     def test_shows_what_wider_windows_still_hold(self) -> None:
@@ -122,6 +145,8 @@ class TestAnEmptyRow:
 
 
 class TestEvidence:
+    """Evidence."""
+
     def test_names_the_last_rows_of_the_widest_window_with_the_row_itself(self) -> None:
         rows = [event(t) for t in (0, 1, 2, 3, 30)]
         found = everything(feature([(Trailing(10), ["rows"])]), rows, 30)
@@ -149,6 +174,8 @@ class TestEvidence:
 
 
 class TestAgainstTheOracle:
+    """Against the oracle."""
+
     @settings(max_examples=60, deadline=None)
     @given(rows_, windows_, cuts_, st.integers(0, 90))
     def test_every_row_and_every_empty_row_is_equal_however_the_stream_is_cut(
@@ -177,8 +204,13 @@ class TestAgainstTheOracle:
     @given(rows_, windows_, cuts_)
     def test_keys_with_equal_hashes_are_told_apart(self, rows: list[Row], windows: Windows, cuts: list[int]) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(keyring, "hashes", lambda keys: keys.select(pl.lit(5).repeat_by(1)).to_series()
-                          .explode().new_from_index(0, keys.height).to_numpy())
+            patch.setattr(
+                keyring,
+                "hashes",
+                lambda keys: (
+                    keys.select(pl.lit(5).repeat_by(1)).to_series().explode().new_from_index(0, keys.height).to_numpy()
+                ),
+            )
             assert_same(everything(feature(windows), rows, 60, cuts), expected(rows, windows, 60))
 
     def test_a_state_of_another_hash_goes_on(self) -> None:
@@ -203,16 +235,20 @@ class TestAgainstTheOracle:
 
 
 class TestAtAnotherStream:
+    """At another stream."""
+
     @settings(max_examples=40, deadline=None)
     @given(rows_, rows_, windows_, cuts_)
     def test_rows_that_ask_see_the_rows_that_answer(
         self, asking: list[Row], answering: list[Row], windows: Windows, cuts: list[int]
     ) -> None:
         asking = [row | {ID: f"q{row[ID]}"} for row in asking]
-        both = pl.concat([
-            batch(asking).with_columns(pl.lit(value=True).alias("__probe")),
-            batch(answering).with_columns(pl.lit(value=False).alias("__probe")),
-        ]).sort(TIME, ID)
+        both = pl.concat(
+            [
+                batch(asking).with_columns(pl.lit(value=True).alias("__probe")),
+                batch(answering).with_columns(pl.lit(value=False).alias("__probe")),
+            ]
+        ).sort(TIME, ID)
         found = told(pl.concat(run(feature(windows, probe=True), both, cuts, 50)))
         answers = sorted(answering, key=lambda row: (row[TIME], row[ID]))
         wanted = [
@@ -229,6 +265,8 @@ class TestAtAnotherStream:
 
 
 class TestWhatIsKept:
+    """What is kept."""
+
     def test_is_forgotten_when_no_window_can_see_it(self) -> None:
         operator = feature([(Trailing(10), ["rows"])])
         state = operator.initial()
@@ -236,7 +274,9 @@ class TestWhatIsKept:
             rows = batch(event(now + n, f"card{now}{n}") for n in range(40))
             state = operator.step(rows, state, Instant(now + 39)).state
         assert {name: frame.height for name, frame in state.items() if name in {"rows", "keys", "timers"}} == {
-            "rows": 10, "keys": 10, "timers": 10,
+            "rows": 10,
+            "keys": 10,
+            "timers": 10,
         }
 
     def test_is_nothing_after_the_last_empty_row(self) -> None:

@@ -78,17 +78,20 @@ def differing(found: pl.DataFrame, oracle: pl.DataFrame, pairs: dict[str, str]) 
     """Count the rows in which a feature differs by more than 1e-6 relative."""
     both = oracle.join(found, on="transaction_id", how="inner", suffix="_found")
     assert both.height == oracle.height
-    wrong = [(pl.col(ours).fill_null(0) - pl.col(theirs)).abs() > 1e-6 * pl.col(theirs).abs() for ours, theirs in pairs.items()]
+    wrong = [
+        (pl.col(ours).fill_null(0) - pl.col(theirs)).abs() > 1e-6 * pl.col(theirs).abs()
+        for ours, theirs in pairs.items()
+    ]
     return both.filter(pl.any_horizontal(wrong)).height
 
 
 class TestThePublishedFeatures:
+    """The published features."""
+
     def test_customers_count_and_mean_of_1_7_and_30_days_are_equal(
         self, rows: pl.DataFrame, oracle: pl.DataFrame
     ) -> None:
-        windows = [
-            (Trailing(d * DAY), {f"n{d}": COUNT, f"mean{d}": column(average("amount"))}) for d in DAYS
-        ]
+        windows = [(Trailing(d * DAY), {f"n{d}": COUNT, f"mean{d}": column(average("amount"))}) for d in DAYS]
         found = run(trailing_operator("customer", ["customer_id"], windows, SCHEMA), rows)
         pairs = {f"n{d}": f"customer_id_nb_tx_{d}day_window" for d in DAYS}
         pairs |= {f"mean{d}": f"customer_id_avg_amount_{d}day_window" for d in DAYS}
@@ -108,10 +111,12 @@ class TestThePublishedFeatures:
     ) -> None:
         windows = [(Trailing(d * DAY), {f"n{d}": COUNT, f"risk{d}": column(average("is_fraud"))}) for d in DAYS]
         labels = rows.with_columns(pl.col(TIME) + 7 * DAY)
-        both = pl.concat([
-            rows.with_columns(pl.lit(None, dtype=pl.Int64).alias("is_fraud"), pl.lit(value=True).alias("__probe")),
-            labels.with_columns(pl.lit(value=False).alias("__probe")),
-        ]).sort(TIME, ID)
+        both = pl.concat(
+            [
+                rows.with_columns(pl.lit(None, dtype=pl.Int64).alias("is_fraud"), pl.lit(value=True).alias("__probe")),
+                labels.with_columns(pl.lit(value=False).alias("__probe")),
+            ]
+        ).sort(TIME, ID)
         found = run(trailing_operator("terminal", ["terminal_id"], windows, SCHEMA, probe=True), both)
         assert differing(found, oracle, terminal_pairs()) == 0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
     from tocsin.model.windows import Trailing
 
 Row = dict[str, Any]
-SCHEMA = Schema({"card": STRING, "amount": decimal(2), "level": FLOAT64, "shop": STRING, "odd": BOOLEAN},
-                (TIME, ID, POSITION))
+SCHEMA = Schema(
+    {"card": STRING, "amount": decimal(2), "level": FLOAT64, "shop": STRING, "odd": BOOLEAN}, (TIME, ID, POSITION)
+)
 BATCH = SCHEMA.physical
 
 
@@ -33,14 +33,29 @@ def bound(name: str) -> Bound:
 
 
 def call(function: Any, of: str = "", where: str = "", order: str = "", **more: Any) -> AggregateCall:  # noqa: ANN401
-    types = {"count": INT64, "count_distinct": INT64, "avg": FLOAT64, "stddev_pop": FLOAT64, "stddev_samp": FLOAT64,
-             "quantile": FLOAT64, "slope": FLOAT64, "top_k": Type(Kind.LIST)}
+    types = {
+        "count": INT64,
+        "count_distinct": INT64,
+        "avg": FLOAT64,
+        "stddev_pop": FLOAT64,
+        "stddev_samp": FLOAT64,
+        "quantile": FLOAT64,
+        "slope": FLOAT64,
+        "top_k": Type(Kind.LIST),
+    }
     type_ = types.get(function) or SCHEMA.columns[of]
     if function == "sum" and type_.kind is Kind.DECIMAL:
         type_ = Type(Kind.DECIMAL, scale=2, wide=True)
     text = f"{function}({of}, {order}, {more}) filter ({where})"
-    return AggregateCall(function, type_, text, bound(of) if of else None, bound(order) if order else None,
-                         bound(where) if where else None, **more)
+    return AggregateCall(
+        function,
+        type_,
+        text,
+        bound(of) if of else None,
+        bound(order) if order else None,
+        bound(where) if where else None,
+        **more,
+    )
 
 
 def column(aggregate: AggregateCall) -> Aggregated:
@@ -102,8 +117,15 @@ def empty_times(rows: Sequence[Row], windows: Any, until: int) -> set[tuple[str,
     return found
 
 
-def answer(  # noqa: PLR0913, PLR0917
-    time: int, id_: str, card: str, row: Row | None, answering: Sequence[Row], windows: Any, *, probe: bool = False  # noqa: ANN401
+def answer(
+    time: int,
+    id_: str,
+    card: str,
+    row: Row | None,
+    answering: Sequence[Row],
+    windows: Sequence[tuple[Trailing, Sequence[str]]],
+    *,
+    probe: bool = False,
 ) -> Row:
     columns = (row or {}) | {"card": card}
     given = {TIME: time, ID: id_} | {name: columns.get(name) for name in SCHEMA.columns}
@@ -184,7 +206,7 @@ AGGREGATES: Mapping[str, Callable[[list[Row]], Any]] = {
     "odd_shops": lambda held: len(set(_some("shop", odd=True)(held))),
     "cheapest": lambda held: _extreme(held, min),
     "dearest": lambda held: _extreme(_odd(held), max),
-    "median": _of("amount", lambda values: _quantile([value for value in values], 0.5) / 100),
+    "median": _of("amount", lambda values: _quantile(values, 0.5) / 100),
     "p90": _of("level", lambda values: _quantile(values, 0.9), odd=True),
     "top": lambda held: _top(_some("shop")(held)) or None,
     "slope": _slope,
