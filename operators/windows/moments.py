@@ -32,7 +32,7 @@ def deviation(count: pl.Expr, sum_: pl.Expr, squares: pl.Expr, reach: pl.Expr, s
     `reach` is the greatest absolute value; null where n - less is not positive or the squares do not fit in 128 bits.
     """
     n = count.cast(pl.Int128)
-    about = _centred(n, sum_, sum_, squares)
+    about = centred(n, sum_, sum_, squares)
     real = n.cast(pl.Float64)
     enough = (count > less) & (real * reach.cast(pl.Float64).pow(2) < _SAFE)
     return pl.when(enough).then(divided((about / (real - less)).sqrt(), steps))
@@ -44,13 +44,13 @@ def slope(sums: dict[str, pl.Expr], steps: float, per_ms: int) -> pl.Expr:
     `sums`: n, t, x, tt, tx and reach (greatest |x|). Null where all t are the same or the sums do not fit in 128 bits.
     """
     n = sums["n"].cast(pl.Int128)
-    over_time = _centred(n, sums["t"], sums["t"], sums["tt"])
-    together = _centred(n, sums["t"], sums["x"], sums["tx"])
+    over_time = centred(n, sums["t"], sums["t"], sums["tt"])
+    together = centred(n, sums["t"], sums["x"], sums["tx"])
     fits = n.cast(pl.Float64) * sums["reach"].cast(pl.Float64) * float(1 << 43) < _SAFE
     return pl.when((over_time > 0) & fits).then(together / over_time * (per_ms / steps))
 
 
-def _centred(n: pl.Expr, a: pl.Expr, b: pl.Expr, products: pl.Expr) -> pl.Expr:
+def centred(n: pl.Expr, a: pl.Expr, b: pl.Expr, products: pl.Expr) -> pl.Expr:
     """Give the sum of (a - mean a)(b - mean b) as Float64 from the sums of a, b and ab; exact before the last division."""
     whole_a, whole_b = a // n, b // n
     rest_a, rest_b = a - whole_a * n, b - whole_b * n
