@@ -9,7 +9,7 @@ import polars as pl
 
 from operators.trailing import evidence
 from operators.trailing.evaluate import Evaluation
-from operators.trailing.memory import taken
+from operators.trailing.memory import stable_order, taken
 from operators.trailing.ranges import Edges, Line, Ranges
 from tocsin.model.rows import EVIDENCE, TIME
 
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
 def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) -> pl.DataFrame:
     """Evaluate all windows for all rows that ask."""
     time = asked.frame.get_column(TIME).to_numpy()
-    order = np.argsort(line.places(asked.key, time), kind="stable")
+    order = stable_order(asked.key)  # they come in order of time
     stored = {name: held.column(name) for name in {name for calls in operator.calls for name in calls.stored}}
     kept = pl.DataFrame({TIME: pl.Series(held.time, dtype=pl.Int64), **stored})
     evaluation = Evaluation.of(kept, operator.calls)

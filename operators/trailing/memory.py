@@ -130,7 +130,8 @@ class Rows:
         ends = np.cumsum([at.size for at in self.found])[:-1]
         chosen = [at[some] for at, some in zip(self.found, np.split(needed, ends), strict=True)]
         parts = [piece.get_column(name).gather(at) for piece, at in zip(self.pieces, chosen, strict=True)]
-        return pl.concat(parts, rechunk=True).gather((np.cumsum(needed) - 1)[source])
+        compact = (np.cumsum(needed) - 1).astype(np.uint32)
+        return pl.concat(parts, rechunk=True).gather(pl.Series(compact[source]))
 
 
 def rows_of(codes: Ints, pieces: Sequence[pl.DataFrame], after: int) -> Rows:

@@ -132,9 +132,12 @@ class TrailingOperator:
         silent, later = timers.of_last_rows(codes[live], last[live], offsets, kept.watermark, now)
         certain = Timers.of(due.where(due.row == timers.CERTAIN), gaps)
         fired = Timers.of(silent, certain.where(certain.due <= now)).distinct()
+        later = Timers.of(later, gaps.where(gaps.due > now))
+        if not any(window.delayed for window in windows):
+            return fired, later  # a row of that time would be in the window
         key = np.searchsorted(touched, fired.code)
         seen = Edges(line, line.places(held.key, held.time), key, fired.due).ranges(1, 0)
-        return fired.where(seen.size == 0), Timers.of(later, gaps.where(gaps.due > now))
+        return fired.where(seen.size == 0), later
 
     def _asked(  # the rows and the empty rows, each with their keys
         self, rows: pl.DataFrame, key: Ints, fired: Timers, touched: Ints, known: tuple[pl.DataFrame, ...]
