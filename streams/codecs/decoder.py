@@ -6,7 +6,6 @@ record went never changes what it becomes.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +18,7 @@ from streams.codecs.csv_lines import parse_cells, parse_csv
 from streams.codecs.json_lines import Shape, guess_shape, parse_lines
 from streams.codecs.json_record import parse_object
 from streams.codecs.parsed import Parsed
+from streams.codecs.raws import as_json, columns_of
 from streams.codecs.reasons import Bad, Dead, Reason
 from streams.codecs.record import Layout, dead_letter, event_time, read_record
 from streams.codecs.times import EVENT_LEAST, EVENT_MOST
@@ -26,9 +26,11 @@ from streams.sources.contract import Columns, RawBatch, Records
 from tocsin.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
+
+    Read = dict[str, object] | Dead
 
 OFFSET = "__offset"
 INGESTED = "__ingested"
@@ -100,16 +102,14 @@ class Decoder:
 
     def _with_alone(self, decoded: Decoded, raw: RawBatch, alone: npt.NDArray[np.int64]) -> Decoded:
         """Read the rows `alone` one by one and put them in their places."""
-        dead, good, places = list(raw.dead) if isinstance(raw, Records) else [], [], []
-        for row in alone.tolist():
-            if not isinstance(raw, Columns) and not raw.at(row).strip():
-                continue
-            read = self._read_alone(raw, row)
+        given = self._from_columns(raw, alone) if isinstance(raw, Columns) else self._from_records(raw, alone)
+        good, places, dead = [], [], list(raw.dead) if isinstance(raw, Records) else []
+        for place, read in given:
             if isinstance(read, Dead):
                 dead.append(read)
             else:
                 good.append(read)
-                places.append(row)
+                places.append(place)
         rows = decoded.rows
         if good:
             physical = {name: type_.physical for name, type_ in self.layout.fields.items()}
@@ -117,24 +117,31 @@ class Decoder:
             rows = pl.concat([rows, more]).sort(OFFSET)
         return Decoded(rows, sorted(dead, key=lambda letter: letter.offset), decoded.unknown)
 
-    def _read_alone(self, raw: RawBatch, row: int) -> dict[str, object] | Dead:
+    def _from_columns(self, raw: Columns, alone: npt.NDArray[np.int64]) -> Iterator[tuple[int, Read]]:
+        for place, values in zip(alone.tolist(), columns_of(raw, alone), strict=True):
+            try:
+                yield place, read_record(values, self.layout)
+            except Bad as bad:
+                time = event_time(values, self.layout)
+                yield place, dead_letter(bad, raw.first + place, as_json(values), time)
+
+    def _from_records(self, raw: Records, alone: npt.NDArray[np.int64]) -> Iterator[tuple[int, Read]]:
+        for place in alone.tolist():
+            payload = raw.at(place)
+            if payload.strip():
+                ingested = None if raw.ingested is None else raw.ingested[place]
+                read = self._read_payload(payload, raw, ingested, cut=raw.cut and place == raw.count - 1)
+                yield place, read._replace(offset=raw.offset(place)) if isinstance(read, Dead) else read
+
+    def _read_payload(self, payload: bytes, raw: Records, ingested: int | None, *, cut: bool) -> Read:
         values: Mapping[str, object] = {}
-        ingested = raw.ingested[row] if isinstance(raw, Records) and raw.ingested is not None else None
         try:
-            values = self._values(raw, row)
+            values = parse_cells(payload, raw.header) if self.format == "csv" else parse_object(payload)
             return read_record(values, self.layout, ingested)
         except Bad as bad:
-            time = event_time(values, self.layout, ingested)
-            if isinstance(raw, Columns):
-                return dead_letter(bad, raw.first + row, raw_bytes(raw, row), time)
-            if raw.cut and row == raw.count - 1 and bad.reason in _OF_A_CUT:
+            if cut and bad.reason in _OF_A_CUT:
                 bad = Bad(Reason.TRUNCATED, f"the file ends in the midst of this record: {bad.detail}")
-            return dead_letter(bad, raw.offset(row), raw_bytes(raw, row), time)
-
-    def _values(self, raw: RawBatch, row: int) -> Mapping[str, object]:
-        if isinstance(raw, Columns):
-            return carriers(raw.frame.slice(row, 1)).row(0, named=True)
-        return parse_cells(raw.at(row), raw.header) if self.format == "csv" else parse_object(raw.at(row))
+            return dead_letter(bad, 0, payload, event_time(values, self.layout, ingested))
 
 
 _OF_A_CUT = (Reason.BAD_JSON, Reason.BAD_CSV, Reason.INVALID_UTF8)
@@ -171,14 +178,6 @@ def _placed(rows: pl.DataFrame, places: npt.NDArray[np.int64], raw: RawBatch) ->
         offsets = raw.offsets[places]
     ingested = raw.ingested[places] if isinstance(raw, Records) and raw.ingested is not None else None
     return rows.with_columns(offsets.alias(OFFSET), pl.lit(ingested, dtype=pl.Int64).alias(INGESTED))
-
-
-def raw_bytes(raw: RawBatch, row: int) -> bytes:
-    """Give a record as it came, by its place in the batch; one that lay in columns as JSON."""
-    if isinstance(raw, Records):
-        return raw.at(row)
-    # the standard library spells NaN, which is why the record may be dead
-    return json.dumps(carriers(raw.frame.slice(row, 1)).row(0, named=True), default=str, ensure_ascii=False).encode()
 
 
 def _names_of_first(raw: Records) -> frozenset[str]:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from streams.codecs.decoder import OFFSET, Decoder, raw_bytes
+from streams.codecs.decoder import OFFSET, Decoder
+from streams.codecs.raws import places_of, raw_bytes
 from streams.codecs.reasons import Dead
 from streams.dead_letters import dead_frame
 from streams.ingest.checks import Evaluation, judge
 from streams.ingest.counts import count_quality
 from streams.ingest.lateness import State, advanced, greatest_before, initial, watermark_of
 from streams.ingest.spec import LATE, Ingested, IngestSpec, LookUp
-from streams.sources.contract import Columns, Records
+from streams.sources.contract import Records
 from tocsin.model.rows import HASH, ID, POSITION, POSITION_BITS, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from operators.expressions.bound import Lookup
     from streams.pseudonyms import Pseudonyms
@@ -60,8 +61,7 @@ class Ingest:
         late = (times < before - self.spec.lateness).fill_null(value=False)
         punctual = decoded.rows.filter(~late) if late.any() else decoded.rows
         judged = judge(punctual, self.spec, self._evaluation())
-        died = [self._died(raw, *row) for row in judged.failing.iter_rows()]
-        dead = sorted([*decoded.dead, *died], key=lambda letter: letter.offset)
+        dead = sorted([*decoded.dead, *_died(raw, judged.failing)], key=lambda letter: letter.offset)
         return Ingested(
             rows=self._finished(judged.rows),
             late=self._late(raw, decoded.rows, before, late),
@@ -93,9 +93,6 @@ class Ingest:
         )
         return self.spec.output.conform(rows)
 
-    def _died(self, raw: RawBatch, offset: int, name: str, column: str, time: int) -> Dead:
-        return Dead(offset, f"check: {name}", column, "", time, _raw_at(raw, offset))
-
     def _late(self, raw: RawBatch, rows: pl.DataFrame, before: pl.Series, late: pl.Series) -> pl.DataFrame:
         if not late.any():
             return pl.DataFrame(schema=dict(LATE))
@@ -112,7 +109,7 @@ class Ingest:
                 (pl.col("before") - time).alias("behind"),
             )
         )
-        raws = [_raw_at(raw, at) for at in chosen["offset"]]
+        raws = raw_bytes(raw, places_of(raw, chosen["offset"]))
         return chosen.with_columns(pl.Series("raw", raws, dtype=pl.Binary), pl.lit(_form(raw)).alias("form"))
 
 
@@ -121,8 +118,8 @@ def _form(raw: RawBatch) -> str:
     return "csv:" + json.dumps(raw.header) if isinstance(raw, Records) and raw.header else "json"
 
 
-def _raw_at(raw: RawBatch, offset: int) -> bytes:
-    if isinstance(raw, Columns) or raw.offsets is None:
-        return raw_bytes(raw, offset - raw.first)
-    found = raw.offsets.index_of(offset)
-    return raw_bytes(raw, 0 if found is None else found)
+def _died(raw: RawBatch, failing: pl.DataFrame) -> Iterator[Dead]:
+    """Put down which check each failing record died of."""
+    raws = raw_bytes(raw, places_of(raw, failing["offset"]))
+    for (offset, check, column, time), payload in zip(failing.iter_rows(), raws, strict=True):
+        yield Dead(offset, f"check: {check}", column, "", time, payload)

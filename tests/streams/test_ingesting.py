@@ -126,6 +126,18 @@ class TestLateness:
         }
         assert step.rows[TIME].to_list() == [1000, 990]
 
+    def test_late_and_failing_records_of_a_columnar_source_are_kept_as_json(self) -> None:
+        frame = pl.DataFrame({"id": ["a", "b", "c"], "at": [1000, 5, 1000], "count": [1, 1, 0]})
+        step = stage().step(Columns(frame, 7), stage().initial())
+        assert step.late.select("offset", "raw").rows() == [(8, b'{"id":"b","at":5,"count":1}')]
+        assert step.dead.select("offset", "raw").rows() == [(9, b'{"id":"c","at":1000,"count":0}')]
+
+    def test_late_records_are_found_by_offsets_with_gaps(self) -> None:
+        records = Records.of([record(at=1000), record(at=5), record(count=0)], [3, 8, 11])
+        step = stage().step(records, stage().initial())
+        assert step.late.select("offset", "raw").rows() == [(8, record(at=5))]
+        assert step.dead.select("offset", "raw").rows() == [(11, record(count=0))]
+
     def test_state_is_one_small_frame_that_another_stage_goes_on_with(self) -> None:
         first = stage().step(Records(record(at=1000)), stage().initial())
         assert {name: frame.shape for name, frame in first.state.items()} == {"greatest": (1, 1)}
