@@ -5,7 +5,6 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from streams.sources.avro import AvroFiles
 from streams.sources.columnar import ColumnFiles
 from streams.sources.contract import RECORD_MOST, Source
 from streams.sources.json_documents import JsonFiles
@@ -45,6 +44,8 @@ def open_source(uri: str, fields: Collection[str] | None = None, *, record_most:
     if scheme in {"parquet", "arrow"}:
         return ColumnFiles(uri, files, scheme, fields)
     if scheme == "avro":
+        from streams.sources.avro import AvroFiles  # noqa: PLC0415  # fastavro takes long to load, and few need it
+
         return AvroFiles(uri, files, fields)
     if scheme == "json":
         return JsonFiles(uri, files, record_most=record_most)
