@@ -3,13 +3,12 @@
 An operator is a pure function with explicit state. A host calls `step` again and again; between two calls it may put
 the state away as bytes and bring it back in another process.
 
-* `rows` are all rows with `previous watermark < __time <= watermark`, sorted by (`__time`, `__id`), no duplicates:
-  `Reorder` stands before every chain of operators. So an operator never sees a late row, and never the same time in two
-  calls.
+* `rows` are all rows with `previous watermark < __time <= watermark`, no duplicates, sorted by `__time`, those of one
+  key and time by `__id`: `Reorder` stands before every chain of operators. So an operator never sees a late row, and
+  never the same time in two calls. In which order keys follow one another within a time means nothing.
 * The result must not depend on where the watermarks cut the stream: `step(rows up to 5)` then `step(rows up to 9)`
   gives the same rows, in total, as one `step(rows up to 9)`.
-* Rows given back are final, have `__time <= watermark` (but in the closing step, see below) and are sorted by
-  (`__time`, `__id`).
+* Rows given back are final, have `__time <= watermark` (but in the closing step, see below) and are in the same order.
 * State is named frames that are never changed in place: a snapshot is a reference, a dump is Arrow IPC per frame. It
   is bounded by a window end or a time-to-live.
 * `next_due` is the least watermark at which the operator has something to give although no row comes; None if nothing

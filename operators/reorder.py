@@ -1,7 +1,11 @@
 """The head of every keyed stage: rows in, in event-time order and once.
 
 Rows wait until the watermark has passed their time. Then those of one key, id and time are one row (semantics 11), rows
-of streams without an id are numbered, and all leave sorted by (`__time`, `__id`). Everything behind may rely on that.
+of streams without an id are numbered, and all leave sorted by `__time`; those of one key and time by `__id`. Everything
+behind may rely on that. In which order keys follow one another within a time means nothing.
+
+One sort of one integer (the time, and a hash of the key) does nearly all of it. Rows that share that integer are few;
+only they are compared by id and content.
 """
 
 from __future__ import annotations
@@ -9,12 +13,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from tocsin.model.rows import HASH, ID, TIME, Schema
+from tocsin.model.rows import HASH, ID, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from tocsin.model.rows import Schema
+
+    Index = npt.NDArray[np.int64]
+
+_KEY_BITS = 32
+_SPAN_MOST = 1 << (63 - _KEY_BITS)
+"""Milliseconds (24 days) that one integer can hold beside the hash of the key."""
 
 
 class Released(NamedTuple):
@@ -30,7 +45,8 @@ class Reorder:
     """The buffer of one input.
 
     `key`: the stage's key columns. `schema`: the columns kept. `source`: rows come straight from a stream, so copies
-    are possible; rows of another stage come once. `numbered`: the stream has no id; equal rows are told apart by number.
+    are possible; rows of another stage come once. `numbered`: the stream has no id; equal rows are told apart by their
+    number.
     """
 
     key: tuple[str, ...]
@@ -40,41 +56,61 @@ class Reorder:
 
     def step(self, arrived: Sequence[pl.DataFrame], waiting: pl.DataFrame, watermark: int | None) -> Released:
         """Let through the rows with time <= watermark; None: all of them."""
-        rows = pl.concat([waiting, *arrived], rechunk=False) if arrived else waiting
-        if watermark is not None:
-            due = pl.col(TIME) <= watermark
-            rows, waiting = rows.filter(due), rows.filter(~due)
-        else:
-            waiting = rows.clear()
-        if rows.is_empty():
-            return Released(rows, waiting, 0)
-        if self.numbered:
-            return Released(_numbered(rows).sort(TIME, ID), waiting, 0)
-        once = self._once(rows) if self.source else rows
-        return Released(in_order(once), waiting, rows.height - once.height)
+        rows = pl.concat([waiting, *arrived], rechunk=True) if arrived else waiting
+        times = rows.get_column(TIME).to_numpy()
+        due = np.ones(times.size, dtype=np.bool_) if watermark is None else times <= watermark
+        at = np.flatnonzero(due)
+        if not at.size:
+            return Released(rows.clear(), rows, 0)
+        waiting = rows.clear() if at.size == times.size else rows.filter(~due)
+        ordered = self._in_order(rows, at)
+        return Released(self._named(rows[ordered]), waiting, int(at.size - ordered.size))
 
-    def _once(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Keep one row per (key, id, time), the one with the least content hash."""
-        if not _may_repeat(rows):
+    def _in_order(self, rows: pl.DataFrame, at: Index) -> Index:
+        """Give the places of the rows `at`, in order, copies left out."""
+        rank = self._rank(rows, at)
+        order = np.argsort(rank)
+        ranked = rank[order]
+        same = ranked[1:] == ranked[:-1]
+        if not same.any():
+            return at[order]
+        tied = np.zeros(at.size, dtype=np.bool_)
+        tied[1:] = same
+        tied[:-1] |= same
+        places = at[order]
+        mended = self._untied(rows, places[tied], ranked[tied])
+        places[tied] = mended
+        return places[places >= 0] if self.source else places
+
+    def _rank(self, rows: pl.DataFrame, at: Index) -> Index:
+        """Give a number per row that orders by time and is equal for rows of one key and time."""
+        times = rows.get_column(TIME).to_numpy()[at]
+        hashed = rows.select(self._key_hash() % (1 << _KEY_BITS)).to_series().to_numpy().astype(np.int64)
+        hashed = hashed[at] if hashed.size == rows.height else np.zeros(at.size, dtype=np.int64)
+        since = times - times.min()
+        if since.max() >= _SPAN_MOST:
+            since = np.unique(times, return_inverse=True)[1].astype(np.int64)
+        rank: Index = (since << _KEY_BITS) | hashed
+        return rank
+
+    def _key_hash(self) -> pl.Expr:
+        if not self.key:
+            return pl.lit(0, dtype=pl.UInt64)
+        return pl.col(self.key[0]).hash() if len(self.key) == 1 else pl.struct(self.key).hash()
+
+    def _untied(self, rows: pl.DataFrame, places: Index, ranks: Index) -> Index:
+        """Order rows of one rank by id and content; of copies the first one stays, the others become -1."""
+        columns = [*self.key, ID, TIME, *([HASH] if self.source else [])]
+        few = rows.select(columns)[places].with_columns(pl.Series("__rank", ranks), pl.Series("__place", places))
+        few = few.sort("__rank", *([HASH] if self.numbered else [ID]), *([HASH] if self.source else []))
+        if not self.source or self.numbered:
+            return few.get_column("__place").to_numpy()
+        copy = few.select(pl.struct(*self.key, ID, TIME).is_first_distinct().not_()).to_series().to_numpy()
+        return np.where(copy, -1, few.get_column("__place").to_numpy())
+
+    def _named(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give rows of a stream without ids one: their content's hash and their number among equal ones."""
+        if not self.numbered:
             return rows
-        return rows.sort(HASH).unique([*self.key, ID, TIME], keep="first", maintain_order=True)
-
-
-def in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sort by (time, id); ids are compared only where times are equal, which is rare enough to check first."""
-    rows = rows.sort(TIME)
-    if not rows.select((pl.col(TIME).diff() == 0).any()).item():
-        return rows
-    return rows.sort(TIME, ID)
-
-
-def _may_repeat(rows: pl.DataFrame) -> bool:
-    """Say whether two rows may have the same id and time: a cheap test that never misses one."""
-    mixed = pl.col(ID).hash() ^ pl.col(TIME).hash(1)
-    return int(rows.select(mixed.n_unique()).item()) < rows.height
-
-
-def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give rows without an id one: their content hash and, among equal rows of one time, their number."""
-    number = pl.int_range(pl.len()).over(TIME, HASH)
-    return rows.with_columns(pl.format("{}#{}", pl.col(HASH), number).alias(ID))
+        number = pl.int_range(pl.len()).over(TIME, HASH)
+        return rows.with_columns(pl.format("{}#{}", pl.col(HASH), number).alias(ID))
