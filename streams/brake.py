@@ -16,6 +16,8 @@ from tocsin.errors import BrakeError
 from tocsin.model.rows import POSITION, POSITION_BITS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from streams.ingest.spec import Ingested
@@ -37,6 +39,15 @@ class Brake:
     _good: int = field(default=0, init=False)
     _dead_in_block: int = field(default=0, init=False)
     _last: tuple[str, int] = field(default=("", 0), init=False)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """What a commit keeps, so that a run that goes on judges as if it had not stopped."""
+        return self._records, self._good, self._dead_in_block
+
+    def resume(self, counts: Sequence[int]) -> None:
+        """Go on with the counts of a commit."""
+        self._records, self._good, self._dead_in_block = counts
 
     def watch(self, ingested: Ingested) -> None:
         """Count a step; BrakeError if a block of records was nearly all dead."""

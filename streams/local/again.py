@@ -12,9 +12,11 @@ import polars as pl
 from operators.alerting.canonical import canonical
 from streams.dead_letters import DeadLetterStore
 from streams.ingest.stage import Ingest
-from streams.local.assembly import load_tables, make_flow, open_feeds
+from streams.local.assembly import first_needed, load_tables, make_flow, open_feeds
+from streams.local.feed import Span
+from streams.local.note import read_note
 from streams.local.runner import Runner, Settings
-from streams.local.running import DEAD, RUN
+from streams.local.running import DEAD
 from streams.pseudonyms import load_pseudonyms
 from streams.sources.contract import Records
 from tocsin.compiler import compile_topology
@@ -32,12 +34,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What an earlier run read."""
+    """What an earlier run read; times in ms, `until` the event time at which it ended."""
 
     topology: Path
     plan: Plan
     sources: Mapping[str, str]
     until: int | None
+    start: int | None
+
+    @property
+    def span(self) -> Span:
+        """The event times that it read."""
+        return Span(first_needed(self.plan, self.start), self.until)
+
+    def settings(self) -> Settings:
+        """Give the settings of a repetition; nearly everything may be bad where only bad records are read."""
+        return Settings(until=self.until, emit_from=self.start, brakes=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +60,54 @@ class Difference:
     only_after: pl.DataFrame
     taken: int
 
+    def as_json(self) -> dict[str, object]:
+        """Give the numbers and both lists of transitions, their evidence left out."""
+        return {
+            "taken": self.taken,
+            "more": self.only_after.drop("evidence").to_dicts(),
+            "less": self.only_before.drop("evidence").to_dicts(),
+        }
+
     def as_text(self) -> str:
         """Say it in a few lines."""
         lines = [
-            f"{self.taken} records taken in: {self.only_after.height} transitions more, {self.only_before.height} less"
+            f"records taken in: {self.taken}; transitions more {self.only_after.height}, less {self.only_before.height}"
         ]
         for sign, rows in (("+", self.only_after), ("-", self.only_before)):
-            shown = rows.select("rule", "kind", "level", "alert_id").iter_rows()
-            lines += [f"{sign} {' '.join(row)}" for row in shown]
+            shown = rows.with_columns(_moment().alias("time")).select("time", "kind", "level", "alert_id", "values")
+            lines += [f"{sign} {' '.join(row)}" for row in shown.iter_rows()]
         return "\n".join(lines)
+
+
+def _moment() -> pl.Expr:
+    return pl.from_epoch("time", "ms").dt.to_string("%Y-%m-%d %H:%M:%SZ")
 
 
 def earlier_run(state: Path) -> Earlier:
     """Read the note that a run left in its state folder; StateError if there is none."""
-    try:
-        note = json.loads((state / RUN).read_text())
-    except OSError as error:
-        raise StateError(f"{state} holds no note of a run ({RUN}): {error.strerror}") from None
-    topology = Path(note["topology"])
-    return Earlier(topology, compile_topology(load(topology)), note["sources"], note["until"])
+    note = read_note(state)
+    topology = Path(note.topology)
+    until = note.until if note.reached is None else note.reached
+    return Earlier(topology, compile_topology(load(topology)), note.sources, until, note.start)
 
 
-def recompute(run: Earlier, rule: str, until: int) -> pl.DataFrame:
-    """Give the transitions of one rule up to `until`, from the sources."""
-    return _transitions(run, [run.plan.rules[rule].stage], until)
+def recompute(run: Earlier, rule: str) -> pl.DataFrame:
+    """Give the transitions of one rule, from the sources; StateError if the topology has no such rule any more."""
+    if rule not in run.plan.rules:
+        raise StateError(f"{run.topology} has no rule {rule} any more")
+    return _transitions(run, [run.plan.rules[rule].stage])
 
 
 def replay_letters(state: Path, stream: str) -> Difference:
     """Run again, once as before and once with a stream's dead letters behind its other records."""
     run = earlier_run(state)
+    if stream not in run.plan.streams:
+        raise StateError(f"{run.plan.name} has no stream {stream!r}, only {', '.join(run.plan.streams)}")
     letters = DeadLetterStore(state / DEAD).letters(stream)
     extra = Held.of(stream, letters)
     stages = [rule.stage for rule in run.plan.rules.values()]
-    before = canonical(_transitions(run, stages, run.until))
-    after = canonical(_transitions(run, stages, run.until, extra))
+    before = canonical(_transitions(run, stages))
+    after = canonical(_transitions(run, stages, extra))
     same = ["alert_id", "sequence", "kind", "level", "time", "values"]
     return Difference(
         before.join(after, on=same, how="anti", nulls_equal=True),
@@ -90,22 +116,20 @@ def replay_letters(state: Path, stream: str) -> Difference:
     )
 
 
-def _transitions(run: Earlier, stages: list[str], until: int | None, extra: Held | None = None) -> pl.DataFrame:
+def _transitions(run: Earlier, stages: list[str], extra: Held | None = None) -> pl.DataFrame:
     """Run without state and sinks, and give what the rules' stages gave."""
     pseudonyms = load_pseudonyms()
     flow = make_flow(run.plan, stages)
     load_tables(flow, run.sources, run.topology.parent, pseudonyms)
-    feeds = open_feeds(flow, run.sources, pseudonyms)
+    feeds = open_feeds(flow, run.sources, pseudonyms, span=run.span)
     if extra is not None:
-        feeds[f"{extra.name} again"] = replace(
-            feeds[extra.name], source=extra, ingest=_second(feeds[extra.name], extra)
-        )
-    for feed in feeds.values():
-        feed.until = until
+        first = feeds[extra.name]
+        feeds[f"{extra.name} again"] = replace(first, source=extra, ingest=_second(first, extra))
     rows = [pl.DataFrame(schema=dict(TRANSITIONS))]
-    settings = Settings(until=until, receive=lambda _, given: rows.append(given.select(list(TRANSITIONS))))
+    settings = replace(run.settings(), receive=lambda _, given: rows.append(given.select(list(TRANSITIONS))))
     Runner(run.plan, flow, feeds, settings=settings).run()
-    return pl.concat(rows)
+    given = pl.concat(rows)
+    return given if run.start is None else given.filter(pl.col("time") >= run.start)
 
 
 def _second(feed: Feed, source: Held) -> Ingest:

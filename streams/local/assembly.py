@@ -11,7 +11,7 @@ import polars as pl
 from operators.lookups import look_up
 from streams.dead_letters import DEAD
 from streams.local.dataflow import Dataflow, empty_table
-from streams.local.feed import Feed, open_feed
+from streams.local.feed import ALL, Feed, Span, open_feed
 from streams.tables import read_table
 from tocsin.errors import SourceError
 
@@ -45,14 +45,23 @@ def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudo
     return pl.concat(dead)
 
 
-def open_feeds(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms) -> dict[str, Feed]:
+def open_feeds(
+    flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms, *, span: Span = ALL
+) -> dict[str, Feed]:
     """Open the streams that are needed; SourceError names those without a source."""
     missing = sorted(flow.streams - set(sources))
     if missing:
         needed = " ".join(f"--source {name}=…" for name in missing)
         raise SourceError(f"no source for {', '.join(missing)}: add {needed}")
     find = partial(_look_up, flow)
-    return {name: open_feed(flow.plan.streams[name], sources[name], pseudonyms, find) for name in sorted(flow.streams)}
+    return {
+        name: open_feed(flow.plan.streams[name], sources[name], pseudonyms, find, span) for name in sorted(flow.streams)
+    }
+
+
+def first_needed(plan: Plan, start: int | None) -> int | None:
+    """Give the time before which no row matters for `--from` (semantics 26)."""
+    return None if start is None else start - max(plan.memory.values(), default=0)
 
 
 def _look_up(flow: Dataflow, rows: pl.DataFrame, lookups: Sequence[Lookup]) -> pl.DataFrame:

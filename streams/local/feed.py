@@ -3,112 +3,174 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import polars as pl
 
 from streams.codecs.record import Layout
 from streams.dead_letters import DEAD
+from streams.ingest.lateness import greatest_of
 from streams.ingest.spec import Check, IngestSpec
 from streams.ingest.stage import Ingest
-from streams.local.dataflow import BEGINNING, END
+from streams.local.dataflow import BEGINNING
 from streams.sources.opening import open_source
-from tocsin.model.rows import TIME, greatest_time
+from tocsin.errors import StateError
+from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.ingest.lateness import State
     from streams.ingest.spec import Ingested, LookUp
     from streams.pseudonyms import Pseudonyms
-    from streams.sources.contract import Source
+    from streams.sources.contract import Position, Source
     from tocsin.compiler import StreamPlan
 
 LATE = "late"
 """The reason under which late records are put aside, beside the dead ones."""
+HELD = "held"
+"""The frame of rows after `until` that were read already: they are part of the state, for a run that goes on."""
 
 
-@dataclass(slots=True)
+class Span(NamedTuple):
+    """The event times (ms) that a run is about: rows before `start` and after `until` are not given."""
+
+    start: int | None = None
+    until: int | None = None
+
+
+ALL = Span()
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a commit keeps of a feed beside its frames.
+
+    `origin`: the source as its state knows it, so that another one is refused. `greatest`: greatest event time read.
+    """
+
+    origin: str
+    source: dict[str, int | str]
+    watermark: int
+    greatest: int | None
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
-    """What one read gave: rows that are wanted, all that was put aside (late records among them), the step itself."""
+    """What one read gave: rows that are wanted, all that was put aside (late records among them), the step itself.
+
+    `outside`: rows that are not of this run: before `start`, or after `until`.
+    """
 
     rows: pl.DataFrame
     aside: pl.DataFrame
     ingested: Ingested
+    outside: int
+
+    @property
+    def records(self) -> int:
+        """How many records were read, good or bad; blank lines are none."""
+        of_all = self.ingested.counts.filter(pl.col("field") == "")
+        return int(of_all["records"].sum())
 
 
 @dataclass(slots=True)
 class Feed:
-    """A stream being read. `until`: rows after it are not read; `start`: rows before it are not needed."""
+    """A stream being read. `origin`: its source as commits name it."""
 
     plan: StreamPlan
     source: Source
     ingest: Ingest
-    start: int | None = None
-    until: int | None = None
+    origin: str = ""
+    span: Span = ALL
     watermark: int = BEGINNING
     greatest: int | None = None
     ended: bool = False
-    records: int = 0
-    state: State = field(init=False)
+    state: Mapping[str, pl.DataFrame] = field(init=False)
+    held: pl.DataFrame = field(init=False)
+    _place: Position = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin without any record read."""
         self.state = self.ingest.initial()
+        self.held = self.ingest.spec.output.empty()
+        self._place = self.source.position
 
     def read(self, most: int) -> Read | None:
         """Read on; None at the end of the source, or when all rows that are to be read have been."""
         raw = None if self._passed_until() else self.source.read(most)
         if raw is None:
-            self.ended, self.watermark = True, END
+            self.ended = True
             return None
+        self._place = self.source.position
         done = self.ingest.step(raw, self.state)
         self.state = done.state
-        self.records += raw.count
-        if done.watermark is not None:
-            self.watermark = done.watermark
+        self._note_time(done.watermark)
         rows = self._wanted(done.rows)
-        self.greatest = max((t for t in (self.greatest, greatest_time(rows)) if t is not None), default=None)
-        return Read(rows, pl.concat([done.dead, _late_letters(done.late)]), done)
+        return Read(rows, pl.concat([done.dead, _late_letters(done.late)]), done, done.rows.height - rows.height)
+
+    def _note_time(self, watermark: int | None) -> None:
+        """Every record with a plausible time counts, dead or late ones too, so no watermark is ahead of the end."""
+        if watermark is not None:
+            self.watermark = watermark
+        greatest = greatest_of(self.state)
+        if greatest is not None:
+            self.greatest = greatest if self.span.until is None else min(greatest, self.span.until)
 
     def _passed_until(self) -> bool:
-        return self.until is not None and self.watermark >= self.until
+        return self.span.until is not None and self.watermark >= self.span.until
 
     def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
-        bounds = [
-            *([pl.col(TIME) <= self.until] if self.until is not None else []),
-            *([pl.col(TIME) >= self.start] if self.start is not None else []),
-        ]
-        return rows.filter(*bounds) if bounds else rows
+        start, until = self.span
+        if start is not None:
+            rows = rows.filter(pl.col(TIME) >= start)
+        if until is None:
+            return rows
+        after = rows[TIME] > until
+        if not after.any():
+            return rows
+        self.held = pl.concat([self.held, rows.filter(after)])
+        return rows.filter(~after)
 
     @property
-    def position(self) -> dict[str, object]:
-        """What a commit keeps: where the source is, the running maximum, the greatest time, the number of records."""
-        return {
-            "source": dict(self.source.position),
-            "watermark": self.watermark,
-            "greatest": self.greatest,
-            "records": self.records,
-            "ended": self.ended,
-        }
+    def place(self) -> Place:
+        """What a commit keeps; of a source at its end the place before, where it may have grown by the next run."""
+        return Place(self.origin, dict(self._place), self.watermark, self.greatest, self.ended)
 
-    def resume(self, position: Mapping[str, object], state: State) -> None:
-        """Go on where a commit left off."""
-        self.source.seek(position["source"])  # type: ignore[arg-type]  # as `position` gave it
-        self.watermark = int(position["watermark"])  # type: ignore[call-overload]
-        self.greatest = position["greatest"]  # type: ignore[assignment]
-        self.records = int(position["records"])  # type: ignore[call-overload]
-        self.ended = bool(position["ended"])
-        self.state = state
+    @property
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """The frames that a commit keeps."""
+        return {**self.state, HELD: self.held}
+
+    def resume(self, place: Place, frames: Mapping[str, pl.DataFrame], *, grown: bool) -> pl.DataFrame:
+        """Go on where a commit left off; give the rows that were held and are wanted now.
+
+        `grown`: the source may hold more than it did when it ended. StateError: the commit is of another source.
+        """
+        if place.origin != self.origin:
+            raise StateError(
+                f"the state was made from {self.plan.name}={place.origin}, not from {self.origin}: "
+                "run with that source, or with another --state folder"
+            )
+        self.source.seek(place.source)
+        self._place = place.source
+        self.state = {name: frame for name, frame in frames.items() if name != HELD}
+        self.ended = place.ended and not grown
+        self._note_time(place.watermark)
+        held, self.held = frames[HELD], self.held.clear()
+        return self._wanted(held)
 
 
-def open_feed(plan: StreamPlan, uri: str, pseudonyms: Pseudonyms, look_up: LookUp) -> Feed:
+def open_feed(plan: StreamPlan, uri: str, pseudonyms: Pseudonyms, look_up: LookUp, span: Span = ALL) -> Feed:
     """Open the source of a stream; SourceError if it cannot be."""
     source = open_source(uri, set(plan.fields))
     layout = Layout(plan.fields, plan.time, plan.id or "", plan.ahead)
     checks = tuple(Check(check.name, check.bound, check.should) for check in plan.checks)
     spec = IngestSpec(plan.name, layout, plan.lateness, plan.derive, checks, format=source.format)
-    return Feed(plan, source, Ingest(spec, pseudonyms, look_up))
+    scheme, _, path = uri.partition(":")
+    origin = f"{scheme}:{Path(path).expanduser().absolute()}"
+    return Feed(plan, source, Ingest(spec, pseudonyms, look_up), origin, span)
 
 
 def _late_letters(late: pl.DataFrame) -> pl.DataFrame:
@@ -117,7 +179,6 @@ def _late_letters(late: pl.DataFrame) -> pl.DataFrame:
         "reason": pl.lit(LATE),
         "field": pl.lit(""),
         "detail": pl.format("{} ms behind", "behind"),
-        "form": pl.lit("json"),
     }
     columns = [name if name in late.columns else known[name].alias(name) for name in DEAD]
     return late.select(columns)

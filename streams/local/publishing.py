@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.local.outbox import Outbox
+from tocsin.errors import SinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import polars as pl
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 OUTBOX_MOST = 200_000
 """Transitions that may wait for a slow sink before the run stops reading."""
-PATIENCE_SECONDS = 0.2
+PATIENCE_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -26,6 +29,11 @@ class Publisher:
     deliveries: Sequence[Delivery]
     outbox: Outbox = field(default_factory=Outbox)
     durable: int = 0
+
+    def start(self) -> None:
+        """Open the sinks; SinkError if one refuses for good."""
+        for delivery in self.deliveries:
+            delivery.start()
 
     def add(self, transitions: pl.DataFrame) -> None:
         """Take transitions that were decided."""
@@ -43,11 +51,12 @@ class Publisher:
             self._offer(delivery, wait=0.0)
         self._trim()
 
-    def hold(self) -> None:
+    def hold(self, give_up: Callable[[], bool]) -> None:
         """Wait while the outbox is too full: back pressure on the reading side."""
-        while self.outbox.end - self.outbox.start > OUTBOX_MOST and self.durable > self.outbox.start:
+        while self._full() and not give_up():
             for delivery in self.deliveries:
                 self._offer(delivery, wait=PATIENCE_SECONDS)
+            time.sleep(PATIENCE_SECONDS)  # all may be taken and none delivered yet
             self._trim()
 
     def flush(self, deadline: float) -> bool:
@@ -55,16 +64,31 @@ class Publisher:
         for delivery in self.deliveries:
             while delivery.offered < self.durable and self._offer(delivery, wait=deadline):
                 pass
-        arrived = [delivery.close(deadline) for delivery in self.deliveries]
+        arrived = [delivery.close(deadline) and delivery.delivered >= self.durable for delivery in self.deliveries]
         self._trim()
         return all(arrived)
+
+    def abandon(self) -> None:
+        """Close the sinks after an error, which says more than theirs would; what they lack is in the outbox."""
+        for delivery in self.deliveries:
+            with suppress(SinkError):
+                delivery.close(0.0)
 
     @property
     def progress(self) -> Mapping[str, Progress]:
         """How far each sink is, for the next commit."""
         return {delivery.name: delivery.progress for delivery in self.deliveries}
 
+    @property
+    def troubles(self) -> list[str]:
+        """Say which sinks are down now, and why."""
+        return [f"{delivery.name}: {delivery.trouble}" for delivery in self.deliveries if delivery.trouble is not None]
+
+    def _full(self) -> bool:
+        return self.outbox.end - self.outbox.start > OUTBOX_MOST and self.durable > self.outbox.start
+
     def _offer(self, delivery: Delivery, wait: float) -> bool:
+        """Offer what is durable; False where the sink's queue is full."""
         for chunk in self.outbox.since(delivery.offered, self.durable):
             if not delivery.offer(chunk.rows, chunk.end, wait):
                 return False

@@ -7,67 +7,101 @@ sink has a thread of its own. The input whose watermark lags most is read next, 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from streams.brake import Brake
-from streams.local.dataflow import BEGINNING, Dataflow
-from streams.local.outbox import Outbox
+from streams.local import checkpoint
+from streams.local.committing import Committer
+from streams.local.dataflow import END
+from streams.local.early import EarlyCopies
 from streams.local.publishing import Publisher
-from streams.local.snapshot import Snapshot
+from streams.local.tally import Tally
 from tocsin.model.alerts import TRANSITIONS
-from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
 
     from sinks.delivery import Delivery
     from streams.dead_letters import DeadLetterStore
+    from streams.local.dataflow import Dataflow
     from streams.local.feed import Feed, Read
+    from streams.local.snapshot import Snapshot
     from streams.local.store import Store
     from tocsin.compiler import Plan
 
 BATCH_ROWS = 131_072
 COMMIT_SECONDS = 2.0
 FLUSH_SECONDS = 30.0
+"""How long the end of a run waits for slow sinks; what they lack then stays in the state."""
+HURRY_SECONDS = 5.0
+"""The same for a run that was told to stop."""
+
+
+def never() -> bool:
+    """Stand in where nobody stops a run."""
+    return False
+
+
+def silent(message: str) -> None:
+    """Stand in where nobody reads warnings."""
+    del message
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did: records per stream, dead letters by (stream, reason), counts of stages, transitions by rule."""
+    """What a run did, over all its lives: see `Tally`.
 
-    records: Mapping[str, int]
-    dead: Mapping[tuple[str, str], int]
-    stages: Mapping[tuple[str, str], int]
-    transitions: Mapping[tuple[str, str], int]
+    `seconds`: of this process. `flushed`: every sink has everything. `stopped`: it was told to stop before the end.
+    `until`: the event time in ms at which it ended, None if no record had a time. `troubles`: sinks that are down.
+    """
+
+    tally: Tally
     seconds: float
     flushed: bool
+    stopped: bool
+    until: int | None
+    troubles: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> int:
+        """How many records were read."""
+        return sum(number for (_, kind), number in self.tally.records.items() if kind == "records")
 
 
 @dataclass(slots=True)
 class Settings:
-    """How a run goes. `emit_from`: transitions before it are not given (`--from`).
+    """How a run goes.
 
-    `receive`: takes the rows of wanted stages instead of the outbox, by stage.
+    `until`: no row after it is taken. `emit_from`: transitions before it are not given (`--from`). `keep`: leave
+    windows open at the end, for a run that goes on with more input. `early`: give early copies of immediate rules.
+    `brakes`: stop where nearly everything is bad. `receive`: takes the rows of wanted stages, by stage, instead of the
+    outbox. `stop`: asked between two batches. `warn`: takes a sentence for people.
     """
 
     batch_rows: int = BATCH_ROWS
     commit_seconds: float = COMMIT_SECONDS
     until: int | None = None
     emit_from: int | None = None
+    keep: bool = False
+    early: bool = False
+    brakes: bool = True
     progress: Callable[[Runner], None] | None = None
     receive: Callable[[str, pl.DataFrame], None] | None = None
+    stop: Callable[[], bool] = never
+    warn: Callable[[str], None] = silent
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 
 
 @dataclass(slots=True)
 class Runner:
-    """One bounded run of a plan over its feeds, each a partition of a stream, by any names."""
+    """One bounded run of a plan over its feeds, each a partition of a stream, by any names.
+
+    `begin`: the commit to go on from, None to begin anew.
+    """
 
     plan: Plan
     flow: Dataflow
@@ -76,155 +110,160 @@ class Runner:
     store: Store | None = None
     dead_letters: DeadLetterStore | None = None
     settings: Settings = field(default_factory=Settings)
-    dead: Counter[tuple[str, str]] = field(default_factory=Counter)
-    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
+    begin: Snapshot | None = None
     brakes: Mapping[str, Brake] = field(init=False)
-    _publisher: Publisher = field(init=False)
-    _commit: tuple[Future[int], int] | None = field(init=False, default=None)
-    _committed_at: float = field(init=False, default=0.0)
+    publisher: Publisher = field(init=False)
+    _committer: Committer | None = field(init=False)
+    _early: EarlyCopies | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with an empty outbox."""
-        self._publisher = Publisher(self.deliveries)
-        self.brakes = {feed.plan.name: Brake(feed.plan.name) for feed in self.feeds.values()}
+        how, metrics = self.settings, self.tally.metrics
+        self.publisher = Publisher(self.deliveries)
+        self.brakes = {name: Brake(feed.plan.name) for name, feed in self.feeds.items() if how.brakes}
+        self._committer = None if self.store is None else Committer(self.store, how.commit_seconds, metrics, how.clock)
+        self._early = EarlyCopies(self.plan) if how.early else None
 
     def run(self) -> Summary:
         """Read everything, close, flush.
 
         Raises:
             BrakeError: nearly everything that a source gives is bad.
-            StateError: a commit failed; the one before is still valid.
+            StateError: a commit failed, the one before is still valid; or `begin` is of another run.
             SinkError: a sink refused for good.
         """
-        started = self._committed_at = self.settings.clock()
-        self._resume()
-        for delivery in self.deliveries:
-            delivery.start()
-        while (feed := self._lagging()) is not None:
-            self._take(feed)
-            self._keep_up()
-        self._finish()
-        flushed = self._publisher.flush(FLUSH_SECONDS)
-        records = {name: feed.records for name, feed in self.feeds.items()}
+        started = self.settings.clock()
+        try:
+            if self.begin is not None:
+                checkpoint.resume(self, self.begin)
+            self.publisher.start()
+            stopped = self._read_on()
+            flushed = self._finish(stopped=stopped)
+        except BaseException:
+            self.publisher.abandon()
+            raise
         seconds = self.settings.clock() - started
-        return Summary(records, self.dead, self.flow.counts, self.transitions, seconds, flushed)
+        return Summary(self.tally, seconds, flushed, stopped, self._end(), tuple(self.publisher.troubles))
 
-    def _lagging(self) -> Feed | None:
+    def _read_on(self) -> bool:
+        """Read until all sources are at their end, or until told to stop; say whether it was the latter."""
+        while (name := self._lagging()) is not None:
+            if self.settings.stop():
+                return True
+            self._take(name)
+            self._keep_up()
+        return False
+
+    def _lagging(self) -> str | None:
         """Choose the input that holds the others back."""
-        running = [feed for feed in self.feeds.values() if not feed.ended]
-        return min(running, key=lambda feed: feed.watermark, default=None)
+        running = [name for name, feed in self.feeds.items() if not feed.ended]
+        return min(running, key=lambda name: self.feeds[name].watermark, default=None)
 
-    def _take(self, feed: Feed) -> None:
-        read = feed.read(self.settings.batch_rows)
-        if read is None:
-            self.brakes[feed.plan.name].finish()
-        else:
-            self._put_aside(feed, read)
-            self.flow.feed(feed.plan.name, read.rows)
+    def _take(self, name: str) -> None:
+        read = self.feeds[name].read(self.settings.batch_rows)
+        if read is not None:
+            self._take_in(name, read)
+        elif name in self.brakes:
+            self.brakes[name].finish()
         if self._lagging() is not None:
-            self._give(self.flow.advance(self._watermarks()))
+            watermarks = self._watermarks()
+            self._give(self.flow.advance(watermarks), min(watermarks.values()))
+
+    def _take_in(self, name: str, read: Read) -> None:
+        """Store what is dead before the brake judges it: what stops a run can be looked at."""
+        stream = self.feeds[name].plan.name
+        now = self.settings.wall()
+        self.tally.read(stream, read, now)
+        if self.dead_letters is not None:
+            self.dead_letters.put(read.aside, round(now * 1000))
+        if name in self.brakes:
+            self.brakes[name].watch(read.ingested)
+        if self._early is not None:
+            self._give_early(self._early.arrived(stream, read.rows, self.flow.tables))
+        self.flow.feed(stream, read.rows)
 
     def _watermarks(self) -> dict[str, int]:
-        """Give the watermarks; a source at its end holds nothing back, up to the greatest event time read so far.
+        """Give the watermarks, none after `until`; a source at its end holds nothing back up to the greatest time.
 
-        Not further: the run ends at the greatest event time of all inputs, and no timer after it may fire.
+        Not further: the run ends at the greatest event time of all inputs, and no timer after it may fire. Where a
+        later run goes on with more input, the end of a source is no end, and its own watermark counts.
         """
-        reached = max((f.greatest for f in self.feeds.values() if f.greatest is not None), default=BEGINNING)
+        reached = self._end()
         least: dict[str, int] = {}
         for feed in self.feeds.values():
-            watermark = min(feed.watermark, reached) if feed.ended else feed.watermark
+            own = feed.watermark if reached is None else min(feed.watermark, reached)
+            lifted = feed.ended and not self.settings.keep
+            watermark = reached if lifted and reached is not None else own
             least[feed.plan.name] = min(watermark, least.get(feed.plan.name, watermark))
         return least
 
-    def _give(self, given: Mapping[str, pl.DataFrame]) -> None:
-        if self.settings.receive is None:
-            self._publish(given)
+    def _end(self) -> int | None:
+        """Give the event time at which the run ends as far as is known, None before any record."""
+        times = [feed.greatest for feed in self.feeds.values() if feed.greatest is not None]
+        return max(times, default=None) if self.settings.until is None else self.settings.until
+
+    def _give(self, given: Mapping[str, pl.DataFrame], watermark: int) -> None:
+        """Pass on the rows of wanted stages that became final with a watermark."""
+        self.tally.dropped(self.flow.counts)
+        if self.settings.receive is not None:
+            for stage, rows in given.items():
+                self.settings.receive(stage, rows)
             return
-        for stage, rows in given.items():
-            self.settings.receive(stage, rows)
+        log = pl.concat(
+            [pl.DataFrame(schema=TRANSITIONS), *(rows.select(list(TRANSITIONS)) for rows in given.values())]
+        )
+        if self._early is not None:
+            self.tally.unconfirmed(self._early.decided(log, watermark))
+        log = self._of_this_run(log)
+        self.tally.log(log)
+        self.publisher.add(log)
 
-    def _put_aside(self, feed: Feed, read: Read) -> None:
-        name = feed.plan.name
-        for reason, number in read.aside.group_by("reason").len().iter_rows():
-            self.dead[name, reason] += number
-        if self.dead_letters is not None:
-            self.dead_letters.put(read.aside, round(self.settings.wall() * 1000))
-        self.brakes[name].watch(read.ingested)
+    def _give_early(self, copies: pl.DataFrame) -> None:
+        copies = self._of_this_run(copies)
+        if copies.height:
+            self.tally.early_copies(copies)
+            self.publisher.add_early(copies)
 
-    def _publish(self, given: Mapping[str, pl.DataFrame]) -> None:
-        for rows in given.values():
-            if self.settings.emit_from is not None:
-                rows = rows.filter(pl.col(TIME) >= self.settings.emit_from)  # noqa: PLW2901
-            log = rows.select(list(TRANSITIONS))
-            for rule, kind, number in log.group_by("rule", "kind").len().iter_rows():
-                self.transitions[rule, kind] += number
-            self._publisher.add(log)
+    def _of_this_run(self, log: pl.DataFrame) -> pl.DataFrame:
+        return log if self.settings.emit_from is None else log.filter(pl.col("time") >= self.settings.emit_from)
 
     def _keep_up(self) -> None:
         """Between two reads: commit if it is time, let out what has become durable, say how it goes."""
-        if self.store is None:
-            self._publisher.release(self._publisher.outbox.end)
+        if self._committer is None:
+            self.publisher.release(self.publisher.outbox.end)
         else:
-            self._harvest(wait=False)
-            due = self.settings.clock() - self._committed_at >= self.settings.commit_seconds
-            if self._commit is None and due:
-                self._begin_commit()
-        self._publisher.hold()
+            self._harvest(self._committer, wait=False)
+            if self._committer.due:
+                self._begin_commit(self._committer)
+        self.publisher.hold(self.settings.stop)
+        self.tally.outbox(self.publisher.outbox)
         if self.settings.progress is not None:
             self.settings.progress(self)
 
-    def _begin_commit(self) -> None:
-        if self.store is not None:
-            self._commit = self.store.commit_async(self._snapshot()), self._publisher.outbox.end
-            self._committed_at = self.settings.clock()
+    def _begin_commit(self, committer: Committer) -> None:
+        snapshot = checkpoint.take(self)
+        committer.begin(snapshot)
+        self.tally.state(snapshot.frames)
 
-    def _harvest(self, *, wait: bool) -> None:
+    def _harvest(self, committer: Committer, *, wait: bool) -> None:
         """Let out what the last commit made durable, if it is done."""
-        if self._commit is not None and (wait or self._commit[0].done()):
-            future, end = self._commit
-            future.result()
-            self._commit = None
-            self._publisher.release(end)
+        durable = committer.harvest(wait=wait)
+        if durable is not None:
+            self.publisher.release(durable)
 
-    def _finish(self) -> None:
-        """Bring every stage to the end of the run, make that durable, then close the windows in progress.
+    def _finish(self, *, stopped: bool) -> bool:
+        """Commit, close the windows in progress where this is the end, flush; say whether all sinks have everything.
 
         What closing gives is decided by the commit before it: a run that is repeated from there gives the same.
         """
-        times = [feed.greatest for feed in self.feeds.values() if feed.greatest is not None]
-        until = self.settings.until if self.settings.until is not None else max(times, default=None)
-        if until is not None:
-            self._give(self.flow.advance(dict.fromkeys((f.plan.name for f in self.feeds.values()), until)))
-        self._harvest(wait=True)
-        self._begin_commit()
-        self._harvest(wait=True)
-        if until is not None:
-            self._give(self.flow.close(until))
-        self._publisher.release(self._publisher.outbox.end)
-
-    def _snapshot(self) -> Snapshot:
-        frames, plain = self.flow.snapshot()
-        for name, feed in self.feeds.items():
-            frames |= {("feed", name, key): frame for key, frame in feed.state.items()}
-        outbox = self._publisher.outbox
-        return Snapshot(
-            frames,
-            positions={name: feed.position for name, feed in self.feeds.items()},
-            outbox=outbox.chunks,
-            outbox_end=outbox.end,
-            sinks=self._publisher.progress,
-            meta={"flow": plain, "dead": [[*key, n] for key, n in self.dead.items()]},
-        )
-
-    def _resume(self) -> None:
-        snapshot = self.store.load() if self.store is not None else None
-        if snapshot is None:
-            return
-        frames = {path: frame for path, frame in snapshot.frames.items() if path[0] != "feed"}
-        self.flow.restore(frames, snapshot.meta["flow"])
-        for name, feed in self.feeds.items():
-            state = {path[2]: frame for path, frame in snapshot.frames.items() if path[:2] == ("feed", name)}
-            feed.resume(snapshot.positions[name], state)
-        self.dead.update({(stream, reason): number for stream, reason, number in snapshot.meta["dead"]})
-        self._publisher.outbox = Outbox(snapshot.outbox, snapshot.outbox_end)
-        self._publisher.durable = snapshot.outbox_end
+        if self._committer is not None:
+            self._harvest(self._committer, wait=True)
+            self._begin_commit(self._committer)
+            self._harvest(self._committer, wait=True)
+        until = self._end()
+        if until is not None and not stopped and not self.settings.keep:
+            self._give(self.flow.advance({feed.plan.name: until for feed in self.feeds.values()}), until)
+            self._give(self.flow.close(until), END)
+        self.publisher.release(self.publisher.outbox.end)
+        return self.publisher.flush(HURRY_SECONDS if stopped else FLUSH_SECONDS)

@@ -1,38 +1,59 @@
-"""One `tocsin run`: sources, tables, state folder, sinks; what a command line or a test has to say, and no more."""
+"""One `tocsin run`: sources, tables, state folder, sinks; what a command line or a test has to say, and no more.
+
+| in the state folder | is |
+|---|---|
+| `commits/` | the state (`store`); emptied when a run is through, unless it is kept |
+| `dead/` | dead letters and late records of the last run; those of the run before are in `dead.before` |
+| `run.json` | what the last run read, for `explain` and `dlq replay` |
+| `through` | the run is through and `commits/` is being emptied; a run that finds it goes on emptying |
+"""
 
 from __future__ import annotations
 
-import json
+import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sinks.delivery import Delivery
+from monitoring.metrics import Metrics, NoMetrics
+from sinks.delivery import Delivery, Progress
 from sinks.opening import make_sink, open_sink
 from sinks.where import Where
 from streams.dead_letters import DeadLetterStore
-from streams.local.assembly import load_tables, make_flow, open_feeds
+from streams.local.assembly import first_needed, load_tables, make_flow, open_feeds
+from streams.local.feed import Span
+from streams.local.note import Note
 from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
+from streams.local.tally import Tally
 from streams.pseudonyms import load_pseudonyms
+from tocsin.errors import SinkError, StateError
+from tocsin.locks import Held, Lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import polars as pl
+
     from sinks.contract import Sink
+    from streams.local.dataflow import Dataflow
+    from streams.local.feed import Feed
+    from streams.local.snapshot import Snapshot
     from tocsin.compiler import Plan
 
 COMMITS = "commits"
+LOCK = "lock"
 DEAD = "dead"
-RUN = "run.json"
+DEAD_BEFORE = "dead.before"
+THROUGH = "through"
 
 
 @dataclass(slots=True)
 class Order:
-    """What to run. `folder`: of the topology's file, where its `file` tables lie. `state`: None keeps nothing.
+    """What to run. `topology`: its file, beside which its `file` tables lie. `state`: None keeps nothing.
 
-    `sinks`: URIs instead of the sinks of the topology. `keep_state`: a bounded run that is through leaves its state, so
-    that a later one with more input goes on; otherwise the same command starts anew.
+    `sinks`: URIs instead of the sinks of the topology. Unless `settings.keep`, the state of a run that is through is
+    removed: the same command then starts anew.
     """
 
     plan: Plan
@@ -40,52 +61,76 @@ class Order:
     sources: Mapping[str, str]
     sinks: Sequence[str] = ()
     state: Path | None = None
-    keep_state: bool = False
     buckets: int = 1
     settings: Settings = field(default_factory=Settings)
+    metrics: Metrics = field(default_factory=NoMetrics)
 
 
 def carry_out(order: Order) -> Summary:
-    """Run; see `Runner.run` for what it raises."""
+    """Run; `Runner.run` says what it raises, and SourceError and StateError before anything was read."""
     plan, pseudonyms = order.plan, load_pseudonyms()
     flow = make_flow(plan, buckets=order.buckets)
-    dead = None if order.state is None else DeadLetterStore(order.state / DEAD)
     aside = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
-    feeds = open_feeds(flow, order.sources, pseudonyms)
-    for feed in feeds.values():
-        feed.until, feed.start = order.settings.until, _first_needed(order)
-    store = None if order.state is None else _open_store(order, order.state)
-    try:
-        if dead is not None and store is not None:
-            dead.put(aside, round(order.settings.wall() * 1000))
-        summary = Runner(plan, flow, feeds, _deliveries(order, store), store, dead, order.settings).run()
-    finally:
-        if store is not None:
-            store.close()
-    if order.state is not None and summary.flushed and not order.keep_state:
-        _forget(order.state / COMMITS)
+    span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
+    feeds = open_feeds(flow, order.sources, pseudonyms, span=span)
+    if order.state is None:
+        deliveries, tally = _deliveries(order, None), Tally(order.metrics)
+        return Runner(plan, flow, feeds, deliveries, settings=order.settings, tally=tally).run()
+    _forget_if_through(order.state)
+    with Store.open(order.state / COMMITS, plan.version, plan.name) as store:
+        summary = _carry_out_in(order.state, store, order, Prepared(flow, feeds, aside))
+    _forget_if_through(order.state)
     return summary
 
 
-def _first_needed(order: Order) -> int | None:
-    """Give the time before which no row matters for `--from` (semantics 26)."""
-    start = order.settings.emit_from
-    return None if start is None else start - max(order.plan.memory.values(), default=0)
+class Prepared(NamedTuple):
+    """What was opened before the state: the dataflow with its tables, the feeds, dead letters of the tables."""
+
+    flow: Dataflow
+    feeds: Mapping[str, Feed]
+    aside: pl.DataFrame
 
 
-def _open_store(order: Order, state: Path) -> Store:
-    """Open the state folder, and note there what runs, for `explain` and `dlq replay`."""
-    store = Store.open(state / COMMITS, order.plan.version, order.plan.name)
-    note = {"topology": str(order.topology.resolve()), "sources": dict(order.sources), "until": order.settings.until}
-    (state / RUN).write_text(json.dumps(note, indent=2))
-    return store
+def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -> Summary:
+    """Run with a state folder that is ours; mark it when the run is through."""
+    begin = store.load()
+    dead = _dead_letters(state, fresh=begin is None)
+    dead.put(prepared.aside, round(order.settings.wall() * 1000))
+    note = Note.of(order.topology, order.sources, order.settings)
+    note.write(state)
+    tally, deliveries = Tally(order.metrics), _deliveries(order, begin)
+    flow, feeds, _ = prepared
+    summary = Runner(order.plan, flow, feeds, deliveries, store, dead, order.settings, tally, begin).run()
+    note.ended(summary.until).write(state)
+    if summary.flushed and not summary.stopped and not order.settings.keep:
+        (state / THROUGH).touch()
+    return summary
 
 
-def _deliveries(order: Order, store: Store | None) -> tuple[Delivery, ...]:
-    snapshot = store.load() if store is not None else None
-    known = snapshot.sinks if snapshot is not None else {}
+def _dead_letters(state: Path, *, fresh: bool) -> DeadLetterStore:
+    """Open the dead letters; a run that begins anew reads everything again, and finds its own."""
+    if fresh and (state / DEAD).exists():
+        shutil.rmtree(state / DEAD_BEFORE, ignore_errors=True)
+        (state / DEAD).rename(state / DEAD_BEFORE)
+    return DeadLetterStore(state / DEAD)
+
+
+def _deliveries(order: Order, begin: Snapshot | None) -> tuple[Delivery, ...]:
+    """Make the sinks, each from where it stood; one that the state does not know gets what is decided from now on."""
+    known = begin.sinks if begin is not None else {}
+    first = begin.outbox_end - sum(chunk.rows.height for chunk in begin.outbox) if begin is not None else 0
     made = [(uri, open_sink(uri), None) for uri in order.sinks] if order.sinks else _declared(order.plan)
-    return tuple(Delivery(name, sink, where=where, progress=known.get(name)) for name, sink, where in made)
+    names = [name for name, _, _ in made]
+    if len(set(names)) < len(names):
+        raise SinkError(f"one sink is given twice: {', '.join(names)}")
+    for name in names:
+        if begin is not None and name not in known:
+            order.settings.warn(f"the sink {name} is new to this run: it gets what is not delivered to all others yet")
+    new = Progress(first)
+    return tuple(
+        Delivery(name, sink, where=where, progress=known.get(name, new), metrics=order.metrics)
+        for name, sink, where in made
+    )
 
 
 def _declared(plan: Plan) -> list[tuple[str, Sink, Where | None]]:
@@ -95,8 +140,19 @@ def _declared(plan: Plan) -> list[tuple[str, Sink, Where | None]]:
     ]
 
 
-def _forget(commits: Path) -> None:
-    """Remove the state of a run that is through; the folder's lock is free by now."""
-    for file in commits.iterdir():
-        file.unlink()
-    commits.rmdir()
+def _forget_if_through(state: Path) -> None:
+    """Empty the state of a run that is through, or go on doing so; its lock file stays (tocsin/locks.py)."""
+    mark, commits = state / THROUGH, state / COMMITS
+    if not mark.exists():
+        return
+    try:
+        lock = Lock(commits / LOCK)
+    except Held as held:
+        raise StateError(f"the state folder {commits} is in use by {held.holder}") from None
+    try:
+        for file in commits.iterdir():
+            if file.name != LOCK:
+                file.unlink()
+        mark.unlink(missing_ok=True)
+    finally:
+        lock.release()

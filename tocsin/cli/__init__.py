@@ -1,7 +1,15 @@
-"""The command line. Exit codes: 0 good, 1 found something, 2 wrong use."""
+"""The command line.
+
+Exit codes: 0 good, 1 found something, 2 wrong use or an input that cannot be used. Beside these 128 + the number of a
+signal that stopped it, and 70 for a defect of ours.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -21,6 +29,13 @@ COMMANDS = {
     "simulate": "make labelled streams",
 }
 
+WRONG_USE = 2
+DEFECT = 70
+"""EX_SOFTWARE of sysexits.h."""
+INTERRUPTED, PIPE_CLOSED = 130, 141
+"""128 + SIGINT and SIGPIPE, as a shell reports them."""
+DEBUG = "TOCSIN_DEBUG"
+
 
 class Commands(click.Group):
     """Finds commands by name and imports only the one that is asked for, so that `--help` is instant."""
@@ -33,7 +48,9 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         if cmd_name not in COMMANDS:
-            ctx.fail(f"no command is called {cmd_name!r}; expected one of {', '.join(sorted(COMMANDS))}")
+            near = get_close_matches(cmd_name, COMMANDS, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"no command is called {cmd_name!r}; expected one of {', '.join(sorted(COMMANDS))}{meant}")
         command: click.Command = import_module(f"tocsin.cli.{cmd_name}").command
         return command
 
@@ -43,17 +60,66 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a reader that went away, as in `tocsin alerts | head`, ends it without a word."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(PIPE_CLOSED) from None
+        return result
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tocsin")
-def tocsin() -> None:
-    """Turn streams of events into few, explained, deduplicated alerts."""
+@click.option("--debug", is_flag=True, help=f"Show where an error comes from (or set {DEBUG}=1).")
+def tocsin(debug: bool) -> None:  # noqa: FBT001  # click passes flags so
+    """Turn streams of events into few, explained, deduplicated alerts.
+
+    \b
+    tocsin demo                                    see it work
+    tocsin check topology.yaml                     is it right, and how does each rule clear?
+    tocsin run topology.yaml --source payments=parquet:payments.parquet --sink ndjson:alerts.ndjson
+
+    Exit codes: 0 good, 1 found something, 2 wrong use or unusable input, 70 a defect of tocsin, 128 + a signal.
+    """  # noqa: D301  # \b is click's mark for lines that are not to be filled
+    if debug:
+        os.environ[DEBUG] = "1"
 
 
 def main() -> None:
-    """Run the command line; an error of ours is a sentence on stderr and exit code 2."""
+    """Run the command line; whatever goes wrong is a sentence on stderr and an exit code, never a traceback."""
     try:
-        tocsin(standalone_mode=True)
-    except TocsinError as error:
-        click.echo(f"tocsin: {error}", err=True)
-        raise SystemExit(2) from None
+        code = tocsin.main(prog_name="tocsin", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = WRONG_USE
+    except (click.Abort, KeyboardInterrupt):
+        _complain("stopped")
+        code = INTERRUPTED
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # nothing may reach a user raw, and a panic in Polars is no Exception
+        code = _report(error)
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _report(error: BaseException) -> int:
+    """Say what went wrong; give the exit code."""
+    if os.environ.get(DEBUG):
+        sys.excepthook(type(error), error, error.__traceback__)
+    if isinstance(error, TocsinError):
+        _complain(str(error))
+        return WRONG_USE
+    first = str(error).partition("\n")[0]
+    _complain(
+        f"this is a defect of tocsin, please report it: {type(error).__name__}: {first} "
+        f"({DEBUG}=1 shows where; what was committed is safe, and the same command goes on from there)"
+    )
+    return DEFECT
+
+
+def _complain(message: str) -> None:
+    with suppress(OSError):
+        click.echo(f"tocsin: {message}", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tocsin.cli.files import FILE, load_plan, named
-from tocsin.cli.run import show
+from tocsin.cli.summary import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from streams.dead_letters import DeadLetterStore
+from tocsin.cli.files import JSON, STATE, state_of
 
-STATE = click.option(
-    "--state",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="The state folder of the run (.tocsin/NAME unless it was given).",
-)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from streams.dead_letters import DeadLetterStore
 
 
 @click.group(name="dlq")
 def command() -> None:
-    """Look at dead letters and late records, and take them in again."""
+    """Look at dead letters and late records of the last run, and take them in again.
+
+    \b
+    tocsin dlq list
+    tocsin dlq show payments 1742
+    tocsin dlq replay payments
+    """  # noqa: D301  # \b is click's mark for lines that are not to be filled
 
 
 @command.command(name="list")
 @STATE
-@click.option("--json", "as_json", is_flag=True)
-def list_letters(state: Path, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
+@JSON
+def list_letters(state: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
     """Count dead letters by stream, reason and field; exits 1 if there are any."""
     rows = _store(state).summary().to_dicts()
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     for row in () if as_json else rows:
         field = f" of {row['field']}" if row["field"] else ""
-        click.echo(
-            f"{row['letters']:>9,}  {row['stream']}: {row['reason']}{field}, first at offset {row['first_offset']}"
-        )
+        first = f"first at offset {row['first_offset']}"
+        click.echo(f"{row['letters']:>9,}  {row['stream']}: {row['reason']}{field}, {first}")
     raise SystemExit(1 if rows else 0)
 
 
@@ -45,33 +46,40 @@ def list_letters(state: Path, as_json: bool) -> None:  # noqa: FBT001  # click p
 @click.argument("stream")
 @click.argument("offset", type=int)
 @click.option("--partition", default=0, show_default=True)
-def show_letter(state: Path, stream: str, offset: int, partition: int) -> None:
-    """Show one dead letter: why it was put aside, and its raw bytes."""
+@JSON
+def show_letter(state: Path | None, stream: str, offset: int, partition: int, as_json: bool) -> None:  # noqa: FBT001  # as above
+    """Show one dead letter: why it was put aside, and its raw bytes (they may name persons)."""
     found = _store(state).show(stream, partition, offset)
     if found is None:
         raise click.UsageError(f"no dead letter of {stream} at partition {partition}, offset {offset}")
     raw = found.pop("raw")
-    click.echo(json.dumps(found, indent=2))
-    click.echo(bytes(raw).decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw))
+    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw)
+    if as_json:
+        click.echo(json.dumps({**found, "raw": text}, indent=2, ensure_ascii=False))
+        return
+    for name, value in found.items():
+        click.echo(f"{name:<12} {value}")
+    click.echo(f"\n{text}")
 
 
 @command.command(name="replay")
 @STATE
 @click.argument("stream")
-def replay(state: Path, stream: str) -> None:
+@JSON
+def replay(state: Path | None, stream: str, as_json: bool) -> None:  # noqa: FBT001  # as above
     """Run again with a stream's dead letters and late records taken in, and print how the alerts differ.
 
     Exits 1 if they do. What the topology still refuses stays out: mend it first.
     """
     from streams.local.again import replay_letters  # noqa: PLC0415  # keeps --help instant
 
-    difference = replay_letters(state, stream)
-    click.echo(difference.as_text())
+    difference = replay_letters(state_of(state), stream)
+    click.echo(json.dumps(difference.as_json(), indent=2) if as_json else difference.as_text())
     raise SystemExit(1 if difference.only_after.height or difference.only_before.height else 0)
 
 
-def _store(state: Path) -> DeadLetterStore:
+def _store(state: Path | None) -> DeadLetterStore:
     from streams.dead_letters import DeadLetterStore  # noqa: PLC0415
     from streams.local.running import DEAD  # noqa: PLC0415
 
-    return DeadLetterStore(state / DEAD)
+    return DeadLetterStore(state_of(state) / DEAD)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.cli.files import JSON
+from tocsin.cli.files import JSON, STATE, state_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,30 +16,29 @@ if TYPE_CHECKING:
 
 @click.command(name="explain")
 @click.argument("alert_id")
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="The state folder of the run (.tocsin/NAME unless it was given).",
-)
+@STATE
 @click.option(
     "--alerts",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The NDJSON file of the alerts; default: the ClickHouse of the state folder.",
 )
 @JSON
-def command(alert_id: str, state: Path, alerts: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
+def command(alert_id: str, state: Path | None, alerts: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
     """Show what an alert went through, with its values, and compute them again from the source.
 
     Exits 1 if the source gives other numbers now.
-    """
+
+    \b
+    tocsin explain 5df1c8e0a6c84a4f8f1ac57bd1c9c9d1
+    tocsin explain 5df1c8e0a6c84a4f8f1ac57bd1c9c9d1 --alerts alerts.ndjson
+    """  # noqa: D301  # \b is click's mark for lines that are not to be filled
     from streams.local.again import earlier_run, recompute  # noqa: PLC0415  # keeps --help instant
 
-    log = _log(alert_id, state, alerts)
+    folder = state_of(state)
+    log = _log(alert_id, folder, alerts)
     if log.is_empty():
-        raise click.UsageError(f"no alert {alert_id} in {alerts or state / 'clickhouse'}")
-    rule = log["rule"][0]
-    again = recompute(earlier_run(state), rule, log["time"].max()).filter(alert_id=alert_id)  # type: ignore[arg-type]  # Int64
+        raise click.UsageError(f"no alert {alert_id} in {alerts or folder / 'clickhouse'}")
+    again = recompute(earlier_run(folder), log["rule"][0]).filter(alert_id=alert_id)
     same = _values(log) == _values(again)
     if as_json:
         shown = [{**row, "values": json.loads(row["values"])} for row in log.to_dicts()]
@@ -66,24 +65,34 @@ def _values(log: pl.DataFrame) -> list[tuple[object, ...]]:
 
 
 def _show(log: pl.DataFrame, again: pl.DataFrame, *, same: bool) -> None:
+    from sinks.console import entity  # noqa: PLC0415
+
+    first = log.row(0, named=True)
+    about = f" {entity(first['entity'])} (rule version {first['rule_version']})"
+    click.echo(click.style(first["rule"], bold=True) + about)
+    for row in log.sort("sequence").iter_rows(named=True):
+        _show_transition(row)
+    if same:
+        click.echo(f"\ncomputed again from the source: the same {again.height} transitions, the same numbers")
+        return
+    click.echo("\ncomputed again from the source: other numbers", err=True)
+    for row in again.sort("sequence").iter_rows(named=True):
+        click.echo(f"   {row['sequence']}. {row['kind']} {row['level']} {row['values']}", err=True)
+    if again.is_empty():
+        click.echo("   no such alert", err=True)
+
+
+def _show_transition(row: dict[str, Any]) -> None:
+    from sinks.console import sentence  # noqa: PLC0415
     from tocsin.model.display import display  # noqa: PLC0415
     from tocsin.model.types import TIMESTAMP  # noqa: PLC0415
 
-    first = log.row(0, named=True)
-    click.echo(
-        click.style(f"{first['rule']} {first['entity']}", bold=True) + f" (rule version {first['rule_version']})"
-    )
-    for row in log.sort("sequence").iter_rows(named=True):
-        moment = display(row["time"], TIMESTAMP)
-        click.echo(f"\n{row['sequence']}. {moment} {row['kind']} {row['level']} {row['reason']}".rstrip())
-        click.echo(f"   {row['says']}")
-        for name, value in json.loads(row["values"]).items():
-            click.echo(f"   {name} = {json.dumps(value, ensure_ascii=False)}")
-        if row["evidence"]:
-            click.echo(f"   evidence {', '.join(item['id'] for item in row['evidence'])}")
-    if same:
-        click.echo(f"\ncomputed again from the source: the same {again.height} transitions, the same numbers")
-    else:
-        click.echo("\ncomputed again from the source: other numbers", err=True)
-        for row in again.sort("sequence").iter_rows(named=True):
-            click.echo(f"   {row['sequence']}. {row['kind']} {row['level']} {row['values']}", err=True)
+    why = f" ({row['reason']})" if row["reason"] else ""
+    click.echo(f"\n{row['sequence']}. {display(row['time'], TIMESTAMP)} {row['kind']} {row['level']}{why}")
+    click.echo(f"   {sentence(row['says'], 'en')}")
+    for name, value in json.loads(row["values"]).items():
+        click.echo(f"   {name} = {json.dumps(value, ensure_ascii=False)}")
+    if row["evidence"]:
+        click.echo(f"   evidence {', '.join(str(item['id']) for item in row['evidence'])}")
+    if row["runbook"]:
+        click.echo(f"   runbook {row['runbook']}")

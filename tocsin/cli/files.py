@@ -11,6 +11,9 @@ import click
 if TYPE_CHECKING:
     from tocsin.compiler import Plan
 
+STATES = ".tocsin"
+"""Where runs keep their state: a folder per topology, beside the caller."""
+
 FILE = click.argument("file", type=click.Path(path_type=Path), default=Path("topology.yaml"))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 SOURCES = click.option(
@@ -20,6 +23,21 @@ SOURCES = click.option(
     multiple=True,
     help="Where a stream or table comes from: NAME=parquet:PATH, ndjson:PATH, csv:PATH, avro:PATH, arrow:PATH.",
 )
+STATE = click.option(
+    "--state",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help=f"The state folder of the run; default: of the last run from here ({STATES}/NAME).",
+)
+
+
+def state_of(given: Path | None) -> Path:
+    """Give the state folder that was named, or that of the last run from this place; UsageError if there is none."""
+    if given is not None:
+        return given
+    notes = sorted(Path(STATES).glob("*/run.json"), key=lambda note: note.stat().st_mtime)
+    if not notes:
+        raise click.UsageError(f"nothing was run from here ({STATES} has no state folder): name one with --state")
+    return notes[-1].parent
 
 
 def load_plan(file: Path) -> Plan:

@@ -33,9 +33,10 @@ def progress(name: str) -> Iterator[Callable[[Runner], None] | None]:
             if now - shown < _EVERY_SECONDS:
                 return
             shown = now
-            records = sum(feed.records for feed in runner.feeds.values())
-            alerts = sum(n for (_, kind), n in runner.transitions.items() if kind == "raised")
+            records = sum(n for (_, kind), n in runner.tally.records.items() if kind == "records")
+            alerts = sum(n for (_, kind), n in runner.tally.transitions.items() if kind == "raised")
             rate = records / max(now - started, 0.001)
-            status.update(f"{name}: {records:,} records, {rate:,.0f} a second, {alerts:,} alerts")
+            waits = "".join(f"; waits for {trouble}" for trouble in runner.publisher.troubles)
+            status.update(f"{name}: {records:,} records, {rate:,.0f} a second, {alerts:,} alerts{waits}")
 
         yield watch

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from tocsin.cli.files import FILE, JSON, SOURCES, load_plan, moment, named
+from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named
 
-if TYPE_CHECKING:
-    from streams.local.runner import Summary
-    from tocsin.compiler import Plan
-
-STATE = ".tocsin"
+UNDELIVERED = 1
 
 
 @click.command(name="run")
@@ -25,14 +20,31 @@ STATE = ".tocsin"
     "sinks",
     metavar="URI",
     multiple=True,
-    help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER.",
+    help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER. Without any: "
+    "the console (but with --json) and a ClickHouse in the state folder, for `tocsin alerts`.",
 )
 @click.option("--runtime", type=click.Choice(["local", "faust", "flink"]), default="local", show_default=True)
-@click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATE}/NAME.")
-@click.option("--keep-state", is_flag=True, help="Keep the state when all sources are through, to go on with more.")
+@click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATES}/NAME.")
+@click.option(
+    "--keep-state",
+    is_flag=True,
+    help="Leave windows open at the end; the same command goes on with what was added to the input.",
+)
 @click.option("--from", "start", help="Give alerts from this time on (RFC 3339); older input is read as far as needed.")
-@click.option("--until", help="Read no event after this time (RFC 3339); default: the greatest event time.")
-@click.option("--buckets", default=1, show_default=True, help="Into how many parts keys are spread.")
+@click.option("--until", help="Take no event after this time (RFC 3339); default: the greatest event time.")
+@click.option(
+    "--early", is_flag=True, help="Raise alerts of immediate rules when the event arrives; the watermark confirms them."
+)
+@click.option(
+    "--buckets", type=click.IntRange(1, 4096), default=1, show_default=True, help="Into how many parts keys are spread."
+)
+@click.option(
+    "--batch-rows", type=click.IntRange(min=1), default=131_072, show_default=True, help="Records read at once."
+)
+@click.option(
+    "--commit-seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Time between two commits."
+)
+@click.option("--metrics", "with_metrics", is_flag=True, help="Print the metrics of the run.")
 @JSON
 def command(  # noqa: PLR0913, PLR0917  # one argument per option
     file: Path,
@@ -40,58 +52,57 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     sinks: tuple[str, ...],
     runtime: str,
     state: Path | None,
-    keep_state: bool,
+    keep_state: bool,  # noqa: FBT001  # click passes flags so
     start: str | None,
     until: str | None,
+    early: bool,  # noqa: FBT001
     buckets: int,
-    as_json: bool,  # noqa: FBT001  # click passes flags so
+    batch_rows: int,
+    commit_seconds: float,
+    with_metrics: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
 ) -> None:
     """Run a topology over streams until they end.
 
     Killed at any moment and started again with the same words, it goes on where it was and raises every alert once.
-    """
-    from streams.local.runner import Settings  # noqa: PLC0415  # keeps --help instant
+    Exits 1 if a sink could not be reached.
+
+    \b
+    tocsin run my.yaml --source payments=parquet:payments.parquet --sink ndjson:alerts.ndjson
+    tocsin run my.yaml --source payments=ndjson:day.ndjson --source terminals=csv:terminals.csv --sink console
+    tocsin run my.yaml --source payments=ndjson:inbox/ --keep-state      and again when files were added
+    """  # noqa: D301  # \b is click's mark for lines that are not to be filled
+    from monitoring.metrics import MemoryMetrics  # noqa: PLC0415  # keeps --help instant
+    from streams.local.runner import Settings  # noqa: PLC0415
     from streams.local.running import Order, carry_out  # noqa: PLC0415
+    from tocsin.cli import summary as told  # noqa: PLC0415
     from tocsin.cli.progress import progress  # noqa: PLC0415
+    from tocsin.cli.signals import stoppable  # noqa: PLC0415
 
     if runtime != "local":
         raise click.UsageError(f"the runtime {runtime} is not there yet: use local")
     plan = load_plan(file)
-    folder = state if state is not None else Path(STATE) / plan.name
-    emit_from = moment(start)
+    folder = state if state is not None else Path(STATES) / plan.name
     if not sinks and not plan.sinks:
-        sinks = ("console", f"clickhouse:{folder / 'clickhouse'}")
-    with progress(plan.name) as watch:
-        settings = Settings(until=moment(until), emit_from=emit_from, progress=watch)
-        order = Order(plan, file, named(sources), sinks, folder, keep_state, buckets, settings)
+        shown = () if as_json else ("console",)
+        sinks = (*shown, f"clickhouse:{folder / 'clickhouse'}")
+    settings = Settings(batch_rows, commit_seconds, moment(until), moment(start), keep_state, early, warn=_warn)
+    metrics = MemoryMetrics()
+    order = Order(plan, file, named(sources), sinks, folder, buckets, settings, metrics)
+    with stoppable() as stop, progress(plan.name) as watch:
+        settings.stop, settings.progress = stop, watch
         summary = carry_out(order)
     if as_json:
-        click.echo(json.dumps(summary_json(summary), indent=2))
+        click.echo(json.dumps(told.as_json(summary, metrics), indent=2))
     else:
-        show(plan, summary)
-    raise SystemExit(0)
+        told.show(plan, summary)
+    if with_metrics and not as_json:
+        told.show_metrics(metrics)
+    if summary.stopped:
+        click.echo("stopped; the same command goes on from here", err=True)
+        raise SystemExit(stop.exit_code)
+    raise SystemExit(0 if summary.flushed else UNDELIVERED)
 
 
-def summary_json(summary: Summary) -> dict[str, object]:
-    """Give a run's numbers as JSON."""
-    return {
-        "records": dict(summary.records),
-        "put_aside": [{"stream": s, "reason": r, "records": n} for (s, r), n in sorted(summary.dead.items())],
-        "stages": [{"stage": s, "count": c, "rows": n} for (s, c), n in sorted(summary.stages.items()) if n],
-        "transitions": [{"rule": r, "kind": k, "number": n} for (r, k), n in sorted(summary.transitions.items())],
-        "seconds": round(summary.seconds, 3),
-        "delivered": summary.flushed,
-    }
-
-
-def show(plan: Plan, summary: Summary) -> None:
-    """Say on stderr what a run did."""
-    total = sum(summary.records.values())
-    rate = total / summary.seconds if summary.seconds else 0
-    click.echo(f"{plan.name}: {total:,} records in {summary.seconds:.1f} s ({rate:,.0f} a second)", err=True)
-    for (stream, reason), number in sorted(summary.dead.items()):
-        click.echo(f"  {stream}: {number:,} put aside: {reason}", err=True)
-    for (rule, kind), number in sorted(summary.transitions.items()):
-        click.echo(f"  {rule}: {number:,} {kind}", err=True)
-    if not summary.flushed:
-        click.echo("  some alerts could not be delivered yet; the same command tries again", err=True)
+def _warn(message: str) -> None:
+    click.echo(f"tocsin: {message}", err=True)

@@ -1,0 +1,59 @@
+"""The note that a run leaves in its state folder: what it read and how, so that it can be repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tocsin.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streams.local.runner import Settings
+
+NAME = "run.json"
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Absolute paths; times in ms. `reached`: the event time at which the run ended, None while it runs."""
+
+    topology: str
+    sources: dict[str, str]
+    until: int | None
+    start: int | None
+    reached: int | None = None
+
+    @classmethod
+    def of(cls, topology: Path, sources: Mapping[str, str], settings: Settings) -> Note:
+        """Note a run that begins."""
+        absolute = {name: _absolute(uri) for name, uri in sources.items()}
+        return cls(str(topology.absolute()), absolute, settings.until, settings.emit_from)
+
+    def ended(self, reached: int | None) -> Note:
+        """Give the note of the run when it has ended."""
+        return msgspec.structs.replace(self, reached=reached)
+
+    def write(self, state: Path) -> None:
+        """Write it into a state folder; StateError if that cannot be."""
+        try:
+            (state / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        except OSError as error:
+            raise StateError(f"{state / NAME} cannot be written: {error.strerror}") from error
+
+
+def read_note(state: Path) -> Note:
+    """Read the note of the last run; StateError if there is none."""
+    try:
+        return msgspec.json.decode((state / NAME).read_bytes(), type=Note)
+    except OSError as error:
+        raise StateError(f"{state} holds no note of a run ({NAME}): {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise StateError(f"{state / NAME} is damaged ({error}): run once more") from None
+
+
+def _absolute(uri: str) -> str:
+    scheme, _, path = uri.partition(":")
+    return f"{scheme}:{Path(path).expanduser().absolute()}"

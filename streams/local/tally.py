@@ -1,0 +1,120 @@
+"""What a run counts: kept in commits, so that a run that was killed ends with the sums of one that was not.
+
+The same numbers go to the metrics of the process as they grow; those begin anew with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from monitoring import registry
+from monitoring.metrics import Metrics, NoMetrics
+from streams.local.feed import LATE
+from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streams.local.feed import Read
+    from streams.local.outbox import Outbox
+
+DUPLICATES, NULL_KEYS = "duplicates", "null_keys"
+"""Names under which stages count rows that they dropped."""
+COPIES, UNCONFIRMED = "copies", "unconfirmed"
+"""Names under which early copies are counted."""
+
+Pairs = Counter[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters of a run.
+
+    `records`: (stream, "records") and (stream, "outside"). `aside`: (stream, reason). `stages`: (stage, DUPLICATES or
+    NULL_KEYS). `transitions`: (rule, kind). `early`: (rule, COPIES or UNCONFIRMED).
+    """
+
+    metrics: Metrics = field(default_factory=NoMetrics)
+    records: Pairs = field(default_factory=Counter)
+    aside: Pairs = field(default_factory=Counter)
+    stages: Pairs = field(default_factory=Counter)
+    transitions: Pairs = field(default_factory=Counter)
+    early: Pairs = field(default_factory=Counter)
+
+    def read(self, stream: str, read: Read, now: float) -> None:
+        """Count a batch of records and what was put aside of it; `now` is the clock, in seconds since the epoch."""
+        if read.ingested.watermark is not None:
+            self.metrics.gauge(registry.WATERMARK_LAG.of({"stream": stream}), now - read.ingested.watermark / 1000)
+        self.records[stream, "records"] += read.records
+        self.records[stream, "outside"] += read.outside
+        self.metrics.count(registry.RECORDS_READ.of({"stream": stream}), read.records)
+        self.metrics.count(registry.OUTSIDE.of({"stream": stream}), read.outside)
+        for reason, number in read.aside.group_by("reason").len().iter_rows():
+            self.aside[stream, reason] += number
+            if reason == LATE:
+                self.metrics.count(registry.LATE_RECORDS.of({"stream": stream}), number)
+            else:
+                self.metrics.count(registry.DEAD_LETTERS.of({"stream": stream, "reason": reason}), number)
+
+    def dropped(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Take the sums of what stages dropped since the run began, as the dataflow counts them."""
+        known = {DUPLICATES: registry.DUPLICATES, NULL_KEYS: registry.NULL_KEYS}
+        for (stage, name), total in counts.items():
+            grown = total - self.stages[stage, name]
+            if grown and name in known:
+                self.metrics.count(known[name].of({"stage": stage}), grown)
+            self.stages[stage, name] = total
+
+    def log(self, transitions: pl.DataFrame) -> None:
+        """Count transitions that were decided."""
+        for rule, kind, number in transitions.group_by("rule", "kind").len().iter_rows():
+            self.transitions[rule, kind] += number
+            self.metrics.count(registry.TRANSITIONS.of({"rule": rule, "kind": kind}), number)
+        for rule in transitions.filter(pl.col("reason") != CLOSED_AT_BIRTH)["rule"].unique():
+            opened = self.transitions[rule, Transition.RAISED] - self.transitions[rule, Transition.CLEARED]
+            self.metrics.gauge(registry.OPEN_ALERTS.of({"rule": rule}), opened)
+
+    def early_copies(self, copies: pl.DataFrame) -> None:
+        """Count early copies that went out."""
+        for rule, number in copies.group_by("rule").len().iter_rows():
+            self.early[rule, COPIES] += number
+            self.metrics.count(registry.EARLY_COPIES.of({"rule": rule}), number)
+
+    def unconfirmed(self, counts: Mapping[str, int]) -> None:
+        """Count early copies, by rule, that the truth did not confirm."""
+        for rule, number in counts.items():
+            self.early[rule, UNCONFIRMED] += number
+            self.metrics.count(registry.EARLY_UNCONFIRMED.of({"rule": rule}), number)
+
+    def outbox(self, outbox: Outbox) -> None:
+        """Note how many transitions wait for sinks."""
+        self.metrics.gauge(registry.OUTBOX_ROWS, outbox.end - outbox.start)
+
+    def state(self, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
+        """Note how large the state of each stage is, by the names of a snapshot's frames."""
+        rows: Counter[str] = Counter()
+        size: Counter[str] = Counter()
+        for path, frame in frames.items():
+            if path[0] == "state":
+                rows[path[1]] += frame.height
+                size[path[1]] += int(frame.estimated_size())
+        for stage, number in rows.items():
+            self.metrics.gauge(registry.STATE_ROWS.of({"stage": stage}), number)
+            self.metrics.gauge(registry.STATE_BYTES.of({"stage": stage}), size[stage])
+
+    def as_meta(self) -> dict[str, list[tuple[str, str, int]]]:
+        """Give the counters as JSON."""
+        return {name: [(*key, number) for key, number in counter.items()] for name, counter in self._counters()}
+
+    def resume(self, meta: Mapping[str, list[tuple[str, str, int]]]) -> None:
+        """Go on with the counters of a commit."""
+        for name, counter in self._counters():
+            counter.update({(first, second): number for first, second, number in meta[name]})
+
+    def _counters(self) -> list[tuple[str, Pairs]]:
+        named = [(item.name, getattr(self, item.name)) for item in fields(self)]
+        return [(name, value) for name, value in named if isinstance(value, Counter)]

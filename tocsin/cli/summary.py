@@ -1,0 +1,83 @@
+"""What a run did, for people and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from monitoring.metrics import MemoryMetrics
+    from streams.local.runner import Summary
+    from tocsin.compiler import Plan
+
+
+def as_json(summary: Summary, metrics: MemoryMetrics) -> dict[str, object]:
+    """Give a run's numbers as JSON; `metrics` are of this process, everything else of the run over all its lives."""
+    tally = summary.tally
+    return {
+        "records": _of_streams(summary, "records"),
+        "outside": _of_streams(summary, "outside"),
+        "put_aside": [{"stream": s, "reason": r, "records": n} for (s, r), n in sorted(tally.aside.items())],
+        "stages": [{"stage": s, "count": c, "rows": n} for (s, c), n in sorted(tally.stages.items()) if n],
+        "transitions": [{"rule": r, "kind": k, "number": n} for (r, k), n in sorted(tally.transitions.items()) if n],
+        "early": [{"rule": r, "kind": k, "number": n} for (r, k), n in sorted(tally.early.items()) if n],
+        "until": summary.until,
+        "seconds": round(summary.seconds, 3),
+        "stopped": summary.stopped,
+        "delivered": summary.flushed,
+        "metrics": dict(_metrics(metrics)),
+    }
+
+
+def show(plan: Plan, summary: Summary) -> None:
+    """Say on stderr what a run did."""
+    tally, total = summary.tally, summary.records
+    rate = total / summary.seconds if summary.seconds else 0
+    click.echo(f"{plan.name}: {total:,} records in {summary.seconds:.1f} s ({rate:,.0f} a second)", err=True)
+    for (stream, reason), number in sorted(tally.aside.items()):
+        click.echo(f"  {stream}: {number:,} put aside: {reason}", err=True)
+    for (stage, name), number in sorted(tally.stages.items()):
+        if number:
+            click.echo(f"  {stage}: {number:,} rows dropped: {name.replace('_', ' ')}", err=True)
+    for rule, kinds in _by_rule(tally.transitions).items():
+        click.echo(
+            f"  {rule}: " + ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in kinds), err=True
+        )
+    for rule, kinds in _by_rule(tally.early).items():
+        click.echo(f"  {rule}: early " + ", ".join(f"{number:,} {kind}" for kind, number in kinds), err=True)
+    if not summary.flushed:
+        why = f" ({'; '.join(summary.troubles)})" if summary.troubles else ""
+        click.echo(f"  some alerts could not be delivered yet{why}; the same command tries again", err=True)
+
+
+def show_metrics(metrics: MemoryMetrics) -> None:
+    """Print metrics as Prometheus names them, one on a line."""
+    for name, value in _metrics(metrics):
+        click.echo(f"{name} {value:g}")
+
+
+def _metrics(metrics: MemoryMetrics) -> list[tuple[str, float]]:
+    values = [(_named(name, labels), value) for (name, labels), value in metrics.values.items()]
+    for (name, labels), seen in metrics.histograms.items():
+        values += [(_named(f"{name}_count", labels), seen.count), (_named(f"{name}_sum", labels), round(seen.sum, 6))]
+    return sorted(values)
+
+
+def _named(name: str, labels: tuple[tuple[str, str], ...]) -> str:
+    inside = ",".join(f'{label}="{value}"' for label, value in labels)
+    return f"{name}{{{inside}}}" if inside else name
+
+
+def _of_streams(summary: Summary, kind: str) -> dict[str, int]:
+    return {stream: number for (stream, name), number in sorted(summary.tally.records.items()) if name == kind}
+
+
+def _by_rule(counts: Counter[tuple[str, str]]) -> dict[str, list[tuple[str, int]]]:
+    found: dict[str, list[tuple[str, int]]] = {}
+    for (rule, kind), number in sorted(counts.items()):
+        if number:
+            found.setdefault(rule, []).append((kind, number))
+    return found
