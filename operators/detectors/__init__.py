@@ -20,7 +20,7 @@ __all__ = ["DETECTORS", "DetectorKind", "Option", "OptionKind", "detector_operat
 DETECTORS: Mapping[str, DetectorKind] = {kind.name: kind for kind in (BASELINE, PEERS, FORECAST)}
 
 
-def detector_operator(  # noqa: PLR0913  # all of it is where a detector stands
+def detector_operator(
     kind: str,
     name: str,
     by: tuple[str, ...],

@@ -1,17 +1,18 @@
-'''`baseline`: a key against its own usual value at this time of the day or week.
+"""`baseline`: a key against its own usual value at this time of the day or week.
 
-Idea. The history of a key is cut into cells of its season (hour of the week: Monday 00-01, …). value is the median of the
-cell, score the distance from it in robust standard deviations (1.4826 MAD). Medians do not follow single outliers, and what
-was flagged (|score| above `ignore`) is not learnt at all. A baseline is made anew when a key has its first row in a cell of
-the grid `refresh` (from the epoch) out of what was known before that cell: so it does not depend on batches, and its cost is
-that of a median per key and refresh, not per row.
+Idea. The history of a key is cut into cells of its season (hour of the week: Monday 00-01, …). value is the median of
+the cell, score the distance from it in robust standard deviations (1.4826 MAD). Medians do not follow single
+outliers, and what was flagged (|score| above `ignore`) is not learnt at all. A baseline is made anew when a key has
+its first row in a cell of the grid `refresh` (from the epoch) out of what was known before that cell: so it does not
+depend on batches, and its cost is that of a median per key and refresh, not per row.
 
-Learning a new level. What is flagged stays in the history under suspicion. If, when a baseline is made, most values of a cell
-in the last `accept` are suspects, they are the new level: they are taken, and what is older in that cell is forgotten.
+Learning a new level. What is flagged stays in the history under suspicion. If, when a baseline is made, most values
+of a cell in the last `accept` are suspects, they are the new level: they are taken, and what is older in that cell is
+forgotten.
 
-Where it is weak. A cell needs `least` values, so `hour of week` learns nothing useful from less than some four weeks, and
-holidays look like anomalies. Slow drift is learnt and never flagged: that is what `drift` is for. A value that never moved
-gives no spread but the floor: set `floor` for counts, that are mostly 0.
+Where it is weak. A cell needs `least` values, so `hour of week` learns nothing useful from less than some four weeks,
+and holidays look like anomalies. Slow drift is learnt and never flagged: that is what `drift` is for. A value that
+never moved gives no spread but the floor: set `floor` for counts, that are mostly 0.
 
 Options
     season: `hour of day`, `hour of week`, `day of week` (in the zone of the topology, by the row's time) or `none`
@@ -39,7 +40,7 @@ Options
 [0.67, 26.64, 1.35]
 
 Reference. B. Iglewicz, D. Hoaglin: How to Detect and Handle Outliers. ASQC Quality Press, 1993.
-'''
+"""
 
 from __future__ import annotations
 
@@ -109,8 +110,10 @@ class Baseline:
         """Add the columns and whether the value is suspect."""
         if baselines is None:
             nothing = {MEDIAN: pl.Float64, SPREAD: pl.Float64, SEEN: pl.Int64}
-            baselines = rows.select(*self._keys, CELL).clear().with_columns(
-                pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
+            baselines = (
+                rows.select(*self._keys, CELL)
+                .clear()
+                .with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items())
             )
         joined = rows.join(baselines, on=[*self._keys, CELL], how="left", maintain_order="left")
         ignore = self.setting.number("ignore")
@@ -138,7 +141,9 @@ def season_cell(season: str, zone: str) -> pl.Expr:
 def _build(setting: Setting, output: Schema) -> Baseline:
     history = setting.whole("history")
     own = {"refresh": max(1, min(history // 8, _DAY)), "accept": max(1, history // 2)}
-    filled = Setting(setting.name, setting.by, setting.column, own | dict(setting.options), setting.schema, setting.zone)
+    filled = Setting(
+        setting.name, setting.by, setting.column, own | dict(setting.options), setting.schema, setting.zone
+    )
     if filled.whole("refresh") > history or filled.whole("accept") > history:
         raise ValueError("refresh and accept cannot be longer than the history")
     return Baseline(setting.name, filled, output)
@@ -150,7 +155,9 @@ BASELINE = DetectorKind(
     options=(
         Option("season", OptionKind.CHOICE, "which rows are alike", default="none", choices=SEASONS),
         Option("history", OptionKind.DURATION, "how far back values count", required=True),
-        Option("refresh", OptionKind.DURATION, "grid on which baselines are made; an eighth of the history, at most 1d"),
+        Option(
+            "refresh", OptionKind.DURATION, "grid on which baselines are made; an eighth of the history, at most 1d"
+        ),
         Option("ignore", OptionKind.NUMBER, "flagged above this |score|; half width of low..high", default=3.5),
         Option("accept", OptionKind.DURATION, "time whose suspects may become the new level; half of the history"),
         Option("least", OptionKind.COUNT, "values that a cell must have", default=3),

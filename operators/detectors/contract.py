@@ -9,7 +9,6 @@ its history.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ from tocsin.model.types import FLOAT64, Kind, Type
 from tocsin.model.units import parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from operators.contract import Operator
     from tocsin.model.rows import Schema
 

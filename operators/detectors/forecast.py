@@ -1,12 +1,14 @@
-'''`forecast`: the value some time ahead, on the line through the last `history`.
+"""`forecast`: the value some time ahead, on the line through the last `history`.
 
 Idea. A crowd that fills a hall does so steadily over minutes: the least-squares line through the values of the last
-`history`, drawn `ahead` into the future, tells when it will be full before it is. All sums are integers (x in steps of its
-resolution, t in ms), taken as differences of running sums, so a line does not depend on how the stream was cut.
+`history`, drawn `ahead` into the future, tells when it will be full before it is. All sums are integers (x in steps
+of its resolution, t in ms), taken as differences of running sums, so a line does not depend on how the stream was
+cut.
 
-Where it is weak. A line knows no saturation and no season: keep `ahead` shorter than `history`. One wild value in a short
-history tilts it. The interval assumes independent errors of one size; neighbouring values of sliding windows share events,
-so the truth lies outside more often than stated. It is drawn with a normal quantile, which is narrow below some 15 values.
+Where it is weak. A line knows no saturation and no season: keep `ahead` shorter than `history`. One wild value in a
+short history tilts it. The interval assumes independent errors of one size; neighbouring values of sliding windows
+share events, so the truth lies outside more often than stated. It is drawn with a normal quantile, which is narrow
+below some 15 values.
 
 Options
     ahead: how far to look, required.
@@ -15,8 +17,8 @@ Options
     width: half width of low..high in standard errors of a prediction, default 2 (95 % of normal errors).
 
 `value` is the forecast, `low` and `high` its interval; `score` is how far the present value lies from the line, in
-standard deviations of the values about it (0 if all lie on it); `ahead` repeats the option, `rise` is the slope in units
-per hour.
+standard deviations of the values about it (0 if all lie on it); `ahead` repeats the option, `rise` is the slope in
+units per hour.
 
 >>> import polars as pl
 >>> from operators.contract import Instant
@@ -33,7 +35,7 @@ per hour.
 [None, None, None, None, None, 302.1, 313.6]
 
 Reference. N. Draper, H. Smith: Applied Regression Analysis, 3rd edition, Wiley 1998, chapter 3 (prediction intervals).
-'''
+"""
 
 from __future__ import annotations
 
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
 _ALL, _X, _SINCE, _BEFORE = "#all", "#x", "#since", "#before"
 _SUMS = ("n", "t", "x", "tt", "tx", "xx")
 _HOUR = 3_600_000.0
+_LEAST = 3
+"""Values that leave one to judge the line by."""
 _ROUNDING = 1e-12
 """Below this share of the whole variation, what is left about the line is rounding: the values lie on it."""
 
@@ -147,7 +151,7 @@ class Forecast:
         mean = x.cast(pl.Float64) / real
         half = self.setting.number("width") * error * (1.0 + (1.0 + away * away * real / over_t) / real).sqrt()
         rest = pl.col(_X).cast(pl.Float64) - mean - slope * to_go
-        usable = (n > 2) & (over_t > 0) & pl.col(_BEFORE).is_not_null()
+        usable = (n >= _LEAST) & (over_t > 0) & pl.col(_BEFORE).is_not_null()
         value = mean + slope * away
         columns = {"value": value, "low": value - half, "high": value + half, "rise": slope * _HOUR}
         shown = {suffix: pl.when(usable).then(divided(column, per_unit)) for suffix, column in columns.items()}

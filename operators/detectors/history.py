@@ -1,6 +1,7 @@
 """What `baseline` remembers: values of each key and season cell, suspects among them, and the baselines made of them.
 
-All of it depends on a key's own rows only: a baseline is made when its key has a row, never because another key had one.
+All of it depends on a key's own rows only: a baseline is made when its key has a row, never because another key had
+one.
 
 | frame | columns |
 |---|---|
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CELL, VALUE, FLAGGED = "#cell", "#value", "#flagged"
 _SINCE, _BLOCK, _SHIFTED = "#since", "#block", "#shifted"
+
+_MOST = 0.5
 
 Frames = dict[str, pl.DataFrame]
 
@@ -71,12 +74,12 @@ class History:
         self._make(state, kept, fresh, block)
 
     def _accepted(self, own: pl.DataFrame, block: int) -> pl.DataFrame:
-        """Where most of the recent values of a cell are suspects, they are the level now and older ones are forgotten."""
+        """Where most recent values of a cell are suspects, take them as the level and forget older ones."""
         if not own.get_column(FLAGGED).any():
             return own
         recent = pl.col(TIME) >= block - self.setting.whole("accept")
         groups = [*self.keys, CELL]
-        shifted = own.filter(recent).group_by(groups).agg((pl.col(FLAGGED).mean() > 0.5).alias(_SHIFTED))  # noqa: PLR2004  # most
+        shifted = own.filter(recent).group_by(groups).agg((pl.col(FLAGGED).mean() > _MOST).alias(_SHIFTED))
         marked = own.join(shifted, on=groups, how="left", maintain_order="left")
         marked = marked.with_columns(pl.col(_SHIFTED).fill_null(value=False))
         taken = marked.filter(recent | ~pl.col(_SHIFTED))

@@ -1,12 +1,13 @@
-'''`peers`: a key against the fleet of its class at the same time.
+"""`peers`: a key against the fleet of its class at the same time.
 
-Idea. What moves all members of a class alike (weather, holiday, hour) is no anomaly of one of them. The rows of one time
-and class are compared: value is their median, score the distance from it in robust standard deviations (1.4826 MAD). No
-history is needed, so a new member is judged from its first row.
+Idea. What moves all members of a class alike (weather, holiday, hour) is no anomaly of one of them. The rows of one
+time and class are compared: value is their median, score the distance from it in robust standard deviations (1.4826
+MAD). No history is needed, so a new member is judged from its first row.
 
-Where it is weak. A class must be homogeneous: members of different size need a column per unit of size (use per capacity)
-to be watched instead. More than half of a class going wrong together moves the median itself. In a class of five the MAD
-is a rough estimate; scores near the bound come and go. Members without a row at that time are not in it (semantics 18).
+Where it is weak. A class must be homogeneous: members of different size need a column per unit of size (use per
+capacity) to be watched instead. More than half of a class going wrong together moves the median itself. In a class of
+five the MAD is a rough estimate; scores near the bound come and go. Members without a row at that time are not in it
+(semantics 18).
 
 Options
     class: the column whose equal values make a class; without it all rows of one time are one class.
@@ -28,7 +29,7 @@ Options
 [0.0, 0.67, -0.67, 0.0, 1.35, -8.77]
 
 Reference. B. Iglewicz, D. Hoaglin: How to Detect and Handle Outliers. ASQC Quality Press, 1993.
-'''
+"""
 
 from __future__ import annotations
 

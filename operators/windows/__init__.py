@@ -1,0 +1,1 @@
+"""Windows: aggregates per key and window, from partials that merge."""

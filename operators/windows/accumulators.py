@@ -92,6 +92,4 @@ def _bags(calls: Sequence[AggregateCall], parts: Parts) -> tuple[Bag, ...]:
     shared: dict[str, list[AggregateCall]] = {}
     for call in calls:
         shared.setdefault(parts.value(call_parts.argument(call), call.where), []).append(call)
-    return tuple(
-        Bag(column, call_parts.argument(users[0]).type, tuple(users)) for column, users in shared.items()
-    )
+    return tuple(Bag(column, call_parts.argument(users[0]).type, tuple(users)) for column, users in shared.items())

@@ -34,7 +34,7 @@ class Ending:
     limits: pl.DataFrame | None = None
 
     def selected(self, partials: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
-        """Give the partials whose first window has ended, in row order, with that end in END; None if there are none."""
+        """Give the partials whose first window has ended, in row order, with that end in END; None without any."""
         due = []
         for run in partials:
             rows = run.with_columns(self.grid.first_end(run.get_column(PANE)).alias(END))

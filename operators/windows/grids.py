@@ -1,7 +1,7 @@
 """How the windows of one feature share panes: where panes begin, and which window ends a pane belongs to.
 
-All windows of a feature end at the same times. Times, panes (by their start) and ends are Int64 series in ms; a pane lies
-wholly inside or outside of every window.
+All windows of a feature end at the same times. Times, panes (by their start) and ends are Int64 series in ms; a pane
+lies wholly inside or outside of every window.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def pane_mixes(windows: Sequence[Window]) -> str | None:
 def _same_kind(windows: Sequence[Window]) -> str | None:
     kinds = {type(window) for window in windows}
     if len(kinds) > 1 or (len(windows) > 1 and not kinds <= {Hopping}):
-        return "windows of one feature must end at the same times: several hopping windows with the same `every`, or one window"
+        return "windows of one feature must end at the same times: hopping windows with the same `every`, or one window"
     return None
 
 

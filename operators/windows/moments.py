@@ -51,7 +51,7 @@ def slope(sums: dict[str, pl.Expr], steps: float, per_ms: int) -> pl.Expr:
 
 
 def centred(n: pl.Expr, a: pl.Expr, b: pl.Expr, products: pl.Expr) -> pl.Expr:
-    """Give the sum of (a - mean a)(b - mean b) as Float64 from the sums of a, b and ab; exact before the last division."""
+    """Give the sum of (a - mean a)(b - mean b) from the sums of a, b and ab; exact before the last division."""
     whole_a, whole_b = a // n, b // n
     rest_a, rest_b = a - whole_a * n, b - whole_b * n
     about = products - whole_a * b - whole_b * rest_a

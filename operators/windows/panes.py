@@ -14,7 +14,7 @@ import polars as pl
 
 from operators.contract import Step
 from operators.windows import runs
-from operators.windows.ending import END, PANE, ending
+from operators.windows.ending import END, PANE, Ending, ending
 from operators.windows.late import evidence_items, latest_items, with_evidence
 from operators.windows.results import finished, side_by_side
 from operators.windows.sliding import Sliding
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
     from operators.contract import Instant, State
     from operators.windows.accumulators import Accumulators
-    from operators.windows.ending import Ending
+    from operators.windows.for_all import ForAll
     from operators.windows.grids import Grid
     from operators.windows.results import WindowColumns
     from tocsin.model.rows import Schema
 
 Runs = list[pl.DataFrame]
+Frames = dict[str, pl.DataFrame]
 
 _RUN, _PROGRESS, _SUM, _LATE = "run", "progress", "sum", "late"
+_START, _SEEN = "start", "seen"
 _ALL = "#all"
 """The key of a feature without `by`: one constant."""
 
@@ -52,26 +54,40 @@ class PaneWindows:
     windows: tuple[WindowColumns, ...]
     wide: int
     output: Schema
+    for_all: ForAll | None = None
 
     def initial(self) -> State:
-        """Give the state before any row: no partials, no window given."""
-        return {_PROGRESS: _progress(None)}
+        """Give the state before any row: no partials, no window given, no start said."""
+        start = {} if self.for_all is None else {_START: pl.DataFrame(schema={"time": pl.Int64})}
+        return {_PROGRESS: _progress(None), **start}
 
     def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
         """Add the rows to their panes; give the windows that have ended."""
         partials, bags = self._loaded(state)
         self._add(rows, partials, bags)
         done = _done(state)
-        end = ending(self.keys, self.grid, partials, done, instant)
-        sums = {name: frame for name, frame in state.items() if name.startswith((_SUM, _LATE))}
-        given = self.output.empty() if end is None else self._given(end, partials, bags, sums)
+        end = ending(self.keys, self.grid, partials, done, instant) or self._only_expected(done, instant)
+        sums = {name: frame for name, frame in state.items() if name.startswith((_SUM, _LATE, _START, _SEEN))}
+        given = self.output.empty() if end is None else self._given(end, partials, bags, sums, instant)
         if instant.closing:
             return Step(given, self.initial(), None)
         reached = self.grid.done(instant.watermark)
         reached = reached if done is None else max(reached, done)
         partials = self._kept(partials, reached)
         bags = {column: self._kept(bag, reached) for column, bag in bags.items()}
-        return Step(given, self._stored(partials, bags, reached) | sums, self._next_due(partials, reached))
+        frames = self._stored(partials, bags, reached)
+        due = self.grid.after(reached) - 1 if self._expects(sums) else self._next_due(partials, reached)
+        return Step(given, {**frames, **sums}, due)
+
+    def _only_expected(self, done: int | None, instant: Instant) -> Ending | None:
+        """Without rows, only `for_all` may have something to give."""
+        most = self.grid.done(instant.watermark) if instant.until is None else self.grid.after(instant.until)
+        over = done is not None and most <= done
+        return None if self.for_all is None or over else Ending(self.keys, self.grid, done, most)
+
+    @staticmethod
+    def _expects(sums: Mapping[str, pl.DataFrame]) -> bool:
+        return any(sums[name].height for name in (_SEEN, _START) if name in sums)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -83,7 +99,7 @@ class PaneWindows:
         if rows.is_empty():
             return
         key = self.by or (pl.lit(0, dtype=pl.Int8).alias(_ALL),)
-        prepared = self.accumulators.prepare(rows, [*key, self.grid.panes(rows.get_column(TIME)).alias(PANE)])
+        prepared = self.accumulators.prepare(rows, [*key, pl.lit(self.grid.panes(rows.get_column(TIME))).alias(PANE)])
         partials.append(self._held(self.accumulators.partial(prepared, [*self.keys, PANE])))
         for bag in self.accumulators.bags:
             bags[bag.column].append(self._held(bag.partial(prepared, [*self.keys, PANE])))
@@ -94,7 +110,7 @@ class PaneWindows:
         return run.filter(self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes))
 
     def _given(
-        self, end: Ending, partials: Runs, bags: Mapping[str, Runs], sums: dict[str, pl.DataFrame]
+        self, end: Ending, partials: Runs, bags: Mapping[str, Runs], sums: Frames, instant: Instant
     ) -> pl.DataFrame:
         """Give the rows of all windows that end; brings `sums` up to date."""
         keys = [*self.keys, END]
@@ -103,20 +119,36 @@ class PaneWindows:
             merged = self._merged(number, end, partials, sums)
             values = {bag.column: end.spread(bags[bag.column], number) for bag in window.accumulators.bags}
             results.append(None if merged is None else window.results(merged, values, keys))
-        base = results[self.wide]
-        if base is None or base.is_empty():
+        wanted = self._wanted(end, results[self.wide], sums, instant)
+        if wanted.is_empty():
             return self.output.empty()
-        wanted = base.select(*keys, *([EVIDENCE] if self.accumulators.evidence else []))
         table = side_by_side(wanted, self.windows, results, keys)
         ends = table.get_column(END)
-        bounds = (self.grid.start(self.wide, ends).alias(WINDOW_START), ends.alias(WINDOW_END))
+        bounds = [self.grid.start(self.wide, ends).alias(WINDOW_START), ends.alias(WINDOW_END)]
         return finished(table.with_columns(bounds), self.by, self.output)
 
-    def _merged(
-        self, number: int, end: Ending, partials: Runs, sums: dict[str, pl.DataFrame]
-    ) -> pl.DataFrame | None:
+    def _wanted(self, end: Ending, base: pl.DataFrame | None, sums: Frames, instant: Instant) -> pl.DataFrame:
+        """Give the keys and ends that are due a row, and their evidence."""
+        keys = [*self.keys, END]
+        columns = [*keys, *([EVIDENCE] if self.accumulators.evidence else [])]
+        if self.for_all is None:
+            return pl.DataFrame() if base is None else base.select(columns)
+        key_types = {name: self.output.columns[name].physical for name in self.by}
+        rows = pl.DataFrame(schema={**key_types, END: pl.Int64}) if base is None else base.select(keys)
+        start = sums[_START].get_column("time").max()
+        asked = None if start is None else int(start)  # type: ignore[arg-type]  # Int64 column
+        table = instant.tables[self.for_all.table]
+        expected = self.for_all.expected(end, rows, table, sums.get(_SEEN), asked)
+        sums[_SEEN] = expected.seen
+        if base is None or EVIDENCE not in columns:
+            return expected.wanted
+        return expected.wanted.join(base.select(columns), on=keys, how="left")
+
+    def _merged(self, number: int, end: Ending, partials: Runs, sums: Frames) -> pl.DataFrame | None:
         """Give the merged partials of one window per key and end, None if no window has rows."""
         own = self.windows[number].accumulators
+        if not partials:
+            return None
         if not self.grid.slides:
             pieces = end.spread(partials, number)
             return None if pieces is None else own.merge(pieces, [*self.keys, END])
@@ -152,7 +184,7 @@ class PaneWindows:
 
     def _stored(self, partials: Runs, bags: Mapping[str, Runs], reached: int) -> State:
         keys = [*self.keys, PANE]
-        frames = runs.store(runs.compact(partials, partial(self.accumulators.merge, keys=keys)), _RUN)
+        frames = dict(runs.store(runs.compact(partials, partial(self.accumulators.merge, keys=keys)), _RUN))
         for number, bag in enumerate(self.accumulators.bags):
             merged = runs.compact(bags[bag.column], partial(bag.merge, keys=keys))
             frames |= runs.store(merged, f"bag{number}")
@@ -167,5 +199,3 @@ def _progress(reached: int | None) -> pl.DataFrame:
 def _done(state: State) -> int | None:
     progress = state[_PROGRESS]
     return None if progress.is_empty() else int(progress.item())
-
-

@@ -1,7 +1,7 @@
-"""Mergeable partials: what a pane keeps per key for an aggregate, and how partials of later rows are put to earlier ones.
+"""Mergeable partials: what a pane keeps per key for an aggregate, and how partials of later rows join earlier ones.
 
-Each part is one column. `partial` makes it from prepared rows (sorted by time and id), `merge` from partials in the same
-order. Parts with the same name are the same, so `avg(x)` and `sum(x)` share theirs.
+Each part is one column. `partial` makes it from prepared rows (sorted by time and id), `merge` from partials in the
+same order. Parts with the same name are the same, so `avg(x)` and `sum(x)` share theirs.
 """
 
 from __future__ import annotations

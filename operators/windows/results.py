@@ -67,7 +67,7 @@ def window_schema(by: Sequence[str], windows: Iterable[Mapping[str, Aggregated]]
 
 
 def finished(rows: pl.DataFrame, by: Sequence[str], output: Schema) -> pl.DataFrame:
-    """Add time and id to rows that have WINDOW_START and WINDOW_END, and sort them; rows of empty batches stay empty."""
+    """Add time and id to rows that have WINDOW_START and WINDOW_END, and sort them."""
     timed = rows.with_columns((pl.col(WINDOW_END) - 1).alias(TIME), key_text(by))
     return output.conform(timed).sort(TIME, ID)
 

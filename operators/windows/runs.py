@@ -1,7 +1,8 @@
 """Partials in state: a list of runs in row order, merged a few at a time so that each row is merged rarely.
 
-Four runs of about the same size become one. A partial is so merged log4(rows / slice) times, whatever the number of keys,
-and no run is touched because another key got a row. Frames of the state are named `<kind>:<number>`, oldest first.
+Four runs of about the same size become one. A partial is so merged log4(rows / slice) times, whatever the number of
+keys, and no run is touched because another key got a row. Frames of the state are named `<kind>:<number>`, oldest
+first.
 """
 
 from __future__ import annotations

@@ -38,8 +38,9 @@ def steps(type_: Type) -> float:
 def divided(value: pl.Expr, by: float) -> pl.Expr:
     """Divide by a constant, the same for any number of rows.
 
-    Polars multiplies a column by 1/constant, but divides a single row: 35 / 100 is 0.35000000000000003 in a batch of two
-    and 0.35 in a batch of one. Dividing by a column is always exact; `value` must be finite, as all values here are.
+    Polars multiplies a column by 1/constant, but divides a single row: 35 / 100 is 0.35000000000000003 in a batch of
+    two and 0.35 in a batch of one. Dividing by a column is always exact; `value` must be finite, as all values here
+    are.
     """
     return value if by == 1.0 else value / (value * 0.0 + by)
 

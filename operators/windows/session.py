@@ -86,8 +86,8 @@ class SessionWindow:
         if before is not None:
             times = pl.concat([before.select(*self.keys, pl.col(_LAST).alias(TIME)), times])
         breaks = (pl.col(TIME).diff().over(self.keys) >= self.gap).fill_null(value=False)
-        number = times.with_columns(breaks.cast(pl.Int64).alias(_SESSION))
-        number = number.select(pl.col(_SESSION).cum_sum().over(self.keys)).to_series()
+        broken = times.with_columns(breaks.cast(pl.Int64).alias(_SESSION))
+        number = broken.select(pl.col(_SESSION).cum_sum().over(self.keys)).to_series()
         return prepared.with_columns(number.tail(prepared.height))
 
     def _partial(self, prepared: pl.DataFrame) -> pl.DataFrame:

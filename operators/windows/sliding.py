@@ -64,7 +64,9 @@ class Sliding:
             fresh = (pl.col(_AT) <= end.most) & ((pl.col(_AT) > begin) | begin.is_null())
             gone = (pl.col(_LAST) <= end.most) & ((pl.col(_LAST) > begin) | begin.is_null())
             changes.append(held.filter(fresh).select(*columns, _AT))
-            going = held.filter(gone).select(*end.by, pl.col(self._additive) * -1, pl.col(_LAST).alias(_AT) + end.grid.every)
+            going = held.filter(gone).select(
+                *end.by, pl.col(self._additive) * -1, pl.col(_LAST).alias(_AT) + end.grid.every
+            )
             changes.append(going)
         return pl.concat(changes)
 
@@ -76,9 +78,7 @@ class Sliding:
         """Sum up by key over time; each sum holds at every end until the next change."""
         names = self._additive
         steps = changes.group_by(*end.by, _AT).agg(pl.col(names).sum()).sort(_AT)
-        running = steps.group_by(end.by).agg(
-            pl.col(names).cum_sum(), pl.col(_AT), pl.col(_AT).shift(-1).alias(_NEXT)
-        )
+        running = steps.group_by(end.by).agg(pl.col(names).cum_sum(), pl.col(_AT), pl.col(_AT).shift(-1).alias(_NEXT))
         held = running.explode(*names, _AT, _NEXT).filter(pl.col(ROWS) > 0)
         if end.limits is not None:
             held = held.join(end.limits, on=end.by, how="left")

@@ -250,8 +250,11 @@ class TestPeers:
     def test_scores_are_those_of_a_loop_over_each_class(self, rows: list[Row]) -> None:
         wanted = []
         for row in rows:
-            fleet = [other["load"] / 10 for other in rows if (other[TIME], other["kind"]) == (row[TIME], row["kind"])
-                     and other["load"] is not None]
+            fleet = [
+                other["load"] / 10
+                for other in rows
+                if (other[TIME], other["kind"]) == (row[TIME], row["kind"]) and other["load"] is not None
+            ]
             load = None if row["load"] is None else row["load"] / 10
             wanted.append(judged(load, *spread(fleet)) if len(fleet) >= 2 else None)
         scores = run(detector("peers"), frame(rows), [])["d.score"].to_list()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,9 +28,10 @@ from window_oracle import (
 )
 
 from operators.contract import Operator
-from operators.windows.build import windows_operator
+from operators.windows.build import mixes, windows_operator
+from operators.windows.for_all import ForAll
 from tocsin.model.rows import EVIDENCE, ID, TIME, WINDOW_END, WINDOW_START
-from tocsin.model.windows import Calendar, Cumulating, Hopping, Window
+from tocsin.model.windows import Calendar, Cumulating, Hopping, Session, Trailing, Window
 
 SPAN = 100
 FAR = 10_000
@@ -48,7 +50,9 @@ def operator(window: Window, chosen: Sequence[int] = EVERY) -> Operator:
     return windows_operator("w", ("key",), [(window, columns(chosen))], SCHEMA)
 
 
-def oracle(rows: Sequence[Row], bounds: Sequence[tuple[int, int]], chosen: Sequence[int] = EVERY, until: int | None = None) -> list[Row]:
+def oracle(
+    rows: Sequence[Row], bounds: Sequence[tuple[int, int]], chosen: Sequence[int] = EVERY, until: int | None = None
+) -> list[Row]:
     """Give the row of every key and window that has events, by looking at each event for each window."""
     wanted = []
     for key, own in by_key(rows).items():
@@ -129,9 +133,7 @@ class TestSeveralWindowsOfOneHop:
 
     @settings(max_examples=40, deadline=None)
     @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 140), max_size=8), chosen=some())
-    def test_each_column_is_that_of_its_own_window(
-        self, rows: list[Row], cuts: list[int], chosen: list[int]
-    ) -> None:
+    def test_each_column_is_that_of_its_own_window(self, rows: list[Row], cuts: list[int], chosen: list[int]) -> None:
         given_rows = run(self.operator(chosen), frame(rows), [*cuts, FAR])
         assert given_rows.equals(run(self.operator(chosen), frame(rows), [FAR]))
         assert not differences(given_rows.to_dicts(), self.oracle(rows, chosen))
@@ -170,3 +172,78 @@ class TestCalendarDays:
 
     def test_the_day_of_the_clock_change_is_23_hours_long(self) -> None:
         assert [(end - start) // 3_600_000 for start, end in self.bounds()] == [24, 23, 24, 24, 24]
+
+
+class TestForAll:
+    """Every key of a table gets a row at every end, from its first window with rows or the start that the host says."""
+
+    TABLE = pl.DataFrame(
+        {
+            "unit": ["a", "b", "b", "b", "c"],
+            TIME: [-(2**63), 20, 47, 72, -(2**63)],
+            "__gone": [False, False, True, False, False],
+        }
+    )
+
+    def alive(self, key: str, time: int) -> bool:
+        versions = [row for row in self.TABLE.to_dicts() if row["unit"] == key and row[TIME] <= time]
+        return bool(versions) and not versions[-1]["__gone"]
+
+    def oracle(self, rows: Sequence[Row], size: int, start: int | None, until: int) -> list[tuple[str, int, int]]:
+        wanted = []
+        for key in ("a", "b", "c", 'q"\\'):
+            seen = False
+            for end in range(10, until + 1, 10):
+                count = sum(1 for row in rows if row["key"] == key and end - size <= row[TIME] < end)
+                there = self.alive(key, end - 1)
+                seen = there and (seen or count > 0)
+                if count or seen or (there and start is not None and end > start):
+                    wanted.append((key, end, count))
+        return sorted(wanted, key=lambda row: (row[1], json.dumps([row[0]])))
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        rows=events(SPAN, 12),
+        cuts=st.lists(st.integers(0, 140), max_size=8),
+        size=st.sampled_from([10, 30]),
+        start=st.sampled_from([None, 0, 35]),
+    )
+    def test_keys_of_the_table_are_given_in_empty_windows_too(
+        self, rows: list[Row], cuts: list[int], size: int, start: int | None
+    ) -> None:
+        everyone = ForAll("units", ("unit",))
+        word = (Hopping(size, 10), columns([0, 2]))
+        node = windows_operator("w", ("key",), [word], SCHEMA, for_all=everyone)
+        said = pl.DataFrame({"time": [] if start is None else [start]}, schema={"time": pl.Int64})
+        begin = {**node.initial(), "start": said}
+        given_rows = run(node, frame(rows), [*cuts, 149], tables={"units": self.TABLE}, begin=begin)
+        assert given_rows.select("key", WINDOW_END, "c0").rows() == self.oracle(rows, size, start, 150)
+        empty = given_rows.filter(pl.col("c0") == 0)
+        assert empty["c2"].null_count() == empty.height
+
+    def test_a_table_with_another_key_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="parts of `by`"):
+            windows_operator("w", ("key",), [(Hopping(9, 9), columns([0]))], SCHEMA, for_all=ForAll("t", ("a", "b")))
+
+
+class TestMixes:
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ([Hopping(60, 10), Hopping(60, 20)], "the same `every`"),
+            ([Hopping(60, 10), Session(5)], "a session window must be the only window"),
+            ([Hopping(60, 10), Trailing(5)], "make them two features"),
+            ([Cumulating(60, 25)], "a whole number of times"),
+            ([Calendar(0, "UTC"), Calendar(60, "UTC")], "a calendar day must be the only window"),
+            ([Hopping(0, 10)], "more than nothing"),
+            ([], "needs one at least"),
+        ],
+    )
+    def test_windows_that_do_not_mix_are_explained(self, words: list[Window], says: str) -> None:
+        assert says in str(mixes(words))
+        with pytest.raises(ValueError, match=says):
+            windows_operator("w", ("key",), [(word, columns([0])) for word in words], SCHEMA)
+
+    def test_windows_of_one_hop_mix(self) -> None:
+        assert mixes([Hopping(60, 10), Hopping(10, 10)]) is None
+        assert mixes([Session(3)]) is None

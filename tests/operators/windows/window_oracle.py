@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from operators.contract import Instant, Operator
+from operators.contract import Instant, Operator, State
 from operators.expressions.bound import AggregateCall, Aggregated, Bound
 from operators.state import dump, restore
 from tocsin.model.rows import EVIDENCE_MOST, ID, POSITION, TIME, Schema
@@ -20,9 +20,7 @@ from tocsin.model.types import BOOLEAN, FLOAT64, INT64, STRING, Kind, Type, deci
 
 Row = dict[str, Any]
 AMOUNT, HEAT = decimal(2), replace(FLOAT64, resolution=1e-3)
-SCHEMA = Schema(
-    {"key": STRING, "amount": AMOUNT, "heat": HEAT, "place": STRING, "flag": BOOLEAN}, (TIME, ID, POSITION)
-)
+SCHEMA = Schema({"key": STRING, "amount": AMOUNT, "heat": HEAT, "place": STRING, "flag": BOOLEAN}, (TIME, ID, POSITION))
 
 
 def column(name: str) -> Bound:
@@ -35,7 +33,12 @@ def call(function: str, name: str | None, type_: Type, *, where: bool = False, *
     text = f"{function}({name}, {more}) {where}"
     filter_ = column("flag") if where else None
     return AggregateCall(
-        function, type_, text, None if name is None else column(name), where=filter_, **more  # type: ignore[arg-type]
+        function,
+        type_,
+        text,
+        None if name is None else column(name),
+        where=filter_,
+        **more,  # type: ignore[arg-type]
     )
 
 
@@ -210,9 +213,10 @@ def run(
     watermarks: Sequence[int],
     until: int | None = None,
     tables: Mapping[str, pl.DataFrame] | None = None,
+    begin: State | None = None,
 ) -> pl.DataFrame:
     """Call the operator at these watermarks, its state written to bytes and read back between; close if `until`."""
-    state = operator.initial()
+    state = operator.initial() if begin is None else begin
     given = [operator.output.empty()]
     before: int | None = None
     for watermark in sorted(set(watermarks)):
@@ -234,9 +238,7 @@ def run(
     return result
 
 
-def run_when_due(
-    operator: Operator, rows: pl.DataFrame, watermarks: Sequence[int]
-) -> pl.DataFrame:
+def run_when_due(operator: Operator, rows: pl.DataFrame, watermarks: Sequence[int]) -> pl.DataFrame:
     """Call the operator only when rows have come or the watermark has reached what it asked for."""
     state, due = operator.initial(), None
     given = [operator.output.empty()]
