@@ -53,7 +53,9 @@ def restore(data: bytes) -> State:
     for frame in header.frames:
         body = data[at : at + frame.length]
         if len(body) != frame.length or zlib.crc32(body) != frame.crc:
-            raise StateError(f"the state is damaged: frame {frame.name!r} is not what was written; use an older snapshot")
+            raise StateError(
+                f"the state is damaged: frame {frame.name!r} is not what was written; use an older snapshot"
+            )
         frames[frame.name] = pl.read_ipc(io.BytesIO(body))
         at += frame.length
     if at != len(data):

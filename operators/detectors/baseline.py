@@ -86,7 +86,7 @@ class Baseline:
         state = dict(state)
         given = []
         for (block,), part in self._prepared(rows).group_by(_BLOCK, maintain_order=True):
-            history.refresh(state, part, int(block))  # type: ignore[call-overload]  # Int64 column
+            history.refresh(state, part, int(block))
             judged = self._judged(part, history.baselines(state))
             history.learn(state, judged)
             given.append(judged)

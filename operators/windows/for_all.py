@@ -1,9 +1,9 @@
 """`for_all`: rows for every key of a table, in empty windows too.
 
-A key is expected at an end if it is in the table as of the window's last moment, and either a window of it has had rows
-since it is there, or the host has said from when on the run counts (frame `start` of the operator's state, column `time`;
-empty: not said). So what is given depends neither on batches nor on buckets; a key that never had a row is given only if
-the host has set the start. The table must hold only keys of the operator's own bucket.
+A key is expected at an end if it is in the table as of the window's last moment, and either a window of it has had
+rows since it is there, or the host has said from when on the run counts (frame `start` of the operator's state, column
+`time`; empty: not said). So what is given depends neither on batches nor on buckets; a key that never had a row is
+given only if the host has set the start. The table must hold only keys of the operator's own bucket.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ STATE = {
 
 
 class TestRoundTrip:
+    """Nothing is lost."""
+
     def test_every_frame_comes_back_with_its_types(self) -> None:
         back = restore(dump(STATE))
         assert list(back) == list(STATE)
@@ -31,6 +33,8 @@ class TestRoundTrip:
 
 
 class TestDamage:
+    """Bytes that are not what was written are refused, never half read."""
+
     @pytest.mark.parametrize("at", range(0, len(dump(STATE)), 37))
     def test_a_flipped_bit_anywhere_is_noticed(self, at: int) -> None:
         data = bytearray(dump(STATE))

@@ -19,7 +19,7 @@ from operators.contract import Instant, Operator
 from operators.detectors import DETECTORS, detector_operator
 from operators.state import dump, restore
 from tocsin.model.rows import ID, TIME, Schema
-from tocsin.model.types import FLOAT64, INT64, STRING, decimal
+from tocsin.model.types import FLOAT64, INT64, STRING, Type, decimal
 
 HOUR = 3_600_000
 Row = dict[str, Any]
@@ -53,7 +53,7 @@ def run(operator: Operator, rows: pl.DataFrame, watermarks: Sequence[int]) -> pl
 
 
 def readings(most: int = 40) -> st.SearchStrategy[list[Row]]:
-    """Draw rows of three units in two classes at half hours, with nulls, and a few wild values; one per unit and time."""
+    """Draw rows of three units in two classes at half hours, with nulls and wild values; one per unit and time."""
     load = st.one_of(st.none(), st.integers(40, 60), st.integers(40, 60), st.sampled_from([50, 50, 0, 5000]))
     one = st.tuples(st.integers(0, 80), st.sampled_from("abc"), load)
     return st.lists(one, max_size=most, unique_by=lambda row: row[:2]).map(_rows)
@@ -69,6 +69,8 @@ def _rows(drawn: list[tuple[int, str, int | None]]) -> list[Row]:
 
 @pytest.mark.parametrize("kind", DETECTORS)
 class TestEveryDetector:
+    """The contract that every kind keeps."""
+
     @settings(max_examples=40, deadline=None)
     @given(rows=readings(), cuts=st.lists(st.integers(0, 80), max_size=10))
     def test_does_not_depend_on_where_the_stream_is_cut(self, kind: str, rows: list[Row], cuts: list[int]) -> None:
@@ -128,6 +130,8 @@ class TestEveryDetector:
 
 
 class TestOptions:
+    """What is wrong with an option is said when the topology is checked."""
+
     @pytest.mark.parametrize(
         ("kind", "options", "says"),
         [
@@ -167,6 +171,8 @@ def close(a: float | None, b: float | None) -> bool:
 
 
 class TestBaseline:
+    """Medians of the key's own history, without what was flagged."""
+
     HISTORY, REFRESH, ACCEPT = 12 * HOUR, 3 * HOUR, 5 * HOUR
 
     def oracle(self, rows: Sequence[Row], season: str, zone: str) -> list[float | None]:
@@ -245,6 +251,8 @@ class TestBaseline:
 
 
 class TestPeers:
+    """Medians of the rows of one time and class."""
+
     @settings(max_examples=40, deadline=None)
     @given(rows=readings())
     def test_scores_are_those_of_a_loop_over_each_class(self, rows: list[Row]) -> None:
@@ -262,6 +270,8 @@ class TestPeers:
 
 
 class TestForecast:
+    """Least squares over the last history."""
+
     AHEAD, HISTORY = 2 * HOUR, 4 * HOUR
 
     def oracle(self, own: Sequence[Row], row: Row) -> tuple[float | None, float | None]:
@@ -300,8 +310,10 @@ class TestForecast:
 
 
 class TestColumnTypes:
+    """Decimals and floats alike."""
+
     @pytest.mark.parametrize(("type_", "factor"), [(INT64, 1), (FLOAT64, 0.5), (decimal(3), 1000)])
-    def test_values_are_in_units_whatever_the_column_lies_in(self, type_: Any, factor: float) -> None:
+    def test_values_are_in_units_whatever_the_column_lies_in(self, type_: Type, factor: float) -> None:
         schema = Schema({"unit": STRING, "load": type_})
         operator = detector_operator("peers", "d", ("unit",), "load", {"least": "2"}, schema)
         rows = pl.DataFrame({"unit": ["a", "b", "c"], TIME: [0] * 3, ID: ["a", "b", "c"]})

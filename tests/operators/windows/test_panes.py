@@ -69,14 +69,16 @@ def oracle(
 
 @pytest.mark.parametrize("shape", SHAPES)
 class TestEveryAggregate:
-    @settings(max_examples=15, deadline=None)
+    """Each aggregate in each kind of window, however the stream is cut."""
+
+    @settings(max_examples=10, deadline=None)
     @given(rows=events(SPAN))
     def test_is_what_a_loop_over_all_events_gives(self, shape: str, rows: list[Row]) -> None:
         window, bounds = SHAPES[shape]
         given_rows = run(operator(window), frame(rows), [FAR]).to_dicts()
         assert not differences(given_rows, oracle(rows, bounds))
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 140), max_size=12), chosen=some())
     def test_does_not_depend_on_where_the_stream_is_cut(
         self, shape: str, rows: list[Row], cuts: list[int], chosen: list[int]
@@ -86,7 +88,7 @@ class TestEveryAggregate:
         assert cut.equals(run(operator(window, chosen), frame(rows), [FAR]))
         assert not differences(cut.to_dicts(), oracle(rows, bounds, chosen))
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=12, deadline=None)
     @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 200), max_size=40), chosen=some())
     def test_comes_when_the_operator_is_called_only_when_due(
         self, shape: str, rows: list[Row], cuts: list[int], chosen: list[int]
@@ -95,7 +97,7 @@ class TestEveryAggregate:
         whole = run(operator(window, chosen), frame(rows), [FAR])
         assert run_when_due(operator(window, chosen), frame(rows), [*cuts, FAR]).equals(whole)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(rows=events(SPAN), until=st.integers(0, 120), cuts=st.lists(st.integers(0, 120), max_size=6), chosen=some())
     def test_closing_gives_each_key_its_window_in_progress(
         self, shape: str, rows: list[Row], until: int, cuts: list[int], chosen: list[int]
@@ -131,7 +133,7 @@ class TestSeveralWindowsOfOneHop:
                 row.update(expected(inside, chosen, f"s{size}_"))
         return wide
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 140), max_size=8), chosen=some())
     def test_each_column_is_that_of_its_own_window(self, rows: list[Row], cuts: list[int], chosen: list[int]) -> None:
         given_rows = run(self.operator(chosen), frame(rows), [*cuts, FAR])
@@ -201,7 +203,7 @@ class TestForAll:
                     wanted.append((key, end, count))
         return sorted(wanted, key=lambda row: (row[1], json.dumps([row[0]])))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(
         rows=events(SPAN, 12),
         cuts=st.lists(st.integers(0, 140), max_size=8),
@@ -227,6 +229,8 @@ class TestForAll:
 
 
 class TestMixes:
+    """Which windows may stand in one feature."""
+
     @pytest.mark.parametrize(
         ("words", "says"),
         [

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +42,7 @@ def sessions(rows: Sequence[Row], chosen: Sequence[int] = EVERY) -> list[Row]:
     wanted = []
     for key, own in by_key(rows).items():
         cut = [0, *(n for n in range(1, len(own)) if own[n][TIME] - own[n - 1][TIME] >= GAP), len(own)]
-        for low, high in zip(cut, cut[1:], strict=False):
+        for low, high in pairwise(cut):
             inside = own[low:high]
             end = inside[-1][TIME] + GAP
             row = {TIME: end - 1, ID: json.dumps([key], ensure_ascii=False), WINDOW_START: inside[0][TIME]}
@@ -51,12 +52,14 @@ def sessions(rows: Sequence[Row], chosen: Sequence[int] = EVERY) -> list[Row]:
 
 
 class TestSession:
+    """A session ends when its gap has passed."""
+
     @settings(max_examples=15, deadline=None)
     @given(rows=events(100))
     def test_every_aggregate_is_what_a_loop_over_the_session_gives(self, rows: list[Row]) -> None:
         assert not differences(run(operator(), frame(rows), [FAR]).to_dicts(), sessions(rows))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(rows=events(100), cuts=st.lists(st.integers(0, 120), max_size=12), chosen=some())
     def test_a_session_does_not_depend_on_where_the_stream_is_cut(
         self, rows: list[Row], cuts: list[int], chosen: list[int]
@@ -65,7 +68,7 @@ class TestSession:
         assert cut.equals(run(operator(chosen), frame(rows), [FAR]))
         assert not differences(cut.to_dicts(), sessions(rows, chosen))
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(rows=events(100), cuts=st.lists(st.integers(0, 120), max_size=30), chosen=some())
     def test_a_session_comes_when_the_operator_is_called_only_when_due(
         self, rows: list[Row], cuts: list[int], chosen: list[int]
@@ -73,7 +76,7 @@ class TestSession:
         whole = run(operator(chosen), frame(rows), [FAR])
         assert run_when_due(operator(chosen), frame(rows), [*cuts, FAR]).equals(whole)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(rows=events(60), cuts=st.lists(st.integers(0, 60), max_size=5), chosen=some())
     def test_closing_gives_all_open_sessions(self, rows: list[Row], cuts: list[int], chosen: list[int]) -> None:
         given_rows = run(operator(chosen), frame(rows), cuts, 60)
@@ -93,9 +96,11 @@ class TestSession:
 
 
 class TestSame:
+    """Rows of windows are aggregated once more."""
+
     SCHEMA_OF_WINDOWS = SCHEMA.plus(WINDOW_COLUMNS)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(rows=events(12), cuts=st.lists(st.integers(0, 12), max_size=5))
     def test_rows_of_one_window_are_aggregated_once_more(self, rows: list[Row], cuts: list[int]) -> None:
         rows = [{**row, WINDOW_START: row[TIME] - 9, WINDOW_END: row[TIME] + 1} for row in rows]

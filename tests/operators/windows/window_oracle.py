@@ -28,7 +28,7 @@ def column(name: str) -> Bound:
     return Bound(pl.col(name), SCHEMA.columns[name], frozenset([name]), (), name)
 
 
-def call(function: str, name: str | None, type_: Type, *, where: bool = False, **more: Any) -> AggregateCall:
+def call(function: str, name: str | None, type_: Type, *, where: bool = False, **more: Any) -> AggregateCall:  # noqa: ANN401  # fields of AggregateCall
     """Give a call over a column, filtered by `flag` or not."""
     text = f"{function}({name}, {more}) {where}"
     filter_ = column("flag") if where else None
