@@ -1,7 +1,7 @@
 """A second alert machine, as slow and plain as can be: one fingerprint at a time, every millisecond from the first row.
 
 Also what both machines are fed with in the tests. A row is a dict: `card`, `time`, `id`, `x` (the value explained),
-`when` and `reset` (one of True, False, None per level), `unless`.
+`event` (its evidence; default: its id), `when` and `reset` (one of True, False, None per level), `unless`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def frame(rows: Iterable[Row]) -> pl.DataFrame:
     columns = {"__time": pl.Int64, "__id": pl.String, "__evidence": EVIDENCE_DTYPE, "card": pl.String, "x": pl.Int64}
     columns |= {f"{word}{n}": pl.Boolean for word in ("when", "reset") for n in range(4)} | {"unless": pl.Boolean}
     flat = [
-        {"__time": row["time"], "__id": row["id"], "__evidence": [{"id": row["id"], "position": 1}]}
+        {"__time": row["time"], "__id": row["id"], "__evidence": [{"id": row.get("event", row["id"]), "position": 1}]}
         | {name: row.get(name) for name in ("card", "x", "unless")}
         | {f"{word}{n}": value for word in ("when", "reset") for n, value in enumerate(row.get(word, ()))}
         for row in sorted(rows, key=lambda row: (row["time"], row["id"]))
@@ -178,8 +178,8 @@ class Slow:
         if self.shown() != before:
             self.say(t, before, row, reason, t)
         elif self.held and self.shown() in true | false:
-            episode = self.episode
-            if t - episode["changed"] >= self.spec.update_every_ms and (row["x"], row["id"]) != episode["told"]:
+            episode, event = self.episode, row.get("event", row["id"])
+            if t - episode["changed"] >= self.spec.update_every_ms and (row["x"], event) != episode["told"]:
                 self.say(t, before, row, "", t)
 
     def tick(self, t: int) -> None:
@@ -213,12 +213,11 @@ class Slow:
             kind = "updated" if after == before else "level_changed"
         episode = self.episode
         episode["sequence"] += 1
-        episode["changed"], episode["told"] = t, (row["x"], row["id"])
+        event = row.get("event", row["id"])
+        episode["changed"], episode["told"] = t, (row["x"], event)
         level = NAMES[after] if after >= 0 else "clear"
         reason = reason if kind == "cleared" else ""
-        self.said.append(
-            (self.card or "", t, episode["sequence"], kind, level, reason, row["id"], row["x"], episode["id"])
-        )
+        self.said.append((self.card or "", t, episode["sequence"], kind, level, reason, event, row["x"], episode["id"]))
 
 
 def slow(spec: MachineSpec, rows: list[Row], limit: int) -> list[Said]:

@@ -212,6 +212,10 @@ class TestFor:
     def test_a_step_that_resets_is_a_false_step(self) -> None:
         assert timeline(make_spec(resets=[0], for_ms=30), row(5, when=True), row(9, when=None, reset=True)) == []
 
+    def test_a_false_step_is_one_also_where_the_level_has_a_reset_of_its_own(self) -> None:
+        rows = [row(5, when=True), row(10, when=False)]
+        assert timeline(make_spec(resets=[0], for_ms=30), *rows, watermarks=[6, 12, END]) == []
+
     def test_what_is_not_kept_so_long_is_not_raised(self) -> None:
         assert timeline(make_spec(for_ms=30, keep_ms=30), row(5, when=True)) == []
         rows = [row(5, when=True), row(6, when=True)]
