@@ -1,0 +1,31 @@
+"""What holds for all tests: quick property tests that are the same in every run, and a plain word on real data."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "suite",
+    deadline=None,  # the machines are shared: a slow moment is no failure
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+
+NOT_RUN = "real data: NOT RUN"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end how many tests did not run because the real data is not there; nothing counts as shown by them."""
+    skipped = [report for report in terminalreporter.getreports("skipped") if NOT_RUN in str(report.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"{NOT_RUN} ({len(skipped)})", red=True)
+
+
+def pytest_report_header() -> str:
+    """Say where real data is looked for."""
+    return f"real data: {os.environ.get('TOCSIN_DATA', '../shared/data')}"
