@@ -13,7 +13,7 @@ TocsinError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A place in a text file: line and column count from 1."""
+    """A place in a text file: line and column count from 1.
+
+    `source`: how the text that begins here is written, where that is not letter by letter (`tocsin.language.places`).
+    """
 
     file: str
     line: int
     column: int
+    source: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         """Give `file:line:column`, as editors and terminals link it."""

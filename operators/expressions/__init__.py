@@ -1,6 +1,6 @@
 """SQL scalar and aggregate expressions: parsed once, typed, translated to Polars."""
 
-from operators.expressions.binding import bind, bind_aggregate, names_in, signs_names
+from operators.expressions.binding import bind, bind_aggregate, names_in, sign_conditions, signs_names
 from operators.expressions.bound import AggregateCall, Aggregated, Bound, Lookup
 from operators.expressions.scope import Constant, Scope, TableShape
 
@@ -15,5 +15,6 @@ __all__ = [
     "bind",
     "bind_aggregate",
     "names_in",
+    "sign_conditions",
     "signs_names",
 ]

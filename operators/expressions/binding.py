@@ -17,7 +17,7 @@ from operators.expressions.finish import bound, expected
 from operators.expressions.parse import call_name, parse, path
 from operators.expressions.registry import FUNCTIONS, SPECIAL
 from operators.expressions.term import Term, fail
-from tocsin.model.types import STRING
+from tocsin.model.types import BOOLEAN, STRING
 
 if TYPE_CHECKING:
     from operators.expressions.scope import Scope
@@ -69,6 +69,18 @@ def signs_names(text: str, scope: Scope) -> Bound | None:
     shown = [pl.when(condition).then(pl.lit(name)) for name, condition in binder.sign_conditions(call)]
     expr = pl.concat_str(shown, separator=", ", ignore_nulls=True)
     return bound(Term(expr, STRING), binder.names, f"names of {canonical(call, scope)}")
+
+
+def sign_conditions(text: str, scope: Scope) -> dict[str, Bound]:
+    """Give the conditions of the expression's `signs(...)` by name; empty if it has none. Raises as `bind`."""
+    tree = parse(text)
+    call = next((node for node in tree.find_all(exp.Anonymous) if call_name(node).lower() == "signs"), None)
+    if call is None:
+        return {}
+    binder = Binder(scope)
+    pairs = binder.sign_conditions(call)
+    spelled = canonical(call, scope)
+    return {name: bound(Term(condition, BOOLEAN), binder.names, f"{name} of {spelled}") for name, condition in pairs}
 
 
 def names_in(text: str) -> set[str]:

@@ -2,63 +2,99 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from operators.detectors import DETECTORS, detector_operator
+import polars as pl
+
+from operators.expressions.bound import Bound
 from operators.rowwise import Column
-from tocsin.errors import TocsinError
+from tocsin.compiler.report import nearest
+from tocsin.model.types import STRING
 
 if TYPE_CHECKING:
+    from operators.detectors import DetectorKind
     from tocsin.compiler.features import Draft
     from tocsin.language.model import DetectWord
+
+_TELLING = ("value", "low", "high", "rise")
+"""Columns of a detector from which what it watches could be known."""
 
 
 def detect(draft: Draft) -> None:
     """Append the feature's detectors to its chain."""
+    if not draft.word.detect:
+        return
+    from operators.detectors import DETECTORS  # noqa: PLC0415  # they need numpy, and most topologies have none
+
     for word in draft.word.detect:
-        _one(draft, word)
+        kind = DETECTORS.get(str(word.kind))
+        if kind is None:
+            draft.context.report.unknown(word.kind, "detector", DETECTORS)
+        elif _fits(draft, word, kind):
+            _append(draft, word, kind)
 
 
-def _one(draft: Draft, word: DetectWord) -> None:
+def _fits(draft: Draft, word: DetectWord, kind: DetectorKind) -> bool:
+    """Note what is wrong with a detector, but for its options' values."""
     report = draft.context.report
-    kind = DETECTORS.get(str(word.kind))
-    if kind is None:
-        report.unknown(word.kind, "detector", DETECTORS)
+    if not draft.by and not kind.peers:
+        what = f"{draft.name} has no key, so {word.kind} would know no history to compare with"
+        report.add(word.mark, "detect", what, expected="by: the columns whose values have a history each")
+        return False
+    if len(word.columns) > 1:
+        what = f"{word.kind} watches one column, not {len(word.columns)}"
+        report.add(word.columns[1], "detect", what, expected="a detector for each column")
+        return False
+    known = [option.name for option in kind.options]
+    wrong = [name for name in word.options if name not in known]
+    for name in wrong:
+        what = f"{word.kind} has no option {str(name)!r}"
+        report.add(name, "unknown-option", what, expected=f"one of {', '.join(known)}", nearest=nearest(name, known))
+    return not wrong
+
+
+def _append(draft: Draft, word: DetectWord, kind: DetectorKind) -> None:
+    from operators.detectors import detector_operator  # noqa: PLC0415  # as above
+
+    column = _watched(draft, word)
+    if column is None:
         return
+    options = {str(name): str(value) for name, value in word.options.items()}
+    zone = str(draft.context.topology.header.zone)
+    try:
+        args = str(word.kind), str(word.name), tuple(draft.by), column, options
+        operator = detector_operator(*args, draft.schema, zone=zone)
+    except ValueError as error:
+        report, expected = draft.context.report, ", ".join(option.name for option in kind.options)
+        report.add(word.mark, "detector-option", str(error), expected=f"options among {expected}")
+        return
+    if kind.peers:
+        _among_peers(draft, str(word.name), options.get("class"))
+    draft.append(operator)
+    if column in draft.groups:
+        draft.groups |= {f"{word.name}.{suffix}": draft.groups[column] for suffix in _TELLING}
+
+
+def _watched(draft: Draft, word: DetectWord) -> str | None:
+    """Give the column that is watched; an expression becomes one."""
     bound = draft.bind(word.column)
-    if bound is None or _unknown_options(draft, word):
-        return
+    if bound is None:
+        return None
     if not bound.type.numeric:
-        report.add(word.column, "detect", f"{word.column} is {bound.type}", expected="a number to watch")
-        return
+        draft.context.report.add(word.column, "detect", f"{word.column} is {bound.type}", expected="a number to watch")
+        return None
     column = str(word.column)
     if column not in draft.columns:
         draft.columns[column] = bound.type
         draft.rowwise(f"{word.name}>column", [Column(column, bound)])
-    options = {str(name): str(value) for name, value in word.options.items()}
-    try:
-        operator = detector_operator(
-            str(word.kind),
-            str(word.name),
-            tuple(draft.by) or draft.sources[0].by,
-            column,
-            options,
-            draft.schema,
-            zone=str(draft.context.topology.header.zone),
-        )
-    except (TocsinError, ValueError) as error:
-        report.add(word.mark, "detector-option", str(error))
+    return column
+
+
+def _among_peers(draft: Draft, name: str, class_: str | None) -> None:
+    """Bring the rows of a class together: a stage of its own, keyed by the class (semantics 18)."""
+    if class_ is None:
+        draft.end_stage(name, (), {})
         return
-    draft.chain.append(operator)
-    draft.columns = dict(operator.output.columns)
-
-
-def _unknown_options(draft: Draft, word: DetectWord) -> bool:
-    known = [option.name for option in DETECTORS[str(word.kind)].options]
-    wrong = [name for name in word.options if name not in known]
-    for name in wrong:
-        nearest = next(iter(get_close_matches(name, known, 1)), "")
-        what = f"{word.kind} has no option {str(name)!r}"
-        draft.context.report.add(name, "unknown-option", what, expected=f"one of {', '.join(known)}", nearest=nearest)
-    return bool(wrong)
+    # A row without a class is compared with nobody, but stays.
+    key = pl.col(class_).cast(pl.String).fill_null("")
+    draft.end_stage(name, ("__class",), {"__class": Bound(key, STRING, frozenset({class_}), (), f"class {class_}")})

@@ -1,4 +1,4 @@
-"""Features: what is read, filtered and grouped; which operator computes; what is derived and detected from it."""
+"""Features: what is read, filtered and grouped, derived and detected; which stages that makes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.align import Align
 from operators.expressions.bound import Bound, Lookup
+from operators.reorder import Reorder
 from operators.rowwise import Column, Condition, Each, LookUps, RowStep, Rowwise
 from operators.stage import Input, Stage
-from tocsin.compiler.inputs import Route, make_input, tables_of
-from tocsin.compiler.nodes import Context, Node, Shape
-from tocsin.compiler.parameters import constants
+from tocsin.compiler.groups import groups_of
+from tocsin.compiler.nodes import Context, Node, Rhythm, Shape
+from tocsin.compiler.parameters import Parameters, constants
+from tocsin.compiler.reading import Route, align_of, make_input, read_nodes, tables_of
+from tocsin.compiler.types import NO_KEY
 from tocsin.language.model import Expression, FeatureWord, Text
-from tocsin.model.rows import FEATURE_SYSTEM, Schema
+from tocsin.language.places import place_in
+from tocsin.model.rows import FEATURE_SYSTEM, SOURCE_SYSTEM, Schema
 from tocsin.model.types import BOOLEAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
+    from operators.align import Align
     from operators.contract import Operator
-    from operators.expressions.scope import Constant
+    from tocsin.compiler.empty_rows import EmptyRow
     from tocsin.model.types import Type
 
 _CALL = re.compile(r"\s*(?P<table>[A-Za-z][A-Za-z0-9_-]*)\s*\((?P<key>.*)\)\s*", re.DOTALL)
@@ -37,73 +41,111 @@ class Draft:
     context: Context
     sources: tuple[Node, ...]
     columns: dict[str, Type]
-    constants: dict[str, Constant]
+    parameters: Parameters
+    shape: Shape
+    rhythm: Rhythm
+    memory: int
+    empty: EmptyRow | None
+    groups: dict[str, frozenset[str]]
+    noted: int
+    """How many problems there were before this feature."""
     by: dict[str, Bound] = field(default_factory=dict)
     before: list[RowStep] = field(default_factory=list)
     chain: list[Operator] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
     align: Align | None = None
-    shape: Shape = Shape.ROWS
-    memory: int = 0
+    aggregated: bool = False
+    key: tuple[str, ...] | None = None
+    """The key columns of the stage at hand, where these are not those of `by`."""
     tables: set[str] = field(default_factory=set)
     mentioned: set[str] = field(default_factory=set)
     """Columns of the source that expressions before the operator read."""
 
+    @property
+    def name(self) -> str:
+        """The feature's name."""
+        return str(self.word.name)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a problem was found in this feature."""
+        return len(self.context.report.problems) > self.noted
+
     def bind(self, text: Text, *, expect: Type | None = None) -> Bound | None:
         """Type an expression over the columns so far."""
-        return self.context.report.bind(text, self.context.scope(self.columns, self.constants), expect=expect)
+        return self.context.report.bind(text, self.context.scope(self.columns, self.parameters), expect=expect)
 
     @property
     def schema(self) -> Schema:
-        """The schema of the rows between the operators."""
-        return Schema(self.columns, FEATURE_SYSTEM)
+        """The schema of the rows between the operators: a stream's rows are their own evidence until one aggregates."""
+        events = self.align is None and all(node.source for node in self.sources) and not self.aggregated
+        return Schema(self.columns, SOURCE_SYSTEM if events else FEATURE_SYSTEM)
+
+    def append(self, operator: Operator) -> None:
+        """Append an operator that gives rows of its own."""
+        self.chain.append(operator)
+        self.columns = {n: t for n, t in operator.output.columns.items() if not n.startswith("__")}
+        self.aggregated = True
 
     def rowwise(self, name: str, steps: Iterable[RowStep], *, exact: bool = True) -> None:
-        """Append row-wise steps to the chain, if there are any."""
+        """Append row-wise steps to the chain."""
         steps = tuple(steps)
         self.tables.update(tables_of(steps))
-        self.chain.append(Rowwise(name, steps, self.schema, self.context.keys, exact=exact))
+        schema = Schema(self.columns, FEATURE_SYSTEM) if exact else self.schema
+        self.chain.append(Rowwise(name, steps, schema, self.context.keys, exact=exact))
+        self.aggregated = self.aggregated or exact
+
+    def end_stage(self, suffix: str, key: tuple[str, ...], computed: Mapping[str, Bound]) -> None:
+        """Make a stage of what there is so far; its rows go on to one with another key."""
+        name, system = f"{self.name}>{suffix}", self.chain[-1].output.system
+        self.context.stages.append(self._stage(name, system))
+        kept = {**self.columns, **{n: bound.type for n, bound in computed.items()}}
+        head = Reorder(key, Schema(kept, system), source=False)
+        self.inputs, self.chain, self.align = [Input(name, head, tuple(computed.items()))], [], None
+        self.tables, self.key = set(), key
+
+    def finish(self) -> None:
+        """Make the last stage, and make the feature known."""
+        self.context.stages.append(self._stage(self.name))
+        self.context.nodes[self.name] = Node(
+            self.name,
+            self.columns,
+            self.shape,
+            FEATURE_SYSTEM,
+            tuple(self.by),
+            memory=self.memory,
+            parameters=self.parameters,
+            rhythm=self.rhythm,
+            empty=self.empty,
+            groups=self.groups,
+        )
+
+    def _stage(self, name: str, system: tuple[str, ...] = FEATURE_SYSTEM) -> Stage:
+        key = tuple(self.by) if self.key is None else self.key
+        schema, tables = Schema(self.columns, system), tuple(sorted(self.tables))
+        return Stage(name, key, tuple(self.inputs), tuple(self.chain), schema, tables, self.align)
 
 
 def begin(word: FeatureWord, context: Context) -> Draft | None:
     """Look up what the feature reads; None if a source is not known."""
+    noted = len(context.report.problems)
     sources = read_nodes(word.sources, context)
     if sources is None:
         return None
-    columns = {name: type_ for node in sources for name, type_ in node.columns.items()}
-    inherited = {name: value for node in sources for name, value in node.constants.items()}
+    own = constants(word.parameters, context.report)
     return Draft(
         word,
         context,
         sources,
-        columns,
-        inherited | constants(word.parameters),
-        memory=max(node.memory for node in sources),
-        shape=sources[0].shape,
+        {name: type_ for node in sources for name, type_ in node.columns.items()},
+        Parameters(own, tuple(node.parameters for node in sources)),
+        sources[0].shape,
+        sources[0].rhythm,
+        max(node.memory for node in sources),
+        sources[0].empty if len(sources) == 1 else None,
+        {name: group for node in sources for name, group in node.groups.items()},
+        noted,
     )
-
-
-def read_nodes(names: Sequence[Text], context: Context) -> tuple[Node, ...] | None:
-    """Give the nodes that are read together; None if one is not known, broken, or they do not fit together."""
-    found = [context.node(name) for name in names]
-    nodes = tuple(node for node in found if node is not None)
-    return nodes if nodes and len(nodes) == len(names) and _together(names, nodes, context) else None
-
-
-def _together(names: Sequence[Text], sources: Sequence[Node], context: Context) -> bool:
-    """Several sources must have the same key and no other column in common."""
-    first = sources[0]
-    for name, node in zip(names[1:], sources[1:], strict=True):
-        if not node.by or set(node.by) != set(first.by):
-            said = f"{node.name} is by {', '.join(node.by) or 'nothing'}, {first.name} by {', '.join(first.by)}"
-            context.report.add(name, "different-by", said, expected="features with the same `by`")
-            return False
-        shared = (set(node.columns) & set(first.columns)) - set(node.by) - {"window_start", "window_end"}
-        if shared:
-            said = f"{first.name} and {node.name} both have {', '.join(sorted(shared))}"
-            context.report.add(name, "column-twice", said, expected="different column names")
-            return False
-    return True
 
 
 def read_rows(draft: Draft) -> None:
@@ -111,66 +153,105 @@ def read_rows(draft: Draft) -> None:
     for name, text in draft.word.each.items():
         _each(draft, name, text)
     for name, text in draft.word.by.items():
-        if (bound := draft.bind(text)) is not None:
-            draft.by[str(name)] = bound
-            draft.mentioned |= bound.columns
+        _key(draft, name, text)
+    if not draft.word.by:
+        draft.by = _inherited_key(draft)
     if draft.word.where is not None and (bound := draft.bind(draft.word.where, expect=BOOLEAN)) is not None:
+        check_varies(draft.word.where, bound, draft.context)
         draft.before.append(Condition(bound))
         draft.mentioned |= bound.columns
+        draft.empty = _left_in(draft.empty, bound)
+
+
+def check_varies(text: Text, bound: Bound, context: Context) -> bool:
+    """Note a condition that reads nothing and so is always the same."""
+    if bound.columns or bound.lookups:
+        return True
+    value = pl.select(bound.expr).item()
+    what = f"`{text}` reads no column: it is always {'null' if value is None else str(value).lower()}"
+    context.report.add(text, "constant-condition", what, expected="a condition on columns")
+    return False
+
+
+def _left_in(empty: EmptyRow | None, condition: Bound) -> EmptyRow | None:
+    """Give the empty row if a condition lets it through, as far as that is known."""
+    left_out = empty is not None and empty.knows(condition) and empty.value(condition) is not True
+    return None if left_out else empty
+
+
+def _key(draft: Draft, name: Text, text: Expression) -> None:
+    """Compile one part of `by`."""
+    report = draft.context.report
+    bound = draft.bind(text)
+    if bound is None:
+        return
+    if bound.type.kind in NO_KEY:
+        report.add(
+            text, "key", f"{text} is {bound.type}, no key", expected="texts, whole numbers, exact decimals or times"
+        )
+    elif str(name) in draft.columns and not _is(bound, str(name)):
+        what = f"{name} is a column of {draft.sources[0].name} and a part of the key of {draft.name}"
+        report.add(name, "name-twice", what, expected="another name for the part of the key")
+    draft.by[str(name)] = bound
+    draft.mentioned |= bound.columns
+
+
+def _is(bound: Bound, name: str) -> bool:
+    """Whether an expression is just that column."""
+    return bound.columns == {name} and not bound.lookups and bound.text == column_of(name, bound.type).text
+
+
+def column_of(name: str, type_: Type) -> Bound:
+    """Give the expression that is just a column."""
+    return Bound(pl.col(name), type_, frozenset({name}), (), '"' + name + '"')
 
 
 def _each(draft: Draft, name: Text, text: Expression) -> None:
     report, context = draft.context.report, draft.context
     call = _CALL.fullmatch(text)
     if call is None:
-        report.add(text, "each", f"{text!s} is no look-up", expected="TABLE(expression of its key's first part)")
+        report.add(text, "each", f"{text} is no look-up", expected="TABLE(expression of its key's first part)")
         return
-    if call["table"] not in context.tables:
-        report.unknown(Text(call["table"], text.mark), "table", context.tables)
+    table = call["table"]
+    if table not in context.tables:
+        report.unknown(Text(table), "table", context.tables, place=place_in(text, call.start("table")))
         return
-    bound = draft.bind(Text(call["key"], text.mark))
+    scope = context.scope(draft.columns, draft.parameters)
+    bound = report.bind(Text(call["key"]), scope, at=lambda offset: place_in(text, call.start("key") + offset))
     if bound is None:
         return
+    shape = context.tables[table]
+    first = shape.fields[shape.key[0]]
+    if bound.type.physical != first.physical:
+        report.add(text, "key", f"{bound.type} as the key {table}.{shape.key[0]}", expected=str(first))
+    if taken := [column for column in draft.columns if column == name or column.startswith(f"{name}.")]:
+        report.add(name, "name-twice", f"{name} and the column {taken[0]}", expected="a name of its own")
     draft.mentioned |= bound.columns
     if bound.lookups:
         draft.before.append(LookUps(bound.lookups))
-    lookup = Lookup(call["table"], (bound.expr,))
-    draft.before.append(Each(str(name), lookup))
-    draft.columns |= {f"{name}.{f}": t for f, t in context.tables[call["table"]].fields.items()}
+    draft.before.append(Each(str(name), Lookup(table, (bound.expr,))))
+    draft.columns |= {f"{name}.{column}": type_ for column, type_ in shape.fields.items()}
+    if bound.columns - set(draft.sources[0].by):
+        draft.empty = None
 
 
 def read_inputs(draft: Draft, *, keep: Iterable[str] | None) -> None:
     """Make the inputs; `keep`: the source columns the operator needs, None for all."""
-    key = draft.by or _inherited_key(draft)
     kept = None if keep is None else frozenset(keep) | draft.mentioned
+    read: dict[str, Type] = {}
     for node in draft.sources:
-        made, columns = make_input(Route(node, key, kept), str(draft.word.name), draft.context)
+        made, columns = make_input(Route(node, draft.by, kept), draft.name, draft.context)
         draft.inputs.append(made)
-        draft.columns = {n: t for n, t in draft.columns.items() if n in columns or "." in n or len(draft.sources) > 1}
-        draft.columns |= {n: t for n, t in columns.items() if n in key}
-    if len(draft.sources) > 1:
-        draft.align = Align(tuple(key), Schema(draft.columns, FEATURE_SYSTEM))
+        read |= columns
+    prefixes = tuple(f"{name}." for name in draft.word.each)
+    draft.columns = read | {n: t for n, t in draft.columns.items() if prefixes and n.startswith(prefixes)}
+    draft.align = align_of(draft.sources, read)
 
 
 def _inherited_key(draft: Draft) -> dict[str, Bound]:
     """A feature without `by` over a feature keeps its key."""
     first = draft.sources[0]
-    return {n: Bound(pl.col(n), first.columns[n], frozenset({n}), (), n) for n in first.by}
-
-
-def finish(draft: Draft) -> Node:
-    """Make the stage and make the feature known."""
-    word, context = draft.word, draft.context
-    by = tuple(draft.by or _inherited_key(draft))
-    schema = Schema(draft.columns, FEATURE_SYSTEM)
-    node = Node(
-        str(word.name), draft.columns, draft.shape, FEATURE_SYSTEM, by, memory=draft.memory, constants=draft.constants
-    )
-    context.nodes[node.name] = node
-    context.stages.append(
-        Stage(node.name, by, tuple(draft.inputs), tuple(draft.chain), schema, tuple(sorted(draft.tables)), draft.align)
-    )
-    return node
+    return {name: column_of(name, first.columns[name]) for name in first.by}
 
 
 def derive(draft: Draft, texts: Mapping[Text, Expression], name: str) -> None:
@@ -178,9 +259,12 @@ def derive(draft: Draft, texts: Mapping[Text, Expression], name: str) -> None:
     steps: list[RowStep] = []
     for column, text in texts.items():
         if str(column) in draft.columns:
-            draft.context.report.add(column, "name-twice", f"{column} is there already", expected="a new name")
+            expected = "a new name"
+            draft.context.report.add(column, "name-twice", f"{column} is a column already", expected=expected)
         elif (bound := draft.bind(text)) is not None:
             steps.append(Column(str(column), bound))
             draft.columns[str(column)] = bound.type
+            draft.groups |= groups_of(str(column), bound, draft.groups)
+            draft.empty = None if draft.empty is None else draft.empty.plus(str(column), bound)
     if steps:
         draft.rowwise(name, steps)

@@ -1,33 +1,42 @@
-"""What each kind of feature compiles to: windows, trailing, movement, occupancy, or rows as they are."""
+"""What each kind of feature compiles to: windows, trailing windows with movement, or rows as they are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from operators.movement import movement_operator
-from operators.occupancy import occupancy_operator, presence_operator
-from operators.reorder import Reorder
-from operators.rowwise import Column, LookUps
-from operators.stage import Input, Stage
+from operators.movement import FENCED, MOVED, movement_operator
+from operators.rowwise import Column, LookUps, RowStep
 from operators.trailing import trailing_operator
 from operators.windows.build import mixes, windows_operator
+from tocsin.compiler.asking import asked
+from tocsin.compiler.empty_rows import empty_row
 from tocsin.compiler.features import Draft, read_inputs
-from tocsin.compiler.inputs import Route, make_input
-from tocsin.compiler.nodes import Shape
-from tocsin.model.rows import FEATURE_SYSTEM, Schema
-from tocsin.model.windows import Calendar, Cumulating, Hopping, Same, Session, Trailing, Window
+from tocsin.compiler.groups import aggregated_groups
+from tocsin.compiler.nodes import Rhythm, Shape
+from tocsin.compiler.occupying import occupancy
+from tocsin.compiler.window_columns import all_columns, bind_windows, lookups_in, pairs_of, reach, read_by, rhythm_of
+from tocsin.model.rows import WINDOW_COLUMNS
+from tocsin.model.types import Kind
+from tocsin.model.windows import Same, Session, Trailing
 
 if TYPE_CHECKING:
-    from operators.expressions.bound import Aggregated, Bound, Lookup
-    from tocsin.language.model import WindowWord
+    from collections.abc import Callable
 
-DAY = 86_400_000
-Aggregates = list[tuple[Window, dict[str, "Aggregated"]]]
+    from operators.expressions.bound import Bound
+    from tocsin.compiler.window_columns import Aggregates
+    from tocsin.language.model import FeatureWord, MovementWord, Text
+    from tocsin.model.types import Type
 
 
-def is_trailing(word: WindowWord) -> bool:
-    """Say whether a window looks back from each event."""
-    return isinstance(word.window, Trailing)
+def kind_of(word: FeatureWord) -> Callable[[Draft], None]:
+    """Choose what computes a feature whose words go together."""
+    if word.occupancy is not None:
+        return occupancy
+    if word.at is not None:
+        return asked
+    if word.movement is not None or any(isinstance(window.window, Trailing) for window in word.windows):
+        return trailing
+    return windows if word.windows else plain_rows
 
 
 def plain_rows(draft: Draft) -> None:
@@ -38,191 +47,99 @@ def plain_rows(draft: Draft) -> None:
 
 def windows(draft: Draft) -> None:
     """Windows of any kind but trailing."""
-    bound = _aggregates(draft)
-    if problem := mixes([window for window, _ in bound]):
-        words = draft.word.windows
-        draft.context.report.add(words[-1].mark, "windows", problem, expected="windows whose rows have the same times")
+    bound = bind_windows(draft)
+    words, report = draft.word.windows, draft.context.report
+    if problem := mixes([word.window for word in words]):
+        report.add(words[-1].mark, "windows", problem, expected="windows whose rows have the same times")
         return
-    read_inputs(draft, keep=_read_by(bound))
+    same = isinstance(words[0].window, Same)
+    if same and not set(WINDOW_COLUMNS) <= set(draft.columns):
+        what = f"`same` is the window of the rows read, but rows of {draft.sources[0].name} have none"
+        report.add(words[0].mark, "windows", what, expected="from: a feature with tumbling or hopping windows")
+        return
+    _check_names(draft, (*draft.by, *WINDOW_COLUMNS))
+    draft.groups = aggregated_groups(all_columns(bound), draft.groups, draft.context.tables)
+    if not draft.wrong:
+        _append_windows(draft, bound)
+
+
+def _append_windows(draft: Draft, bound: Aggregates) -> None:
+    read_inputs(draft, keep=read_by(bound))
     _prepare(draft, bound)
-    operator = windows_operator("windows", tuple(draft.by), bound, draft.schema)
-    draft.chain.append(operator)
-    draft.columns = dict(operator.output.columns)
-    draft.memory += max(_reach(window) for window, _ in bound)
-    draft.shape = Shape.SESSION if isinstance(bound[0][0], Session) else Shape.GAUGE
+    draft.append(windows_operator("windows", tuple(draft.by), bound, draft.schema))
+    window = bound[0][0]
+    draft.memory += max(reach(window) for window, _ in bound)
+    draft.shape = Shape.SESSION if isinstance(window, Session) else Shape.GAUGE
+    draft.rhythm = draft.rhythm if isinstance(window, Same) else rhythm_of(window)
+    draft.empty = None
 
 
 def trailing(draft: Draft) -> None:
     """Trailing windows and movement: the event's columns stay, with numbers beside them."""
-    bound = _aggregates(draft)
-    word = draft.word
-    place = None if word.movement is None else draft.bind(word.movement.place)
-    if word.at is not None:
-        _asked(draft, bound)
+    bound = bind_windows(draft)
+    word = draft.word.movement
+    moving = None if word is None else _moving(draft, word)
+    _check_names(draft, (*draft.columns, *draft.by, *(MOVED if word is not None else ())))
+    if draft.wrong:
         return
     read_inputs(draft, keep=None)
-    extra = () if place is None else place.lookups
-    if place is not None:
-        _moving(draft, bound, place)
+    lookups = lookups_in(bound)
+    if moving is not None and word is not None:
+        _append_movement(draft, word, [*moving, LookUps(lookups)])
     else:
-        _prepare(draft, bound, extra)
+        _prepare(draft, bound)
+    draft.groups |= aggregated_groups(all_columns(bound), draft.groups, draft.context.tables)
+    draft.shape, draft.rhythm = Shape.MOVEMENT, Rhythm("event")
     if bound:
-        _append_trailing(draft, bound, probe=False)
+        draft.empty = empty_row(draft.columns, draft.by, [columns for _, columns in bound])
+        pairs = pairs_of(bound)
+        draft.append(trailing_operator("trailing", tuple(draft.by), pairs, draft.schema))
+        draft.memory += max(reach(window) for window, _ in bound)
         draft.shape = Shape.TRAILING
-    else:
-        draft.shape = Shape.MOVEMENT
 
 
-def _moving(draft: Draft, bound: Aggregates, place: Bound) -> None:
-    word = draft.word.movement
-    if word is None:
-        return
-    fence = None if word.fence is None else draft.bind(word.fence)
-    draft.columns["__place"] = place.type
-    steps: list[Column | LookUps] = [Column("__place", place)]
-    if fence is not None:
-        draft.columns["__fence"] = fence.type
-        steps.append(Column("__fence", fence))
-    steps.append(LookUps(_lookups(bound)))
+def _moving(draft: Draft, word: MovementWord) -> list[RowStep]:
+    """Give the steps that make the place and the fence of each row."""
+    steps: list[RowStep] = []
+    made = [*MOVED, *(FENCED if word.fence is not None else ())]
+    if taken := sorted(set(made) & set(draft.columns)):
+        what = f"movement gives {taken[0]}, which is a column of {draft.sources[0].name}"
+        draft.context.report.add(word.mark, "name-twice", what, expected="another name for that column")
+    for name, text, kind in (("__place", word.place, Kind.POINT), ("__fence", word.fence, Kind.POLYGON)):
+        if text is not None and (bound := _of_kind(draft, text, kind)) is not None:
+            steps.append(Column(name, bound))
+    return steps
+
+
+def _of_kind(draft: Draft, text: Text, kind: Kind) -> Bound | None:
+    bound = draft.bind(text)
+    if bound is not None and bound.type.kind is not kind:
+        draft.context.report.add(text, "types", f"{text} is {bound.type}", expected=f"a {kind}")
+        return None
+    return bound
+
+
+def _append_movement(draft: Draft, word: MovementWord, steps: list[RowStep]) -> None:
+    made: dict[str, Type] = {step.name: step.bound.type for step in steps if isinstance(step, Column)}
+    draft.columns |= made
     draft.rowwise("rows", [*draft.before, *steps], exact=False)
-    operator = movement_operator(
-        "movement", tuple(draft.by), "__place", word.forget.ms, draft.schema, fence="__fence" if fence else None
-    )
-    draft.chain.append(operator)
-    draft.columns = {n: t for n, t in operator.output.columns.items() if not n.startswith("__")}
+    fence = "__fence" if "__fence" in made else None
+    draft.append(movement_operator("movement", tuple(draft.by), "__place", word.forget.ms, draft.schema, fence=fence))
     draft.memory += word.forget.ms
 
 
-def _append_trailing(draft: Draft, bound: Aggregates, *, probe: bool) -> None:
-    pairs = [(window, columns) for window, columns in bound if isinstance(window, Trailing)]
-    operator = trailing_operator("trailing", tuple(draft.by), pairs, draft.schema, probe=probe)
-    draft.chain.append(operator)
-    draft.columns = dict(operator.output.columns)
-    draft.memory += max(window.width + window.delayed for window, _ in pairs)
-
-
-def _asked(draft: Draft, bound: Aggregates) -> None:
-    """`at:`: the rows of another node ask, this feature's rows answer; the asking rows' columns stay."""
-    word, context = draft.word, draft.context
-    node = None if word.at is None else context.node(word.at)
-    if node is None:
-        return
-    answering, scope = draft.sources[0], context.scope(node.columns)
-    asked_key = {n: context.report.bind(text, scope) for n, text in word.by.items()}
-    key = {str(n): b for n, b in asked_key.items() if b is not None}
-    for source, by, keep, probe in (
-        (answering, draft.by, _read_by(bound) | draft.mentioned, False),
-        (node, key, None, True),
-    ):
-        made, columns = make_input(
-            Route(source, by, None if keep is None else frozenset(keep), probe=probe), str(word.name), context
-        )
-        draft.inputs.append(made)
-        draft.columns |= columns
-    asked = {**node.columns, **{n: draft.by[n].type for n in draft.by}}
-    draft.rowwise("rows", [*draft.before, LookUps(_lookups(bound))], exact=False)
-    pairs = [(window, columns) for window, columns in bound if isinstance(window, Trailing)]
-    operator = trailing_operator("trailing", tuple(draft.by), pairs, Schema(asked, FEATURE_SYSTEM), probe=True)
-    draft.chain.append(operator)
-    draft.columns = dict(operator.output.columns)
-    draft.memory += max(window.width + window.delayed for window, _ in pairs)
-    draft.shape = Shape.ROWS
-
-
-def occupancy(draft: Draft) -> None:
-    """Two stages: who is where (keyed by who), then how many are there (keyed by area)."""
-    word, context = draft.word.occupancy, draft.context
-    if word is None:
-        return
-    who, area = draft.bind(word.who), draft.bind(word.area)
-    if who is None or area is None:
-        return
-    name = str(word.area).rsplit(".", maxsplit=1)[-1].strip()
-    draft.by = {"who": who}
-    made, columns = make_input(
-        Route(draft.sources[0], draft.by, frozenset(area.columns | who.columns | draft.mentioned)),
-        str(draft.word.name),
-        context,
-    )
-    draft.columns = {**draft.columns, **columns, name: area.type}
-    draft.rowwise("rows", [*draft.before, Column(name, area)])
-    parents = _parents(draft, area.type.table)
-    presence = presence_operator("presence", "who", name, word.every.ms, word.forget.ms, draft.schema, parents)
-    first = f"{draft.word.name}>presence"
-    if parents is not None:
-        draft.tables.add(parents[0])
-    chain = (*draft.chain, presence)
-    context.stages.append(Stage(first, ("who",), (made,), chain, presence.output, tuple(sorted(draft.tables))))
-    head = Input(first, Reorder((name,), presence.output, source=False))
-    counts = occupancy_operator("occupancy", name, word.every.ms, presence.output)
-    draft.inputs, draft.chain, draft.tables = [head], [counts], set()
-    draft.by = {name: area}
-    draft.columns = dict(counts.output.columns)
-    draft.shape = Shape.GAUGE
-    draft.memory += word.forget.ms
-
-
-def _parents(draft: Draft, table: str) -> tuple[str, str, str] | None:
-    word, report = draft.word.roll_up, draft.context.report
-    if word is None:
-        return None
-    shape = draft.context.tables.get(table)
-    if shape is None:
-        report.add(word, "roll-up", "roll_up needs areas that are keys of a table", expected="`in:` a table's key")
-        return None
-    if word not in shape.fields:
-        report.unknown(word, "field", shape.fields)
-        return None
-    return table, shape.key[0], str(word)
-
-
-def _aggregates(draft: Draft) -> Aggregates:
-    return [(word.window, _columns(draft, word)) for word in draft.word.windows]
-
-
-def _columns(draft: Draft, word: WindowWord) -> dict[str, Aggregated]:
-    scope = draft.context.scope(draft.columns, draft.constants)
-    columns: dict[str, Aggregated] = {}
-    for name, text in word.columns.items():
-        if (bound := draft.context.report.bind_aggregate(text, scope)) is not None:
-            columns[str(name)] = bound
-    return columns
-
-
-def _bounds(bound: Aggregates) -> list[Bound]:
-    calls = [call for _, columns in bound for aggregated in columns.values() for call in aggregated.calls]
-    parts = [part for call in calls for part in (call.argument, call.order, call.where)]
-    return [part for part in parts if part is not None]
-
-
-def _lookups(bound: Aggregates) -> tuple[Lookup, ...]:
-    return tuple(lookup for part in _bounds(bound) for lookup in part.lookups)
-
-
-def _read_by(bound: Aggregates) -> set[str]:
-    return {column for part in _bounds(bound) for column in part.columns} | _window_columns(bound)
-
-
-def _window_columns(bound: Aggregates) -> set[str]:
-    return {"window_start", "window_end"} if any(isinstance(window, Same) for window, _ in bound) else set()
-
-
-def _prepare(draft: Draft, bound: Aggregates, more: tuple[Lookup, ...] = ()) -> None:
-    lookups = (*_lookups(bound), *more)
-    steps = [*draft.before, *([LookUps(lookups)] if lookups else [])]
+def _prepare(draft: Draft, bound: Aggregates) -> None:
+    """Filter, and look up what the aggregates read."""
+    lookups = lookups_in(bound)
+    steps: list[RowStep] = [*draft.before, *([LookUps(lookups)] if lookups else [])]
     if steps:
         draft.rowwise("rows", steps, exact=False)
 
 
-def _reach(window: Window) -> int:
-    match window:
-        case Hopping(size=size) | Cumulating(size=size):
-            return size
-        case Calendar():
-            return DAY + 3_600_000
-        case Session(gap=gap):
-            return gap
-        case Trailing(width=width, delayed=delayed):
-            return width + delayed
-        case Same():
-            return 0
+def _check_names(draft: Draft, taken: tuple[str, ...]) -> None:
+    """Note columns that are called like another one of the rows given."""
+    for word in draft.word.windows:
+        for name in word.columns:
+            if str(name) in taken:
+                what = f"{name} is a column of these rows already"
+                draft.context.report.add(name, "name-twice", what, expected="a name of its own")

@@ -7,15 +7,23 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from operators.expressions.scope import Constant, Scope, TableShape
+from tocsin.compiler.parameters import Parameters
 from tocsin.model.rows import SOURCE_SYSTEM, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from operators.stage import Stage
+    from tocsin.compiler.empty_rows import EmptyRow
     from tocsin.compiler.report import Report
     from tocsin.language.model import Text, Topology
     from tocsin.model.types import Type
+
+NOT_YET = {
+    "alerts": "rules over alerts are not part of this version",
+    "quality": "rules over the quality of streams are not part of this version",
+}
+"""Built-in streams, and why they cannot be read."""
 
 
 class Shape(StrEnum):
@@ -26,8 +34,15 @@ class Shape(StrEnum):
     GAUGE = "gauge"
     SESSION = "session"
     MOVEMENT = "movement"
-    SEQUENCE = "sequence"
-    ROWS = "rows"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """At which times rows come: every how many ms, or per `kind` of thing that happens at no even times."""
+
+    kind: str
+    every: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,9 @@ class Node:
     """A stream or a feature, as others read it.
 
     `by`: its key columns. `numbered`: rows have no id of their own. `memory`: how far back its rows reach, ms.
-    `constants`: parameters that messages of rules over it may name.
+    `parameters`: that messages of rules over it may name. `rhythm`: when its rows come. `empty`: the row of a window
+    that has run empty, as far as it is known; None if none comes. `groups`: the columns that tell of how many persons
+    there are, each with the counts that it is made of.
     """
 
     name: str
@@ -45,7 +62,10 @@ class Node:
     by: tuple[str, ...] = ()
     numbered: bool = False
     memory: int = 0
-    constants: Mapping[str, Constant] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=lambda: Parameters({}))
+    rhythm: Rhythm = Rhythm("event")
+    empty: EmptyRow | None = None
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def source(self) -> bool:
@@ -78,10 +98,15 @@ class Context:
     def node(self, name: Text) -> Node | None:
         """Give a stream or feature; None if there is none, which is noted, or if it is broken."""
         found = self.nodes.get(str(name))
-        if found is None and str(name) not in self.broken:
-            self.report.unknown(name, "stream or feature", {*self.nodes, *self.broken})
-        return found
+        if found is not None or str(name) in self.broken:
+            return found
+        if str(name) in NOT_YET:
+            self.report.add(name, "not-yet", NOT_YET[str(name)], expected="a stream or feature of this topology")
+        else:
+            declared = {*self.topology.streams, *self.topology.features}
+            self.report.unknown(name, "stream or feature", map(str, declared))
+        return None
 
-    def scope(self, columns: Mapping[str, Type], constants: Mapping[str, Constant] | None = None) -> Scope:
+    def scope(self, columns: Mapping[str, Type], parameters: Mapping[str, Constant] | None = None) -> Scope:
         """Give the scope of expressions over these columns."""
-        return Scope(columns, self.tables, constants or {}, str(self.topology.header.zone))
+        return Scope(columns, self.tables, {} if parameters is None else parameters, str(self.topology.header.zone))

@@ -42,11 +42,15 @@ class StreamPlan:
     derive: tuple[tuple[str, Bound], ...]
     checks: tuple[Check, ...]
     output: Schema
+    partitioned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """A table: its shape and where its rows come from: `rows` inline as text, the path of a `file`, or a topic."""
+    """A table: its shape and where its rows come from: `rows` inline as text, the path of a `file`, or a topic.
+
+    `keyed`: a host with several workers may spread it over them by its key; in one process there is one copy anyway.
+    """
 
     name: str
     key: tuple[str, ...]
@@ -57,6 +61,7 @@ class TablePlan:
     topic: str = ""
     file: str = ""
     rows: tuple[Mapping[str, str], ...] | None = None
+    keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from operators.expressions import bind, bind_aggregate
 from tocsin.errors import ExpressionError, Mark, Problem, TopologyError
-from tocsin.language.model import NOWHERE, Text
+from tocsin.language.model import Text
+from tocsin.language.places import place_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from operators.expressions.bound import Aggregated, Bound
     from operators.expressions.scope import Scope
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 
 _T = TypeVar("_T")
+Places = Callable[[int], Mark]
+"""Gives the place in the file of a character of an expression, counted from 0."""
 
 
 class Report:
@@ -34,31 +38,36 @@ class Report:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def unknown(self, text: Text, kind: str, known: Iterable[str]) -> None:
-        """Note a name that is not declared, with the nearest one that is."""
+    def unknown(self, text: Text, kind: str, known: Iterable[str], *, place: Mark | None = None) -> None:
+        """Note a name that is not declared, with the nearest one that is; `kind`: what it should name."""
         names = sorted(known)
         expected = f"one of {', '.join(names)}" if names else f"a declared {kind}"
-        nearest = next(iter(get_close_matches(text, names, 1)), "")
-        self.add(text, f"unknown-{kind}", f"no {kind} is called {str(text)!r}", expected=expected, nearest=nearest)
+        code = f"unknown-{kind.split(maxsplit=1)[0]}"
+        self.add(
+            place or text, code, f"no {kind} is called {str(text)!r}", expected=expected, nearest=nearest(text, names)
+        )
 
-    def bind(self, text: Text, scope: Scope, *, expect: Type | None = None) -> Bound | None:
-        """Type a scalar expression; None if it is wrong, which is noted."""
-        return self._try(text, lambda: bind(text, scope, expect=expect))
+    def bind(self, text: Text, scope: Scope, *, expect: Type | None = None, at: Places | None = None) -> Bound | None:
+        """Type a scalar expression; None if it is wrong, which is noted. `at`: where its characters stand."""
+        return self._try(at or partial(place_in, text), lambda: bind(text, scope, expect=expect))
 
     def bind_aggregate(self, text: Text, scope: Scope) -> Aggregated | None:
         """Type an aggregate expression; None if it is wrong, which is noted."""
-        return self._try(text, lambda: bind_aggregate(text, scope))
+        return self._try(partial(place_in, text), lambda: bind_aggregate(text, scope))
 
-    def _try(self, text: Text, run: Callable[[], _T]) -> _T | None:
+    def _try(self, at: Places, run: Callable[[], _T]) -> _T | None:
         try:
             return run()
         except ExpressionError as error:
-            mark = getattr(text, "mark", NOWHERE)
-            mark = replace(mark, column=mark.column + error.offset)
-            self.add(mark, error.code, error.what, expected=error.expected, nearest=error.nearest)
+            self.add(at(error.offset), error.code, error.what, expected=error.expected, nearest=error.nearest)
             return None
 
     def stop_if_wrong(self) -> None:
         """Raise TopologyError if anything was noted."""
         if self.problems:
             raise TopologyError(self.problems)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Give the name that is spelled most like this one, "" if none is near."""
+    return next(iter(get_close_matches(name, sorted(known), 1)), "")

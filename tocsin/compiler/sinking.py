@@ -7,42 +7,70 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from operators.expressions.scope import Constant, Scope
 from tocsin.compiler.plan import SinkPlan
+from tocsin.compiler.report import nearest
+from tocsin.language.places import place_in
 from tocsin.model.alerts import Level
 from tocsin.model.types import BOOLEAN, INT64, STRING, Type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tocsin.compiler.plan import RulePlan
     from tocsin.compiler.report import Report
-    from tocsin.language.model import SinkWord
+    from tocsin.language.model import SinkWord, Text, Topology
 
 _PLAIN: Mapping[str, Type] = {"level": INT64, "rule": STRING, "kind": STRING}
-_NESTED = re.compile(r"\b(labels|entity)\.([A-Za-z_][A-Za-z0-9_-]*)")
+_TEXTS = re.compile(r"'(?:[^']|'')*'")
+_NESTED = re.compile(r"(?<![\w.])(?P<column>labels|entity)\.(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 _LEVELS = {level.name.lower(): int(level) for level in Level}
 
 
-def sink_plan(word: SinkWord, report: Report) -> SinkPlan:
+@dataclass(frozen=True, slots=True)
+class Tellable:
+    """What alerts of a topology can tell: names of labels and parts of entities; None where not all are known."""
+
+    labels: frozenset[str]
+    entity: frozenset[str] | None
+
+
+def tellable(topology: Topology, rules: Mapping[str, RulePlan]) -> Tellable:
+    """Collect it. `rules`: those that could be compiled."""
+    labels = frozenset(str(label) for rule in topology.rules.values() for label in rule.labels)
+    parts = frozenset(part for rule in rules.values() for part in rule.entity)
+    return Tellable(labels, parts if len(rules) == len(topology.rules) else None)
+
+
+def sink_plan(word: SinkWord, told: Tellable, report: Report) -> SinkPlan:
     """Type one sink."""
     if word.at_most is not None:
         what = "limits of how much a receiver gets are not part of this version"
         report.add(word.at_most, "not-yet", what, expected="`where:` to choose what it gets")
-    where = None if word.where is None else _where(word, report)
+    where = None if word.where is None else _where(word.where, told, report)
     return SinkPlan(str(word.name), str(word.kind), str(word.target), where)
 
 
-def _where(word: SinkWord, report: Report) -> pl.Expr | None:
-    if word.where is None:
-        return None
-    nested = {f"{column}.{name}": (column, name) for column, name in _NESTED.findall(word.where)}
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """A condition on rows of the transition log, of which it sees the columns `level`, `labels.NAME` and so on."""
+
+    condition: pl.Expr
+
+    def __call__(self, seen: pl.Series) -> pl.Series:
+        return seen.struct.unnest().select(self.condition).to_series()
+
+
+def _where(text: Text, told: Tellable, report: Report) -> pl.Expr | None:
+    nested = _nested(text, told, report)
     columns = {**_PLAIN, **dict.fromkeys(nested, STRING)}
     levels = {name: Constant(number, INT64, name) for name, number in _LEVELS.items()}
-    bound = report.bind(word.where, Scope(columns, parameters=levels), expect=BOOLEAN)
+    bound = report.bind(text, Scope(columns, parameters=levels), expect=BOOLEAN)
     if bound is None:
         return None
     seen = [
@@ -51,7 +79,19 @@ def _where(word: SinkWord, report: Report) -> pl.Expr | None:
         pl.col("kind"),
         *(pl.col(column).str.json_path_match(f"$['{name}']").alias(path) for path, (column, name) in nested.items()),
     ]
-    condition = bound.expr
-    return pl.struct(seen).map_batches(
-        lambda rows: rows.struct.unnest().select(condition).to_series(), return_dtype=pl.Boolean
-    )
+    return pl.struct(seen).map_batches(_Where(bound.expr), return_dtype=pl.Boolean)
+
+
+def _nested(text: Text, told: Tellable, report: Report) -> dict[str, tuple[str, str]]:
+    """Give the paths into labels and entity that a condition names; note one that no rule has."""
+    found: dict[str, tuple[str, str]] = {}
+    blanked = _TEXTS.sub(lambda quoted: " " * len(quoted[0]), text)
+    for match in _NESTED.finditer(blanked):
+        column, name = match["column"], match["name"]
+        known = told.labels if column == "labels" else told.entity
+        if known is not None and name not in known:
+            what, place = f"no rule has {match[0]}", place_in(text, match.start())
+            expected = ", ".join(f"{column}.{each}" for each in sorted(known)) or f"{column} of a rule"
+            report.add(place, f"unknown-{column}", what, expected=expected, nearest=nearest(name, known))
+        found[match[0]] = column, name
+    return found

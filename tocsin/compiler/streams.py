@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from operators.expressions.scope import Scope, TableShape
+from operators.expressions.scope import TableShape
+from tocsin.compiler.features import check_varies
+from tocsin.compiler.fitting import check_stream
 from tocsin.compiler.nodes import Context, Node, Shape
 from tocsin.compiler.plan import Check, StreamPlan, TablePlan
-from tocsin.compiler.types import column_type, field_types, known_unit
+from tocsin.compiler.types import NO_KEY, column_type, field_types
+from tocsin.language.model import Text
 from tocsin.model.rows import SOURCE_SYSTEM, Schema
 from tocsin.model.types import BOOLEAN, Kind, Type
 
@@ -17,9 +20,7 @@ if TYPE_CHECKING:
 
     from operators.expressions.bound import Bound
     from tocsin.compiler.report import Report
-    from tocsin.language.model import StreamWord, TableWord, Text
-
-FORMATS = ("json", "ndjson", "csv", "avro", "parquet", "arrow")
+    from tocsin.language.model import StreamWord, TableWord
 
 
 def table_plans(words: Mapping[Text, TableWord], report: Report) -> dict[str, TablePlan]:
@@ -29,17 +30,7 @@ def table_plans(words: Mapping[Text, TableWord], report: Report) -> dict[str, Ta
 
 def _table(word: TableWord, words: Mapping[Text, TableWord], report: Report) -> TablePlan:
     fields = field_types(word.fields, words, report)
-    for part in word.key:
-        if part not in fields:
-            report.unknown(part, "field", fields)
-    if word.time is not None and word.time not in fields:
-        report.unknown(word.time, "field", fields)
-    if not word.key:
-        report.add(word.mark, "table-key", f"table {word.name} has no key", expected="key: FIELD")
-    origins = [name for name, given in (("topic", word.topic), ("file", word.file), ("rows", word.rows)) if given]
-    if len(origins) != 1:
-        said = " and ".join(origins) or "none"
-        report.add(word.mark, "table-origin", f"table {word.name} says {said}", expected="one of topic, file, rows")
+    _check_table(word, fields, report)
     rows = None if word.rows is None else tuple({str(k): str(v) for k, v in row.items()} for row in word.rows)
     return TablePlan(
         str(word.name),
@@ -51,7 +42,41 @@ def _table(word: TableWord, words: Mapping[Text, TableWord], report: Report) -> 
         _text(word.topic),
         _file(word.file),
         rows,
+        keyed=word.keyed,
     )
+
+
+def _check_table(word: TableWord, fields: Mapping[str, Type], report: Report) -> None:
+    for part in word.key:
+        if fields[str(part)].kind in NO_KEY:
+            what = f"{part} is {fields[str(part)]}, which is no key"
+            report.add(part, "key", what, expected="texts, whole numbers, exact decimals or times")
+    if word.time is not None and fields[str(word.time)].kind is not Kind.TIMESTAMP:
+        what = f"{word.time} is {fields[str(word.time)]}"
+        report.add(word.time, "time-field", what, expected="a timestamp field, from which on the row holds")
+    if word.topic is None and word.file is None and word.rows is None:
+        expected = "one of topic, file, rows"
+        report.add(word.mark, "table-origin", f"nothing fills the table {word.name}", expected=expected)
+    _check_rows(word, report)
+
+
+def _check_rows(word: TableWord, report: Report) -> None:
+    """Note rows that stand in the file without their key, or twice for one key."""
+    seen: dict[tuple[str, ...], Text] = {}
+    for row in word.rows or ():
+        missing = [str(part) for part in word.key if part not in row]
+        if missing:
+            what = f"a row of {word.name} without {', '.join(missing)}"
+            report.add(next(iter(row), word.name), "table-row", what, expected="all parts of the key")
+            continue
+        if word.time is not None:
+            continue
+        key = tuple(str(row[part]) for part in word.key)
+        first = row[word.key[0]]
+        if key in seen:
+            what = f"a second row of {word.name} for {', '.join(key)}"
+            report.add(first, "table-row", what, expected=f"one row per key (first: {seen[key].mark})")
+        seen.setdefault(key, first)
 
 
 def _file(text: Text | None) -> str:
@@ -72,11 +97,12 @@ def stream_plan(word: StreamWord, context: Context) -> StreamPlan:
     """Type one stream, and make it known as a node."""
     report = context.report
     fields = field_types(word.fields, context.topology.tables, report)
-    _places(word, fields, context)
-    raw = {name: _raw(column_type(type_)) for name, type_ in fields.items()}
+    _check_time(word, fields, report)
+    check_stream(word, report)
+    raw = {name: column_type(type_) for name, type_ in fields.items()}
     derive = _derive(word, raw, context)
-    columns = {name: column_type(type_) for name, type_ in fields.items()} | {n: b.type for n, b in derive}
-    checks = _checks(word, context.scope(raw | {n: b.type for n, b in derive}), report)
+    columns = raw | {name: bound.type for name, bound in derive}
+    checks = _checks(word, context, columns)
     node = Node(str(word.name), columns, Shape.STREAM, SOURCE_SYSTEM, numbered=word.id is None)
     context.nodes[node.name] = node
     return StreamPlan(
@@ -93,46 +119,41 @@ def stream_plan(word: StreamWord, context: Context) -> StreamPlan:
         derive,
         checks,
         Schema(columns, SOURCE_SYSTEM),
+        partitioned_by=tuple(map(str, word.partitioned_by)),
     )
 
 
-def _raw(type_: Type) -> Type:
-    """At decode an identifier is still itself, so its parts may be read; tables are known by raw keys there."""
-    return type_
-
-
-def _places(word: StreamWord, fields: Mapping[str, Type], context: Context) -> None:
-    """Check what the header of the stream names."""
-    report = context.report
-    time = fields.get(str(word.time.field))
-    if time is None:
-        report.unknown(word.time.field, "field", fields)
-    elif time.kind is not Kind.TIMESTAMP:
+def _check_time(word: StreamWord, fields: Mapping[str, Type], report: Report) -> None:
+    time = fields[str(word.time.field)]
+    if time.kind is not Kind.TIMESTAMP:
         report.add(word.time.field, "time-field", f"{word.time.field} is {time}", expected="a timestamp field")
-    for name in (*([word.id] if word.id is not None else []), *word.partitioned_by):
-        if name not in fields:
-            report.unknown(name, "field", fields)
-    if word.format not in FORMATS:
-        report.unknown(word.format, "format", FORMATS)
-    for name, field in word.fields.items():
-        if field.unit is not None and not known_unit(str(field.unit)):
-            report.add(
-                field.unit, "unit", f"unit {str(field.unit)!r} of {name} is unknown", expected="a unit or a noun"
-            )
 
 
 def _derive(word: StreamWord, columns: Mapping[str, Type], context: Context) -> tuple[tuple[str, Bound], ...]:
+    """Type what is computed on the raw record. Tables hold pseudonyms, which do not exist there yet."""
     derived: list[tuple[str, Bound]] = []
     scope_columns = dict(columns)
     for name, text in word.derive.items():
-        if name in scope_columns:
-            context.report.add(name, "name-twice", f"{name} is already a field of {word.name}", expected="a new name")
-        if (bound := context.report.bind(text, context.scope(scope_columns))) is not None:
-            derived.append((str(name), bound))
-            scope_columns[str(name)] = bound.type
+        bound = context.report.bind(text, context.scope(scope_columns))
+        if bound is None:
+            continue
+        if bound.lookups:
+            what = f"{name} looks up {bound.lookups[0].table}, but records are derived from before tables are known"
+            context.report.add(text, "derive", what, expected="the look-up under `derive` of a feature")
+        derived.append((str(name), bound))
+        scope_columns[str(name)] = bound.type
     return tuple(derived)
 
 
-def _checks(word: StreamWord, scope: Scope, report: Report) -> tuple[Check, ...]:
-    bounds = ((name, check, report.bind(check.condition, scope, expect=BOOLEAN)) for name, check in word.checks.items())
-    return tuple(Check(str(name), bound, check.should) for name, check, bound in bounds if bound is not None)
+def _checks(word: StreamWord, context: Context, columns: Mapping[str, Type]) -> tuple[Check, ...]:
+    scope, report, checks = context.scope(columns), context.report, list[Check]()
+    for name, check in word.checks.items():
+        bound = report.bind(check.condition, scope, expect=BOOLEAN)
+        if bound is None or not check_varies(check.condition, bound, context):
+            continue
+        for lookup in bound.lookups:
+            if context.topology.tables[Text(lookup.table)].topic is not None:
+                what = f"the check {name!s} reads {lookup.table}, a table from a topic, which may come before or after"
+                report.add(check.condition, "check", what, expected="a table of `file` or `rows`")
+        checks.append(Check(str(name), bound, check.should))
+    return tuple(checks)

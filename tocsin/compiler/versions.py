@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from tocsin.language.model import RuleWord, Topology
 
 _FOR_PEOPLE = {"mark", "says", "why", "see", "runbook", "owner", "tests", "labels", "files", "sinks", "incident"}
+_OF_THE_HOST = {"skew", "broadcast", "keyed", "partitioned_by", "text"}
+"""How a host carries rows, on which no result depends; and how a duration or window is written."""
+_SPACE = re.compile(r"('(?:[^']|'')*')|\s+")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def rule_version(rule: RuleWord, topology: Topology) -> str:
     """Give the version of a rule, 16 hexadecimal digits."""
     parts = _closure(rule, topology)
-    return _digest([canonical(rule), canonical(topology.header.zone), *(canonical(part) for part in parts)])
+    header = [str(topology.header.zone), topology.header.min_group]
+    return _digest([canonical(rule), header, *(canonical(part) for part in parts)])
 
 
 def topology_version(topology: Topology) -> str:
@@ -37,12 +41,17 @@ def canonical(value: object) -> object:
     """Give a JSON-able form of a word without what only people read."""
     if is_dataclass(value):
         named = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: canonical(part) for name, part in named.items() if name not in _FOR_PEOPLE}
+        return {name: canonical(part) for name, part in named.items() if name not in _FOR_PEOPLE | _OF_THE_HOST}
     if isinstance(value, dict):
         return {str(key): canonical(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
         return [canonical(part) for part in value]
-    return " ".join(value.split()) if isinstance(value, str) else value
+    return _SPACE.sub(_one_space, value.strip()) if isinstance(value, str) else value
+
+
+def _one_space(found: re.Match[str]) -> str:
+    """Leave what stands in quotes; elsewhere white space is as good as a space."""
+    return found[1] or " "
 
 
 def _digest(parts: list[object]) -> str:

@@ -84,6 +84,19 @@ def _place_of(text: str, position: int, file: str) -> Mark:
     return Mark(file, before.count("\n") + 1, position - before.rfind("\n"))
 
 
+def _source(event: yaml.ScalarEvent) -> str:
+    """Give a scalar as written, after a sign for its style, if that is not just its text."""
+    start, end, style = event.start_mark, event.end_mark, event.style or " "
+    quotes = 1 if style in "'\"" else 0
+    if (
+        start is None
+        or end is None
+        or (start.line == end.line and end.index - start.index == len(event.value) + 2 * quotes)
+    ):
+        return ""
+    return style + start.buffer[start.index + quotes : end.index - quotes]
+
+
 class _Builder:
     """Builds nodes from the events of one file."""
 
@@ -185,7 +198,7 @@ class _Builder:
         if _NO_TEXT.search(event.value):
             raise self.report.refuse(mark, "yaml", "an escape that is no character", "text without \\0 and surrogates")
         quoted = event.style in {"'", '"'}
-        return Text(event.value, Mark(mark.file, mark.line, mark.column + 1) if quoted else mark)
+        return Text(event.value, Mark(mark.file, mark.line, mark.column + quoted, _source(event)))
 
     def empty(self, event: yaml.Event) -> bool:
         """Whether nothing was written; a quoted empty text is something."""

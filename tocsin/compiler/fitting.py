@@ -1,0 +1,99 @@
+"""Words of a feature that do not go together, and those that are not part of this version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tocsin.model.windows import Trailing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tocsin.compiler.report import Report
+    from tocsin.errors import Mark
+    from tocsin.language.model import FeatureWord, StreamWord, Text
+
+    Note = tuple[Text | Mark, str, str, str]
+    """Place, code, what is wrong, what was expected."""
+
+
+def check_feature(word: FeatureWord, report: Report) -> bool:
+    """Note words that cannot stand together; whether all can."""
+    notes = [*_not_yet(word), *_operators(word), *_asking(word), *_several(word)]
+    for place, code, what, expected in notes:
+        report.add(place, code, what, expected=expected)
+    return not notes
+
+
+def check_stream(word: StreamWord, report: Report) -> None:
+    """Note words of a stream that are not part of this version."""
+    if word.dedup is not None:
+        what = "a horizon of duplicates longer than their time is not part of this version"
+        expected = "no `dedup`: copies with the same key, id and time are dropped anyway"
+        report.add(word.dedup.text, "not-yet", what, expected=expected)
+
+
+def _not_yet(word: FeatureWord) -> Iterator[Note]:
+    if word.sequence:
+        what = "sequences are not part of this version"
+        yield word.sequence[0].mark, "not-yet", what, "windows, movement or occupancy"
+    if word.for_all is not None:
+        what = "`for_all` is not part of this version: only keys with events have rows"
+        yield word.for_all, "not-yet", what, "a feature without it"
+
+
+def _operators(word: FeatureWord) -> Iterator[Note]:
+    trails = [isinstance(window.window, Trailing) for window in word.windows]
+    if word.occupancy is not None:
+        if word.windows or word.movement is not None:
+            what = f"{word.name} has occupancy and another operator"
+            yield word.occupancy.mark, "operators", what, "a feature for each"
+        if word.by:
+            name = next(iter(word.by))
+            yield name, "operators", "`by` beside occupancy, whose key is its `in`", "`in` alone"
+    elif word.roll_up is not None:
+        yield word.roll_up, "operators", "`roll_up` without occupancy", "occupancy: {who, in, every, forget}"
+    if word.movement is not None:
+        if not all(trails):
+            yield (
+                word.movement.mark,
+                "operators",
+                f"{word.name} mixes movement and windows",
+                "trailing windows, or two features",
+            )
+        if not word.by:
+            what = f"{word.name} does not say whose movement it is"
+            yield word.movement.mark, "operators", what, "by: the column that says who moves"
+    elif any(trails) and not all(trails):
+        what = f"{word.name} mixes trailing windows, which have a row per event, with others, which have one per window"
+        yield (
+            next(w.mark for w, trail in zip(word.windows, trails, strict=True) if trail),
+            "windows",
+            what,
+            "a feature for each",
+        )
+
+
+def _asking(word: FeatureWord) -> Iterator[Note]:
+    if word.at is None:
+        return
+    if not word.windows or not all(isinstance(window.window, Trailing) for window in word.windows):
+        yield word.at, "at", "`at` reads trailing windows at the rows of another stream", "windows: {trailing 7d: ...}"
+    if word.movement is not None:
+        yield word.movement.mark, "at", "`at` with movement", "movement in a feature of its own"
+    if word.each:
+        yield next(iter(word.each)), "at", "`at` with each", "each in a feature that reads this one"
+    if not word.by:
+        yield word.at, "at", "`at` without `by`", "by: columns that both have"
+
+
+def _several(word: FeatureWord) -> Iterator[Note]:
+    if len(word.sources) < 2:  # noqa: PLR2004  # several are two
+        return
+    if word.occupancy is not None or word.movement is not None or word.at is not None:
+        what = f"{word.name} reads several features, whose rows are joined"
+        yield word.sources[1], "operators", what, "one stream or feature"
+    for name, text in word.by.items():
+        if str(name) != str(text):
+            what = f"{word.name} reads several features, so its key is theirs"
+            yield name, "operators", what, "no `by`, or a feature that reads this one"
