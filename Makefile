@@ -3,25 +3,35 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
+# pip keeps nothing outside of this folder; `make install PIP_CACHE=` uses its cache.
+PIP_CACHE ?= --no-cache-dir
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_CACHE)
+UV ?= uv
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+BASE ?= python:3.11-slim
+IMAGE_FLAGS ?=
 
-.PHONY: help install demo test lint types unit mutate bench clean image
+.PHONY: help install demo test lint types unit mutate bench clean image lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 install: $(VENV)/.core ## set up .venv with the tocsin command
 
+# A half-made environment would look like a finished one to make.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1), Tocsin needs 3.11 or newer; name another one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.core: requirements/core.lock pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/core.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements/core.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements/dev.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.core
 
 demo: install ## simulate a small city, watch it, score the alerts against the truth
@@ -46,8 +56,12 @@ mutate: $(VENV)/.dev ## break each rule of docs/semantics.md once; a test must n
 bench: $(VENV)/.dev ## speed and memory, as ratios from one run; writes bench/results.json (minutes)
 	$(BIN)/python -m bench
 
-image: ## build the image with buildah on the base image BASE
-	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) -t tocsin .
+image: ## build the image with buildah on the base image BASE (CONTRIBUTING.md)
+	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) $(IMAGE_FLAGS) -t tocsin .
+
+lock: ## pin what pyproject.toml asks for, with hashes (needs uv)
+	$(LOCK) pyproject.toml requirements/build.in -o requirements/core.lock
+	$(LOCK) --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
 
 clean: ## remove what was built, not the environment
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
