@@ -34,7 +34,8 @@ def check_clearing(rule: RuleWord, nodes: Sequence[Node], parts: Iterable[Bound]
         silent = _lost_empty_row(nodes[0], parts)
     if silent is not None and rule.keep is None and not rule.keep_forever:
         what = f"rule {rule.name} would never clear: {silent}"
-        report.add(rule.mark, "never-clears", what, expected="keep: DURATION or keep: forever")
+        expected = "keep: DURATION" if shape is Shape.STREAM else "keep: DURATION or keep: forever"
+        report.add(rule.mark, "never-clears", what, expected=expected)
 
 
 def _lost_empty_row(node: Node, parts: Iterable[Bound]) -> str | None:
@@ -86,7 +87,7 @@ def check_falls(ruling: Ruling, level: LevelWord, when: Bound, reset: Bound | No
     if value is (reset is not None):
         return
     said = "null" if value is None else str(value).lower()
-    condition = level.reset or level.when or level.bound or ""
+    condition = level.reset or level.when or f"{ruling.word.measure} <= {level.bound}"
     what = f"level {level.level} would never clear: when the window has run empty, `{condition}` is {said}"
     expected = "keep: DURATION, or a reset that holds then, such as coalesce(x, 0) < y"
     ruling.context.report.add(level.reset or level.level, "never-clears", what, expected=expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -65,8 +66,7 @@ def _append(draft: Draft, word: DetectWord, kind: DetectorKind) -> None:
         args = str(word.kind), str(word.name), tuple(draft.by), column, options
         operator = detector_operator(*args, draft.schema, zone=zone)
     except ValueError as error:
-        report, expected = draft.context.report, ", ".join(option.name for option in kind.options)
-        report.add(word.mark, "detector-option", str(error), expected=f"options among {expected}")
+        _note_option(draft, word, kind, str(error))
         return
     if kind.peers:
         _among_peers(draft, str(word.name), options.get("class"))
@@ -75,13 +75,24 @@ def _append(draft: Draft, word: DetectWord, kind: DetectorKind) -> None:
         draft.groups |= {f"{word.name}.{suffix}": draft.groups[column] for suffix in _TELLING}
 
 
+def _note_option(draft: Draft, word: DetectWord, kind: DetectorKind, said: str) -> None:
+    """Note what a detector refuses, at the option that it is about."""
+    what = said.partition("; expected ")[0]
+    about = next((option for option in kind.options if re.search(rf"\b{option.name}\b", what)), None)
+    place = next((value for name, value in word.options.items() if about and name == about.name), word.mark)
+    expected = "" if about is None else f"{about.name}: {about.doc}"
+    draft.context.report.add(place, "detector-option", what, expected=expected)
+
+
 def _watched(draft: Draft, word: DetectWord) -> str | None:
     """Give the column that is watched; an expression becomes one."""
     bound = draft.bind(word.column)
     if bound is None:
         return None
     if not bound.type.numeric:
-        draft.context.report.add(word.column, "detect", f"{word.column} is {bound.type}", expected="a number to watch")
+        draft.context.report.add(
+            word.column, "detect", f"{word.column} is of type {bound.type}", expected="a number to watch"
+        )
         return None
     column = str(word.column)
     if column not in draft.columns:

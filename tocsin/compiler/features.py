@@ -12,6 +12,7 @@ from operators.expressions.bound import Bound, Lookup
 from operators.reorder import Reorder
 from operators.rowwise import Column, Condition, Each, LookUps, RowStep, Rowwise
 from operators.stage import Input, Stage
+from tocsin.compiler.constant_conditions import check_varies
 from tocsin.compiler.groups import groups_of
 from tocsin.compiler.nodes import Context, Node, Rhythm, Shape
 from tocsin.compiler.parameters import Parameters, constants
@@ -157,20 +158,10 @@ def read_rows(draft: Draft) -> None:
     if not draft.word.by:
         draft.by = _inherited_key(draft)
     if draft.word.where is not None and (bound := draft.bind(draft.word.where, expect=BOOLEAN)) is not None:
-        check_varies(draft.word.where, bound, draft.context)
+        check_varies(draft.word.where, bound, draft.context.report)
         draft.before.append(Condition(bound))
         draft.mentioned |= bound.columns
         draft.empty = _left_in(draft.empty, bound)
-
-
-def check_varies(text: Text, bound: Bound, context: Context) -> bool:
-    """Note a condition that reads nothing and so is always the same."""
-    if bound.columns or bound.lookups:
-        return True
-    value = pl.select(bound.expr).item()
-    what = f"`{text}` reads no column: it is always {'null' if value is None else str(value).lower()}"
-    context.report.add(text, "constant-condition", what, expected="a condition on columns")
-    return False
 
 
 def _left_in(empty: EmptyRow | None, condition: Bound) -> EmptyRow | None:
@@ -187,7 +178,10 @@ def _key(draft: Draft, name: Text, text: Expression) -> None:
         return
     if bound.type.kind in NO_KEY:
         report.add(
-            text, "key", f"{text} is {bound.type}, no key", expected="texts, whole numbers, exact decimals or times"
+            text,
+            "key",
+            f"{text} is of type {bound.type}, which is no key",
+            expected="texts, whole numbers, exact decimals or times",
         )
     elif str(name) in draft.columns and not _is(bound, str(name)):
         what = f"{name} is a column of {draft.sources[0].name} and a part of the key of {draft.name}"

@@ -49,6 +49,12 @@ class Ruling:
     @property
     def scope(self) -> Scope:
         """What names mean in the rule's expressions."""
+        columns = {name: type_ for name, type_ in self.columns.items() if not name.startswith("__")}
+        return self.context.scope(columns, self.parameters)
+
+    @property
+    def scope_with_bounds(self) -> Scope:
+        """What names mean in the conditions that bounds stand for."""
         return self.context.scope(self.columns, self.parameters)
 
     @property

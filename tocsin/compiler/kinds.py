@@ -114,7 +114,7 @@ def _moving(draft: Draft, word: MovementWord) -> list[RowStep]:
 def _of_kind(draft: Draft, text: Text, kind: Kind) -> Bound | None:
     bound = draft.bind(text)
     if bound is not None and bound.type.kind is not kind:
-        draft.context.report.add(text, "types", f"{text} is {bound.type}", expected=f"a {kind}")
+        draft.context.report.add(text, "types", f"{text} is of type {bound.type}", expected=f"a {kind}")
         return None
     return bound
 

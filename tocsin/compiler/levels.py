@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from operators.alerting.rule import LevelSpec
 from operators.expressions import sign_conditions
 from operators.expressions.scope import Constant
 from tocsin.compiler.clearing import check_falls
-from tocsin.compiler.features import check_varies
+from tocsin.compiler.constant_conditions import check_varies, value_of, varies
 from tocsin.compiler.parameters import quantity_of
 from tocsin.compiler.templates import compile_templates
 from tocsin.language.model import LevelWord, Text
@@ -39,11 +37,15 @@ def add_measure(ruling: Ruling) -> dict[str, str]:
             text, "name-twice", f"the rule's measure, and a column {MEASURE} of {ruling.node.name}", expected=expected
         )
     elif not bound.type.numeric:
-        report.add(text, "types", f"the measure is {bound.type}", expected="a number that the levels' bounds are for")
+        report.add(
+            text, "types", f"the measure is of type {bound.type}", expected="a number that the levels' bounds are for"
+        )
     elif not (bound.columns or bound.lookups):
         report.add(
             text, "constant-condition", f"the measure `{text}` reads no column", expected="an expression on columns"
         )
+    if ruling.wrong:
+        return {}
     ruling.add(MEASURE, bound)
     signs = sign_conditions(text, ruling.scope)
     if signs:
@@ -78,10 +80,11 @@ def _level(ruling: Ruling, word: LevelWord) -> LevelSpec | None:
 
 def _can_vary(ruling: Ruling, word: LevelWord, when: Bound, reset: Bound | None) -> bool:
     """Note conditions that are always the same. `true` is a condition where `keep` ends what it raises."""
-    always = not (when.columns or when.lookups) and pl.select(when.expr).item() is True
-    if not (always and ruling.word.keep is not None) and not check_varies(word.when or Text(""), when, ruling.context):
+    report = ruling.context.report
+    ended = ruling.word.keep is not None and not varies(when) and value_of(when) is True
+    if not ended and not check_varies(word.when or Text(""), when, report):
         return False
-    return reset is None or check_varies(word.reset or Text(""), reset, ruling.context)
+    return reset is None or check_varies(word.reset or Text(""), reset, report)
 
 
 def _bounded(ruling: Ruling, word: LevelWord, text: Text) -> LevelSpec | None:
@@ -96,9 +99,10 @@ def _bounded(ruling: Ruling, word: LevelWord, text: Text) -> LevelSpec | None:
         return None
     else:
         ruling.add(column, bound)
+    scope = ruling.scope_with_bounds
     rises, falls = f"{MEASURE} >= {column}", f"{MEASURE} <= {column} - abs({column}) * {_slack(ruling)}"
-    when = ruling.bind(Text(rises), expect=BOOLEAN, at=lambda _: text.mark)
-    reset = ruling.bind(Text(falls), expect=BOOLEAN, at=lambda _: text.mark)
+    report = ruling.context.report
+    when, reset = (report.bind(Text(t), scope, expect=BOOLEAN, at=lambda _: text.mark) for t in (rises, falls))
     if when is None or reset is None:
         return None
     check_falls(ruling, word, when, reset)

@@ -43,8 +43,9 @@ class Parameters(Mapping[str, Constant]):
         return name in self._own or any(name in parameters for parameters in self._above)
 
     def __iter__(self) -> Iterator[str]:
-        """Give all names."""
-        return iter(dict.fromkeys([*self._own, *(name for parameters in self._above for name in parameters)]))
+        """Give all names that authors know."""
+        names = dict.fromkeys([*self._own, *(name for parameters in self._above for name in parameters)])
+        return (name for name in names if not name.startswith("__"))
 
     def __len__(self) -> int:
         """Count the names."""

@@ -33,7 +33,10 @@ class Route:
     probe: bool | None = None
 
 
-_ALONE = {Shape.STREAM: "a stream", Shape.SESSION: "a session, which ends when it ends"}
+_ALONE = {
+    Shape.STREAM: "is a stream, whose events happen at times of their own",
+    Shape.SESSION: "has sessions, which end at times of their own",
+}
 
 
 def read_nodes(names: Sequence[Text], context: Context) -> tuple[Node, ...] | None:
@@ -66,7 +69,7 @@ def _check_together(names: Sequence[Text], nodes: Sequence[Node], context: Conte
 def _apart(first: Node, node: Node) -> tuple[str, str] | None:
     """Say why two nodes cannot be read side by side."""
     if node.shape in _ALONE:
-        return "not-aligned", f"{node.name} is {_ALONE[node.shape]}: none of its rows meets one of another"
+        return "not-aligned", f"{node.name} {_ALONE[node.shape]}"
     if not node.by or set(node.by) != set(first.by):
         said = (
             f"{node.name} is by {', '.join(node.by) or 'nothing'}, {first.name} by {', '.join(first.by) or 'nothing'}"

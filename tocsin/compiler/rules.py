@@ -10,8 +10,8 @@ from operators.alerting.rule import MachineSpec
 from operators.rowwise import Rowwise
 from operators.stage import Stage
 from tocsin.compiler.clearing import check_clearing, check_times, clears
+from tocsin.compiler.constant_conditions import check_varies
 from tocsin.compiler.expectations import check_tests
-from tocsin.compiler.features import check_varies
 from tocsin.compiler.groups import withheld
 from tocsin.compiler.judging import Ruling
 from tocsin.compiler.levels import MEASURE, add_levels, add_measure
@@ -155,7 +155,7 @@ def _unless(ruling: Ruling) -> str | None:
     text = ruling.word.unless
     if text is None or (bound := ruling.bind(text, expect=BOOLEAN)) is None:
         return None
-    check_varies(text, bound, ruling.context)
+    check_varies(text, bound, ruling.context.report)
     return ruling.add("__unless", bound)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from operators.expressions.scope import TableShape
-from tocsin.compiler.features import check_varies
+from tocsin.compiler.constant_conditions import check_varies
 from tocsin.compiler.fitting import check_stream
 from tocsin.compiler.nodes import Context, Node, Shape
 from tocsin.compiler.plan import Check, StreamPlan, TablePlan
@@ -49,10 +49,10 @@ def _table(word: TableWord, words: Mapping[Text, TableWord], report: Report) -> 
 def _check_table(word: TableWord, fields: Mapping[str, Type], report: Report) -> None:
     for part in word.key:
         if fields[str(part)].kind in NO_KEY:
-            what = f"{part} is {fields[str(part)]}, which is no key"
+            what = f"{part} is of type {fields[str(part)]}, which is no key"
             report.add(part, "key", what, expected="texts, whole numbers, exact decimals or times")
     if word.time is not None and fields[str(word.time)].kind is not Kind.TIMESTAMP:
-        what = f"{word.time} is {fields[str(word.time)]}"
+        what = f"{word.time} is of type {fields[str(word.time)]}"
         report.add(word.time, "time-field", what, expected="a timestamp field, from which on the row holds")
     if word.topic is None and word.file is None and word.rows is None:
         expected = "one of topic, file, rows"
@@ -126,7 +126,7 @@ def stream_plan(word: StreamWord, context: Context) -> StreamPlan:
 def _check_time(word: StreamWord, fields: Mapping[str, Type], report: Report) -> None:
     time = fields[str(word.time.field)]
     if time.kind is not Kind.TIMESTAMP:
-        report.add(word.time.field, "time-field", f"{word.time.field} is {time}", expected="a timestamp field")
+        report.add(word.time.field, "time-field", f"{word.time.field} is of type {time}", expected="a timestamp field")
 
 
 def _derive(word: StreamWord, columns: Mapping[str, Type], context: Context) -> tuple[tuple[str, Bound], ...]:
@@ -149,7 +149,7 @@ def _checks(word: StreamWord, context: Context, columns: Mapping[str, Type]) -> 
     scope, report, checks = context.scope(columns), context.report, list[Check]()
     for name, check in word.checks.items():
         bound = report.bind(check.condition, scope, expect=BOOLEAN)
-        if bound is None or not check_varies(check.condition, bound, context):
+        if bound is None or not check_varies(check.condition, bound, report):
             continue
         for lookup in bound.lookups:
             if context.topology.tables[Text(lookup.table)].topic is not None:

@@ -56,6 +56,6 @@ def _slot(hole: Hole, text: Text, ruling: Ruling) -> str | Slot | None:
 def _check_form(hole: Hole, text: Text, type_: Type, ruling: Ruling) -> None:
     if not is_spec(hole.spec, type_.kind):
         at = place_in(text, text.index(hole.spec, hole.offset + len(hole.expression)))
-        what = f"{hole.spec!r} does not format {hole.expression}, which is {type_}"
+        what = f"{hole.spec!r} does not format {hole.expression}, which is of type {type_}"
         expected = _FORMS.get(type_.kind, "no format")
         ruling.context.report.add(at, "template", what, expected=expected)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 DAY = 86_400_000
 _LONGEST_DAY = DAY + 3_600_000
-LONGEST = 3660 * DAY
-"""Ten years: more is a slip of the pen, and far beyond it times do not fit."""
 
 
 def bind_windows(draft: Draft) -> Aggregates:
@@ -30,8 +28,6 @@ def bind_windows(draft: Draft) -> Aggregates:
     for word in draft.word.windows:
         typed = {str(name): report.bind_aggregate(text, scope) for name, text in word.columns.items()}
         bound.append((word.window, {name: column for name, column in typed.items() if column is not None}))
-        if reach(word.window) > LONGEST:
-            report.add(word.mark, "too-long", f"{word.text} is longer than ten years", expected="a shorter window")
     return bound
 
 

@@ -85,16 +85,13 @@ def _place_of(text: str, position: int, file: str) -> Mark:
 
 
 def _source(event: yaml.ScalarEvent) -> str:
-    """Give a scalar as written, after a sign for its style, if that is not just its text."""
+    """Give a scalar as written, after a sign for its style; "" if that is just its text."""
     start, end, style = event.start_mark, event.end_mark, event.style or " "
-    quotes = 1 if style in "'\"" else 0
-    if (
-        start is None
-        or end is None
-        or (start.line == end.line and end.index - start.index == len(event.value) + 2 * quotes)
-    ):
+    if start is None or end is None or start.buffer is None:
         return ""
-    return style + start.buffer[start.index + quotes : end.index - quotes]
+    quotes = 1 if style in "'\"" else 0
+    written = str(start.buffer)[start.index + quotes : end.index - quotes]
+    return "" if written == event.value else style + written
 
 
 class _Builder:
