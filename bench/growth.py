@@ -1,0 +1,112 @@
+"""What grows with what: cost with keys and with overlapping windows, memory with keys and with time, commits."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bench.events import Load, write_parts
+from bench.job import Report, measure
+from bench.rows import Row
+from bench.topologies import NEVER, standard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.context import Bench
+
+EVENTS = 10_000_000
+KEYS = (10_000, 100_000, 1_000_000)
+FLAT, HOPPING_MOST, KEY_BYTES, DRIFT, STALL_SECONDS = 1.2, 2.0, 200.0, 0.05, 1.0
+PER_WINDOW = 5
+"""Events of a key in a window, whatever the number of keys: only the keys grow, not what is given per event."""
+
+
+def keys(bench: Bench) -> Iterator[Row]:
+    """Give the cost per event at 10^4, 10^5, 10^6 keys; windows grow with the keys, so that the rows given do not."""
+    base = 0.0
+    for number in KEYS:
+        count = max(int(number * bench.scale), 10)
+        load = Load(bench.sized(EVENTS), keys=count)
+        window = f"tumbling {count * PER_WINDOW * 1_000 // load.per_second}ms"
+        report = bench.run(standard(window, NEVER), load)
+        cost = report.seconds / report.records * 1e6
+        base = base or cost
+        bound = None if number == KEYS[0] else FLAT
+        yield Row(f"cost per event, {number:,} keys", cost, "us", None, cpu=report.cpu)
+        if bound is not None:
+            yield Row(f"  against {KEYS[0]:,} keys", cost / base, "x", bound, most=True)
+        bench.forget()
+
+
+def hopping(bench: Bench) -> Iterator[Row]:
+    """Give the cost of windows that overlap sixty times against windows that do not, with as many rows given.
+
+    Both give a row per key and minute; the hopping window looks back an hour for it.
+    """
+    load = Load(bench.sized(EVENTS), per_second=2_000)
+    cost: list[float] = []
+    for window in ("tumbling 1m", "hopping 60m every 1m"):
+        report = bench.run(standard(window, NEVER), load)
+        cost.append(report.seconds)
+        per_event = report.seconds / report.records * 1e6
+        yield Row(f"cost per event, {window}", per_event, "us", cpu=report.cpu)
+    yield Row("  hopping 60:1 against tumbling", cost[1] / cost[0], "x", HOPPING_MOST, most=True)
+    bench.forget()
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """Give the resident bytes per key of a count and a sum: a million keys against a thousand, same events."""
+    many, few = bench.sized(1_000_000), 1_000
+    reports = []
+    for number in (few, many):
+        load = Load(max(bench.sized(EVENTS) // 2, 4 * many), keys=number)
+        reports.append(bench.run(standard("tumbling 1h", NEVER), load))
+        bench.forget()
+    per_key = (reports[1].settled - reports[0].settled) / max(many - few, 1)
+    note = f"{reports[0].settled / 2**20:.0f} MB with {few:,} keys, {reports[1].settled / 2**20:.0f} MB with {many:,}"
+    yield Row("resident bytes per active key", per_key, "bytes", KEY_BYTES, most=True, note=note)
+
+
+def drift(bench: Bench) -> Iterator[Row]:
+    """Give the growth of resident memory between minutes 5 and 30 of event time, 10 000 keys.
+
+    By volume: half an hour of 6 667 events a second is 12 million; `--long` takes 20 000 a second, 36 million.
+    """
+    minutes = 30
+    load = Load(bench.sized(36_000_000 if bench.long else 12_000_000), per_second=20_000 if bench.long else 6_667)
+    folder = bench.folder / "parts"
+    folder.mkdir()
+    write_parts(load, folder, minutes)
+    job = bench.job(bench.topology(standard()), payments=f"parquet:{folder}/*.parquet")
+    report = measure(job)
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    early, late = _around(report, 5 / minutes), _around(report, 1.0)
+    note = f"{early / 2**20:.0f} MB to {late / 2**20:.0f} MB over {report.records:,} events"
+    yield Row("growth of memory, minute 5 to 30", late / early - 1, "of it", DRIFT, most=True, note=note)
+
+
+def _around(report: Report, part: float) -> float:
+    """Give the resident bytes around a part of the run: the median of a tenth of it."""
+    samples = report.resident
+    width = max(len(samples) // 10, 1)
+    end = min(max(int(len(samples) * part) + width // 2, width), len(samples))
+    return statistics.median(samples[end - width : end])
+
+
+def commit(bench: Bench) -> Iterator[Row]:
+    """Give the longest stop between two batches of a run with a million keys in state, with commits and without."""
+    load = Load(bench.sized(EVENTS), keys=bench.sized(1_000_000))
+    source = f"parquet:{bench.events(load, 'parquet')}"
+    longest = []
+    for seconds in (1e9, 1.0):
+        job = bench.job(bench.topology(standard("tumbling 1h", NEVER)), payments=source)
+        report = measure(msgspec.structs.replace(job, commit_seconds=seconds))
+        longest.append(max(report.pauses, default=0.0))
+    note = f"between two batches; {longest[0]:.2f} s without commits"
+    yield Row("longest stall, a million keys", longest[1], "s", STALL_SECONDS, most=True, note=note)
+    bench.forget()
