@@ -124,6 +124,7 @@ class Runner:
         self.brakes = {name: Brake(feed.plan.name) for name, feed in self.feeds.items() if how.brakes}
         self._committer = None if self.store is None else Committer(self.store, how.commit_seconds, metrics, how.clock)
         self._early = EarlyCopies(self.plan) if how.early else None
+        self.tally.begin({feed.plan.name for feed in self.feeds.values()})
 
     def run(self) -> Summary:
         """Read everything, close, flush.

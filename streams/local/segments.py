@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zlib
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMPRESSION: Literal["lz4"] = "lz4"
+
+
+_NUMBER = re.compile(r"\(os error (\d+)\)")
 
 
 class Ref(msgspec.Struct, frozen=True, array_like=True):
@@ -69,7 +73,10 @@ class Writer:
         """
         if self._file is None:
             self._file = self._path.open("w+b", buffering=0)
-        frame.write_ipc_stream(self._file, compression=COMPRESSION)
+        try:
+            frame.write_ipc_stream(self._file, compression=COMPRESSION)
+        except OSError as error:
+            raise _numbered(error) from error
         start, self.bytes = self.bytes, self._file.seek(0, os.SEEK_END)
         content = os.pread(self._file.fileno(), self.bytes - start, start)
         return Ref(self._number, start, len(content), zlib.crc32(content))
@@ -84,6 +91,12 @@ class Writer:
         """Close the file after an error, whose own error says nothing new."""
         if self._file is not None:
             self._file.close()
+
+
+def _numbered(error: OSError) -> OSError:
+    """Give an error of Polars its number, which is in its text only: a full disk has another advice than others."""
+    found = _NUMBER.search(str(error))
+    return error if error.errno or not found else OSError(int(found[1]), os.strerror(int(found[1])))
 
 
 def sparse(folder: Path, refs: Iterable[Ref], least: float) -> set[int]:

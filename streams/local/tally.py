@@ -17,7 +17,7 @@ from streams.local.feed import LATE
 from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from streams.local.feed import Read
     from streams.local.outbox import Outbox
@@ -44,6 +44,10 @@ class Tally:
     stages: Pairs = field(default_factory=Counter)
     transitions: Pairs = field(default_factory=Counter)
     early: Pairs = field(default_factory=Counter)
+
+    def begin(self, streams: Iterable[str]) -> None:
+        """Count nothing of these yet: an empty stream is one that is told of, too."""
+        self.records.update({(stream, kind): 0 for stream in sorted(streams) for kind in ("records", "outside")})
 
     def read(self, stream: str, read: Read, now: float) -> None:
         """Count a batch of records and what was put aside of it; `now` is the clock, in seconds since the epoch."""

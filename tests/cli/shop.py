@@ -56,7 +56,7 @@ BEGIN = 1_772_442_000_000
 """2026-03-02 09:00 UTC."""
 
 
-def payment(number: int, at: int, card: str | None, amount: object = "20.00", **more: object) -> bytes:
+def payment(number: int, at: int | str, card: str | None, amount: object = "20.00", **more: object) -> bytes:
     """Give a record as a line."""
     record = {"payment_id": f"p{number}", "at": at, "card": card, "amount": amount, "place": "x", **more}
     return json.dumps(record).encode()
