@@ -8,12 +8,15 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from tocsin.errors import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tocsin.language.model import GivenWord
 
-_NUMBERED = re.compile(r"\{n(?:\s*(?P<operator>[%+*/-])\s*(?P<operand>\d+))?\}")
+_NUMBERED = re.compile(r"\{\s*n\s*(?:(?P<operator>[%+*/-])\s*(?P<operand>\d+)\s*)?\}")
+_LIKE_NUMBERED = re.compile(r"\{\s*n\b[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,16 @@ class Given:
         return round(moment.timestamp() * 1000)
 
     def records(self, line: GivenWord, time_field: str) -> Iterator[dict[str, str]]:
-        """Give the records of a line, values as text; `time_field` gets the time (RFC 3339)."""
-        for number, moment in enumerate(self._times(line)):
+        """Give the records of a line, values as text; `time_field` gets the time (RFC 3339).
+
+        Raises:
+            SourceError: the line gives no event, or a text in it cannot be computed.
+
+        """
+        times = self._times(line)
+        if not times:
+            raise SourceError("gives nothing: `until` is not after `at` (times of another day need their date)")
+        for number, moment in enumerate(times):
             record = {str(name): _value(value, number) for name, value in line.values.items()}
             if moment is not None:
                 record[time_field] = datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds")
@@ -53,22 +64,27 @@ class Given:
 
 
 def _value(value: str | tuple[str, ...], number: int) -> str:
+    """Give the value of the event with that number: a list goes round, `{n}` and `{n % 7}` are computed."""
     text = value if isinstance(value, str) else value[number % len(value)]
-    return _NUMBERED.sub(lambda found: str(_computed(number, found["operator"], found["operand"])), str(text))
+    filled = _NUMBERED.sub(lambda found: str(_computed(number, found["operator"], int(found["operand"] or 0))), text)
+    if unknown := _LIKE_NUMBERED.search(filled):
+        raise SourceError(f"{unknown[0]} is not known; expected {{n}}, or one of + - * / % between n and a number")
+    return filled
 
 
-def _computed(number: int, operator: str | None, operand: str | None) -> int:
-    other = int(operand or 0)
+def _computed(number: int, operator: str | None, operand: int) -> int:
+    if operator in {"%", "/"} and operand == 0:
+        raise SourceError(f"{{n {operator} 0}} has no value")
     match operator:
         case "%":
-            return number % other
+            return number % operand
         case "+":
-            return number + other
+            return number + operand
         case "-":
-            return number - other
+            return number - operand
         case "*":
-            return number * other
+            return number * operand
         case "/":
-            return number // other
+            return number // operand
         case _:
             return number

@@ -1,8 +1,9 @@
 """The tests inside rules: given events through the real stages, expected levels at times (language.md, decision 11).
 
-Times of day are on one Monday, in the topology's zone. Values are read as CSV cells are; identifiers of persons stay as
-they are written, so that an expectation can name them. A run ends after the last expected time plus all that the rule
-remembers. A row of a window is named by its window's end.
+Times of day are on one Monday, in the topology's zone. Values are read as CSV cells are, and records that fail a check
+are left out, as everywhere; identifiers of persons stay as they are written, so that an expectation can name them. A
+table has the rows given, or else those that stand in the topology; one from a file or topic is empty. A run ends after
+the last expected time plus all that the rule remembers. A row of a window is named by its window's end.
 """
 
 from __future__ import annotations
@@ -15,21 +16,28 @@ from zoneinfo import ZoneInfo
 import msgspec
 import polars as pl
 
-from operators.lookups import ALWAYS, GONE
+from operators.lookups import ALWAYS, GONE, look_up
 from streams.given import Given
 from streams.local.dataflow import Dataflow, empty_table
 from streams.tables import read_texts
+from tocsin.errors import SourceError
 from tocsin.model.alerts import Transition
 from tocsin.model.rows import HASH, ID, POSITION, TIME, greatest_time
+from tocsin.model.types import TIMESTAMP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tocsin.compiler import Plan, RulePlan, StreamPlan
+    from tocsin.compiler.plan import TablePlan
     from tocsin.language.model import GivenWord, RuleTest, RuleWord, Topology
+    from tocsin.model.types import Type
 
 DAY = date(2026, 3, 2)
 """A Monday without a change of clocks."""
+
+EVERYTHING = "all"
+"""The name of the one entity of a rule that has no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +59,45 @@ def run_tests(topology: Topology, plan: Plan) -> Iterator[Outcome]:
     """Run all tests of all rules."""
     for name, word in topology.rules.items():
         for number, test in enumerate(word.tests, 1):
-            yield Outcome(str(name), number, str(test.mark), tuple(_differences(word, test, plan)))
+            try:
+                differences = tuple(_differences(word, test, plan))
+            except SourceError as error:
+                differences = (str(error),)
+            yield Outcome(str(name), number, str(test.mark), differences)
 
 
 def _differences(word: RuleWord, test: RuleTest, plan: Plan) -> Iterator[str]:
     got = _levels(_transitions(word, test, plan), plan.rules[str(word.name)], plan.zone)
-    expected = {str(entity): [" ".join(text.split()) for text in texts] for entity, texts in test.expect.items()}
+    given = Given(plan.zone, DAY)
+    expected = {str(name): [_written(text, given) for text in texts] for name, texts in test.expect.items()}
     for entity in sorted(set(got) | set(expected)):
         want, have = expected.get(entity, []), got.get(entity, [])
-        if [_padded(text) for text in want] != have:
+        if want != have:
             yield f"{entity}: expected {', '.join(want) or 'nothing'}; got {', '.join(have) or 'nothing'}"
 
 
-def _padded(expected: str) -> str:
-    """Write a time of day with its seconds."""
+def _written(expected: str, given: Given) -> str:
+    """Write an expectation as what happened is written."""
     time, level = expected.rsplit(" ", 1)
-    return f"{time}:00 {level}" if time.count(":") == 1 else expected
+    return f"{_moment(given.moment(time), given.zone)} {level}"
 
 
 def _transitions(word: RuleWord, test: RuleTest, plan: Plan) -> pl.DataFrame:
     rule = plan.rules[str(word.name)]
     flow = Dataflow(plan, wanted=[rule.stage])
     given = Given(plan.zone, DAY)
-    for name in flow.table_names:
-        flow.change_table(name, _table(plan, name, test, given))
+    read = [plan.streams[name] for name in sorted(flow.streams)]
+    checked = {lookup.table for stream in read for check in stream.checks for lookup in check.bound.lookups}
+    tables = {name: _table(plan, name, test, given) for name in sorted(flow.table_names | checked)}
+    for name in sorted(flow.table_names):
+        flow.change_table(name, tables[name])
     last = 0
-    for name in sorted(flow.streams):
-        rows = _events(plan.streams[name], _given(test, name), given)
+    for stream in read:
+        rows = _events(stream, _given(test, stream.name), given, _Tables(plan, tables))
         last = max(last, greatest_time(rows) or 0)
-        flow.feed(name, rows)
-    until = max([last, *(given.moment(text.rsplit(" ", 1)[0]) for texts in test.expect.values() for text in texts)])
-    until += _remembered(word, plan)
+        flow.feed(stream.name, rows)
+    expected = [given.moment(text.rsplit(" ", 1)[0]) for texts in test.expect.values() for text in texts]
+    until = max([last, *expected]) + _remembered(word, plan)
     found = flow.advance(dict.fromkeys(flow.streams, until))
     return found.get(rule.stage, pl.DataFrame())
 
@@ -98,13 +114,26 @@ def _given(test: RuleTest, name: str) -> Sequence[GivenWord]:
     return next((lines for key, lines in test.given.items() if key == name), ())
 
 
-def _events(stream: StreamPlan, lines: Sequence[GivenWord], given: Given) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """The tables of a test, for the checks of streams."""
+
+    plan: Plan
+    frames: Mapping[str, pl.DataFrame]
+
+    def passing(self, rows: pl.DataFrame, stream: StreamPlan) -> pl.DataFrame:
+        """Leave out the records that fail a check; null meets it."""
+        keys = {name: self.plan.tables[name].key for name in self.frames}
+        for check in stream.checks:
+            if not check.should:
+                seen = look_up(rows, check.bound.lookups, self.frames, keys)
+                rows = rows.filter(seen.select(check.bound.expr.fill_null(value=True)).to_series())
+        return rows
+
+
+def _events(stream: StreamPlan, lines: Sequence[GivenWord], given: Given, tables: _Tables) -> pl.DataFrame:
     """Give the rows of a stream, as the ingest stage would, in the order of their times."""
-    records = [record for line in lines for record in given.records(line, stream.time)]
-    for place, record in enumerate(records):
-        if stream.id is not None:
-            record.setdefault(stream.id, str(place))
-    typed = read_texts(records, stream.fields, (), f"given {stream.name}")
+    typed = _read(lines, stream.fields, given, stream.time, id_=stream.id)
     for name, bound in stream.derive:
         typed = typed.with_columns(bound.expr.alias(name))
     number = pl.int_range(pl.len(), dtype=pl.Int64)
@@ -112,26 +141,50 @@ def _events(stream: StreamPlan, lines: Sequence[GivenWord], given: Given) -> pl.
     rows = typed.with_columns(
         pl.col(stream.time).alias(TIME), identity.alias(ID), number.cast(pl.UInt64).alias(HASH), number.alias(POSITION)
     )
-    return stream.output.conform(rows)
+    return stream.output.conform(tables.passing(rows.sort(TIME, maintain_order=True), stream))
+
+
+def _read(
+    lines: Sequence[GivenWord], fields: Mapping[str, Type], given: Given, time_field: str, *, id_: str | None = None
+) -> pl.DataFrame:
+    """Read lines into columns; records without an id get their number. SourceError names the place of a bad line."""
+    parts = [pl.DataFrame(schema={name: type_.physical for name, type_ in fields.items()})]
+    count = 0
+    for line in lines:
+        try:
+            records = list(given.records(line, time_field))
+            for place, record in enumerate(records, count):
+                if id_ is not None:
+                    record.setdefault(id_, str(place))
+            parts.append(read_texts(records, fields, (), "given"))
+        except SourceError as error:
+            raise SourceError(f"{line.mark}: {error}") from None
+        count += len(records)
+    return pl.concat(parts)
 
 
 def _table(plan: Plan, name: str, test: RuleTest, given: Given) -> pl.DataFrame:
     table = plan.tables[name]
     lines = _given(test, name)
-    records = [record for line in lines for record in given.records(line, "at")]
-    times = [_valid_from(record.pop("at", None)) for record in records]
-    if not records:
-        inline = table.rows or ()
-        records, times = [dict(row) for row in inline], [ALWAYS] * len(inline)
-    if not records:
-        return empty_table(plan, name)
-    typed = read_texts(records, table.fields, (), f"given {name}")
+    if lines:
+        # `at` says from when on a row holds, which the table may keep in a field of its own.
+        field = table.time or "at"
+        timed = {**table.fields, field: TIMESTAMP}
+        rows = _read(lines, timed, given, field)
+        valid_from = rows.get_column(field).fill_null(ALWAYS)
+        return _versions(rows.select(*table.fields), valid_from)
+    return _versions_inline(table) if table.rows else empty_table(plan, name)
+
+
+def _versions_inline(table: TablePlan) -> pl.DataFrame:
+    rows = read_texts(table.rows or (), table.fields, (), f"table {table.name}")
+    valid_from = rows.get_column(table.time) if table.time else pl.Series([ALWAYS] * rows.height, dtype=pl.Int64)
+    return _versions(rows, valid_from)
+
+
+def _versions(rows: pl.DataFrame, valid_from: pl.Series) -> pl.DataFrame:
     gone = pl.lit(value=False).alias(GONE)
-    return typed.with_columns(pl.Series(TIME, times, dtype=pl.Int64), gone).sort(TIME)
-
-
-def _valid_from(moment: str | None) -> int:
-    return ALWAYS if moment is None else round(datetime.fromisoformat(moment).timestamp() * 1000)
+    return rows.with_columns(valid_from.alias(TIME), gone).sort(TIME, maintain_order=True)
 
 
 def _levels(transitions: pl.DataFrame, rule: RulePlan, zone: str) -> dict[str, list[str]]:
@@ -142,7 +195,7 @@ def _levels(transitions: pl.DataFrame, rule: RulePlan, zone: str) -> dict[str, l
     changed = transitions.filter(pl.col("kind") != Transition.UPDATED).sort("time", "sequence")
     for entity, time, level in changed.select("entity", "time", "level").iter_rows():
         parts = msgspec.json.decode(entity)
-        name = "/".join(str(parts[column]) for column in rule.entity)
+        name = "/".join(str(parts[column]) for column in rule.entity) or EVERYTHING
         found.setdefault(name, []).append(f"{_moment(time, zone)} {level}")
     return found
 
