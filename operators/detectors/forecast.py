@@ -48,7 +48,7 @@ from operators.contract import Step
 from operators.detectors.contract import SCORED, DetectorKind, Option, OptionKind, Setting
 from operators.windows import runs
 from operators.windows.moments import centred
-from operators.windows.scaling import divided, integer, steps
+from operators.windows.scaling import divided, integer, ratio, steps
 from tocsin.model.rows import TIME
 from tocsin.model.types import DURATION, FLOAT64
 
@@ -141,21 +141,23 @@ class Forecast:
         n, t, x = pl.col("n"), pl.col("t"), pl.col("x")
         over_t = centred(n, t, t, pl.col("tt"))
         over_x = centred(n, x, x, pl.col("xx"))
-        slope = centred(n, t, x, pl.col("tx")) / over_t
+        slope = ratio(centred(n, t, x, pl.col("tx")), over_t)
         real = n.cast(pl.Float64)
         about = over_x - slope * slope * over_t
-        error = pl.when(about > _ROUNDING * over_x).then((about / (real - 2.0)).sqrt()).otherwise(pl.lit(0.0))
+        error = pl.when(about > _ROUNDING * over_x).then(ratio(about, real - 2.0).sqrt()).otherwise(pl.lit(0.0))
         now = pl.col(TIME).cast(pl.Int128) * n - t
-        to_go = now.cast(pl.Float64) / real
+        to_go = ratio(now.cast(pl.Float64), real)
         away = to_go + float(self.setting.whole("ahead"))
-        mean = x.cast(pl.Float64) / real
-        half = self.setting.number("width") * error * (1.0 + (1.0 + away * away * real / over_t) / real).sqrt()
+        mean = ratio(x.cast(pl.Float64), real)
+        half = (
+            self.setting.number("width") * error * (1.0 + ratio(1.0 + ratio(away * away * real, over_t), real)).sqrt()
+        )
         rest = pl.col(_X).cast(pl.Float64) - mean - slope * to_go
         usable = (n >= _LEAST) & (over_t > 0) & pl.col(_BEFORE).is_not_null()
         value = mean + slope * away
         columns = {"value": value, "low": value - half, "high": value + half, "rise": slope * _HOUR}
         shown = {suffix: pl.when(usable).then(divided(column, per_unit)) for suffix, column in columns.items()}
-        score = pl.when(usable).then(pl.when(error > 0).then(rest / error).otherwise(pl.lit(0.0)))
+        score = pl.when(usable).then(pl.when(error > 0).then(ratio(rest, error)).otherwise(pl.lit(0.0)))
         return {**shown, "score": score, "ahead": pl.when(usable).then(pl.lit(self.setting.whole("ahead")))}
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from operators.windows.scaling import ratio
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,4 +32,4 @@ def spreads(rows: pl.DataFrame, groups: Sequence[str], value: str, floor: float)
 def score(value: pl.Expr) -> pl.Expr:
     """Give (value - median) / spread; 0 on the median; null where there is no spread to measure by."""
     away = value - pl.col(MEDIAN)
-    return pl.when(away == 0).then(pl.lit(0.0)).when(pl.col(SPREAD) > 0).then(away / pl.col(SPREAD))
+    return pl.when(away == 0).then(pl.lit(0.0)).when(pl.col(SPREAD) > 0).then(ratio(away, pl.col(SPREAD)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,6 +17,7 @@ PANE = "#pane"
 END = "#end"
 LIMIT = "#limit"
 _LAST = "#last"
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Ending:
         """Give the partials whose first window has ended, in row order, with that end in END; None without any."""
         due = []
         for run in partials:
-            rows = run.with_columns(self.grid.first_end(run.get_column(PANE)).alias(END))
-            due.append(rows.filter(pl.col(END) <= self.most))
+            rows = run.filter(pl.col(PANE) < self.most)
+            due.append(rows.with_columns(self.grid.first_end(rows.get_column(PANE)).alias(END)))
         due = [rows for rows in due if rows.height]
         return self._limited(pl.concat(due)) if due else None
 
@@ -59,6 +60,31 @@ class Ending:
         rows = rows.filter(pl.col(END) <= pl.col(_LAST))
         ends = pl.int_ranges(END, pl.col(_LAST) + self.grid.every, self.grid.every).alias(END)
         return rows.with_columns(ends).explode(END)
+
+    def merged(self, partials: Sequence[pl.DataFrame]) -> bool:
+        """Whether at most one run has rows that are due, and windows of one pane each: nothing is left to merge."""
+        least = (run.get_column(PANE).min() for run in partials if run.height)
+        due = sum(pane < self.most for pane in least)  # type: ignore[operator, misc]  # Int64 column
+        return due <= 1 and not self.grid.splits
+
+    @property
+    def fresh(self) -> pl.Expr:
+        """Whether a partial comes in at one of these ends."""
+        return (pl.col(PANE) < self.most) & (pl.lit(value=True) if self.done is None else pl.col(PANE) >= self.done)
+
+    def gone(self, window: int) -> pl.Expr:
+        """Whether a partial was in its last window at the end before this step's first, or at one of its ends."""
+        before = pl.col(PANE) < self.grid.oldest(window, self.most)
+        return before if self.done is None else before & (pl.col(PANE) >= self.grid.oldest(window, self.done))
+
+    def hops(self) -> list[Ending]:
+        """Give the ends one by one, if they are few: that is cheaper than to look at all of them at once."""
+        if self.done is None or self.limits is not None or not self.grid.slides:
+            return [self]
+        if self.most - self.done > _FEW * self.grid.every:
+            return [self]
+        ends = range(self.done + self.grid.every, self.most + 1, self.grid.every)
+        return [replace(self, done=end - self.grid.every, most=end) for end in ends]
 
     @property
     def is_one_hop(self) -> bool:

@@ -81,13 +81,12 @@ def _expectations(pairs: pl.DataFrame, end: Ending, start: int | None) -> pl.Dat
 
 def _ends(end: Ending, rows: pl.DataFrame, start: int | None) -> list[int]:
     """Give the ends of the step, from the first that can be expected."""
-    begin = end.done
-    if begin is None and start is not None:
-        begin = end.grid.after(start) - 1
-    if begin is None:
-        least = rows.get_column(END).min()
-        begin = None if least is None else int(least) - 1  # type: ignore[arg-type]  # Int64 column
-    return [] if begin is None else _after(end.grid, begin, end.most)
+    if end.done is not None:
+        return _after(end.grid, end.done, end.most)
+    begins = [] if start is None else [end.grid.after(start) - 1]
+    if rows.height:
+        begins.append(int(rows.get_column(END).min()) - 1)  # type: ignore[arg-type]  # Int64 column
+    return _after(end.grid, min(begins), end.most) if begins else []
 
 
 def _after(grid: Grid, begin: int, most: int) -> list[int]:

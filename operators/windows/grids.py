@@ -53,6 +53,10 @@ class Grid(Protocol):
         """Give the greatest end whose window holds the pane; less than the first end if there is none."""
         ...
 
+    def oldest(self, window: int, done: int) -> int:
+        """Give the least pane that a window after the end `done` may hold: one whose last end is > `done`."""
+        ...
+
     def start(self, window: int, ends: pl.Series) -> pl.Series:
         """Give the start of the window that ends there."""
         ...
@@ -104,6 +108,11 @@ class EvenGrid:
             return panes // size * size + size
         return (panes + size) // self.every * self.every
 
+    def oldest(self, window: int, done: int) -> int:
+        """Give the start of the window at the next end, or for cumulating ones of the period that goes on."""
+        size = self.sizes[window]
+        return done // size * size if self.cumulating else done + self.every - size
+
     def start(self, window: int, ends: pl.Series) -> pl.Series:
         """Give the start of the window that ends there."""
         size = self.sizes[window]
@@ -146,6 +155,10 @@ class CalendarGrid:
     def last_end(self, window: int, panes: pl.Series) -> pl.Series:  # noqa: ARG002  # all windows are the same day
         """Give the end of each day: each pane is in one window."""
         return self.first_end(panes)
+
+    def oldest(self, window: int, done: int) -> int:  # noqa: ARG002  # as above
+        """Give the day that begins there."""
+        return done
 
     def start(self, window: int, ends: pl.Series) -> pl.Series:  # noqa: ARG002  # as above
         """Give the beginning of the day that ends there."""

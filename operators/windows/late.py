@@ -23,10 +23,9 @@ _AT, _INDEX, _FROM, _ROW, _START = "#at", "#index", "#from", "#row", "#start"
 def evidence_items(end: Ending, partials: Sequence[pl.DataFrame], late: pl.DataFrame | None) -> pl.DataFrame:
     """Give a row per item, by key and in time order, with the end where it comes in (AT) and its key's first index."""
     items = [] if late is None else [late.with_columns(pl.lit(None, dtype=pl.Int64).alias(_AT))]
-    begin = pl.lit(end.done, dtype=pl.Int64)
     for run in partials:
-        rows = run.select(*end.by, PANE, EVIDENCE).with_columns(end.grid.first_end(run.get_column(PANE)).alias(_AT))
-        due = rows.filter((pl.col(_AT) <= end.most) & ((pl.col(_AT) > begin) | begin.is_null()))
+        rows = run.lazy().filter(end.fresh).select(*end.by, PANE, EVIDENCE).collect()
+        due = rows.with_columns(end.grid.first_end(rows.get_column(PANE)).alias(_AT))
         items.append(due.explode(EVIDENCE).drop_nulls(EVIDENCE))
     ordered = pl.concat(items).sort(*end.by, PANE, maintain_order=True).with_row_index(_INDEX)
     ordered = ordered.with_columns(pl.col(_INDEX).cast(pl.Int64))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from operators.windows.scaling import divided
+from operators.windows.scaling import divided, ratio
 
 _SAFE = 8.0e37
 """Half of what an Int128 holds: n · reach² below it means that no sum of squares has wrapped."""
@@ -23,7 +23,7 @@ def total(count: pl.Expr, sum_: pl.Expr, counted: pl.Expr) -> pl.Expr:
 
 def mean(count: pl.Expr, sum_: pl.Expr, steps: float) -> pl.Expr:
     """Give the mean in units; null of nothing."""
-    return pl.when(count > 0).then(sum_.cast(pl.Float64) / (count.cast(pl.Float64) * steps))
+    return pl.when(count > 0).then(ratio(sum_.cast(pl.Float64), count.cast(pl.Float64) * steps))
 
 
 def deviation(count: pl.Expr, sum_: pl.Expr, squares: pl.Expr, reach: pl.Expr, steps: float, *, less: int) -> pl.Expr:
@@ -35,7 +35,7 @@ def deviation(count: pl.Expr, sum_: pl.Expr, squares: pl.Expr, reach: pl.Expr, s
     about = centred(n, sum_, sum_, squares)
     real = n.cast(pl.Float64)
     enough = (count > less) & (real * reach.cast(pl.Float64).pow(2) < _SAFE)
-    return pl.when(enough).then(divided((about / (real - less)).sqrt(), steps))
+    return pl.when(enough).then(divided(ratio(about, real - less).sqrt(), steps))
 
 
 def slope(sums: dict[str, pl.Expr], steps: float, per_ms: int) -> pl.Expr:
@@ -47,7 +47,7 @@ def slope(sums: dict[str, pl.Expr], steps: float, per_ms: int) -> pl.Expr:
     over_time = centred(n, sums["t"], sums["t"], sums["tt"])
     together = centred(n, sums["t"], sums["x"], sums["tx"])
     fits = n.cast(pl.Float64) * sums["reach"].cast(pl.Float64) * float(1 << 43) < _SAFE
-    return pl.when((over_time > 0) & fits).then(together / over_time * (per_ms / steps))
+    return pl.when((over_time > 0) & fits).then(ratio(together, over_time) * (per_ms / steps))
 
 
 def centred(n: pl.Expr, a: pl.Expr, b: pl.Expr, products: pl.Expr) -> pl.Expr:
@@ -55,6 +55,7 @@ def centred(n: pl.Expr, a: pl.Expr, b: pl.Expr, products: pl.Expr) -> pl.Expr:
     whole_a, whole_b = a // n, b // n
     rest_a, rest_b = a - whole_a * n, b - whole_b * n
     about = products - whole_a * b - whole_b * rest_a
-    small = (about * n - rest_a * rest_b).cast(pl.Float64) / n.cast(pl.Float64)
-    great = about.cast(pl.Float64) - (rest_a * rest_b).cast(pl.Float64) / n.cast(pl.Float64)
+    real = n.cast(pl.Float64)
+    small = ratio((about * n - rest_a * rest_b).cast(pl.Float64), real)
+    great = about.cast(pl.Float64) - ratio((rest_a * rest_b).cast(pl.Float64), real)
     return pl.when(about.abs() < _EXACT).then(small).otherwise(great)

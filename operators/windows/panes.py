@@ -68,7 +68,10 @@ class PaneWindows:
         done = _done(state)
         end = ending(self.keys, self.grid, partials, done, instant) or self._only_expected(done, instant)
         sums = {name: frame for name, frame in state.items() if name.startswith((_SUM, _LATE, _START, _SEEN))}
-        given = self.output.empty() if end is None else self._given(end, partials, bags, sums, instant)
+        hops = [] if end is None else end.hops()
+        given = pl.concat(
+            [self.output.empty(), *(self._given(hop, partials, bags, sums, instant) for hop in hops)], rechunk=False
+        )
         if instant.closing:
             return Step(given, self.initial(), None)
         reached = self.grid.done(instant.watermark)
@@ -151,7 +154,9 @@ class PaneWindows:
             return None
         if not self.grid.slides:
             pieces = end.spread(partials, number)
-            return None if pieces is None else own.merge(pieces, [*self.keys, END])
+            if pieces is None or end.merged(partials):
+                return pieces
+            return own.merge(pieces, [*self.keys, END])
         slid = Sliding(own, number).slide(end, partials, sums.get(f"{_SUM}{number}"))
         sums[f"{_SUM}{number}"] = slid.sums
         merged = slid.merged
@@ -165,11 +170,8 @@ class PaneWindows:
 
     def _kept(self, pieces: Runs, reached: int) -> Runs:
         """Drop the panes that no window after `reached` needs; a run that needs all of its rows is left as it is."""
-        return [run if (needed := self._needed(run, reached)).all() else run.filter(needed) for run in pieces]
-
-    def _needed(self, run: pl.DataFrame, reached: int) -> pl.Series:
-        panes = run.get_column(PANE)
-        return self.grid.last_end(self.wide, panes) > reached
+        oldest = self.grid.oldest(self.wide, reached)
+        return [run if (needed := run.get_column(PANE) >= oldest).all() else run.filter(needed) for run in pieces]
 
     def _next_due(self, partials: Runs, reached: int) -> int | None:
         least = [run.get_column(PANE).min() for run in partials if run.height]

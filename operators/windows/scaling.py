@@ -35,14 +35,19 @@ def steps(type_: Type) -> float:
     return 10.0**type_.scale if type_.kind is Kind.DECIMAL else 1.0
 
 
-def divided(value: pl.Expr, by: float) -> pl.Expr:
-    """Divide by a constant, the same for any number of rows.
+def ratio(value: pl.Expr, by: pl.Expr) -> pl.Expr:
+    """Divide, the same for any number of rows; `value` must be finite, as all values here are.
 
-    Polars multiplies a column by 1/constant, but divides a single row: 35 / 100 is 0.35000000000000003 in a batch of
-    two and 0.35 in a batch of one. Dividing by a column is always exact; `value` must be finite, as all values here
-    are.
+    Polars multiplies by 1/x where it knows the divisor to be one value for the whole batch: a literal, but also a
+    column that was joined from a table of one row. Then 35 / 100 is 0.35000000000000003, and 0.35 in another batch. A
+    divisor made to depend on each value is always divided by.
     """
-    return value if by == 1.0 else value / (value * 0.0 + by)
+    return value / (value * 0.0 + by)
+
+
+def divided(value: pl.Expr, by: float) -> pl.Expr:
+    """Divide by a constant, the same for any number of rows (see `ratio`)."""
+    return value if by == 1.0 else ratio(value, pl.lit(by))
 
 
 def from_real(value: pl.Expr, type_: Type) -> pl.Expr:

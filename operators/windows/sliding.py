@@ -54,20 +54,17 @@ class Sliding:
         """Give what comes into the sums and goes out of them, each at the end where it does."""
         begin = pl.lit(end.done, dtype=pl.Int64)
         changes = [] if sums is None or end.done is None else [sums.with_columns((begin + end.grid.every).alias(_AT))]
+        columns = [*end.by, *self._additive]
         for run in partials:
-            panes = run.get_column(PANE)
-            columns = [*end.by, *self._additive]
-            rows = run.select(columns).with_columns(
-                end.grid.first_end(panes).alias(_AT), end.grid.last_end(self.window, panes).alias(_LAST)
+            rows = run.lazy().filter(end.fresh | end.gone(self.window)).select(*columns, PANE).collect()
+            panes = rows.get_column(PANE)
+            first, last = end.grid.first_end(panes).alias(_AT), end.grid.last_end(self.window, panes).alias(_LAST)
+            held = rows.with_columns(first, last).filter(pl.col(_LAST) >= pl.col(_AT))
+            changes.append(held.filter(end.fresh).select(*columns, _AT))
+            going = pl.col(self._additive) * -1
+            changes.append(
+                held.filter(end.gone(self.window)).select(*end.by, going, pl.col(_LAST).alias(_AT) + end.grid.every)
             )
-            held = rows.filter(pl.col(_LAST) >= pl.col(_AT))
-            fresh = (pl.col(_AT) <= end.most) & ((pl.col(_AT) > begin) | begin.is_null())
-            gone = (pl.col(_LAST) <= end.most) & ((pl.col(_LAST) > begin) | begin.is_null())
-            changes.append(held.filter(fresh).select(*columns, _AT))
-            going = held.filter(gone).select(
-                *end.by, pl.col(self._additive) * -1, pl.col(_LAST).alias(_AT) + end.grid.every
-            )
-            changes.append(going)
         return pl.concat(changes)
 
     def _one_hop(self, end: Ending, changes: pl.DataFrame) -> pl.DataFrame:

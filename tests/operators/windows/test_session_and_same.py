@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 
+import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from window_oracle import (
@@ -24,6 +26,7 @@ from window_oracle import (
 
 from operators.contract import Operator
 from operators.windows.build import windows_operator
+from operators.windows.scaling import divided, ratio
 from tocsin.model.rows import EVIDENCE, ID, TIME, WINDOW_COLUMNS, WINDOW_END, WINDOW_START
 from tocsin.model.windows import Same, Session
 
@@ -113,3 +116,18 @@ class TestSame:
                 wanted.append({**row, EVIDENCE: evidence(inside), **expected(inside)})
         given_rows = run(same, frame(rows, self.SCHEMA_OF_WINDOWS), [*cuts, FAR])
         assert not differences(given_rows.to_dicts(), in_order(wanted))
+
+
+class TestDivision:
+    """Results must not depend on how many rows a batch has; Polars' own division does."""
+
+    @pytest.mark.parametrize("rows", [1, 2, 5])
+    def test_a_constant_divisor_gives_the_same_in_any_batch(self, rows: int) -> None:
+        values = pl.DataFrame({"x": [35.0] * rows})
+        assert values.select(divided(pl.col("x"), 100.0)).to_series().to_list() == [0.35] * rows
+
+    @pytest.mark.parametrize("rows", [1, 2, 5])
+    def test_a_divisor_from_a_table_of_one_row_gives_the_same_in_any_batch(self, rows: int) -> None:
+        values = pl.DataFrame({"x": [35.0] * rows, "k": ["a"] * rows})
+        joined = values.join(pl.DataFrame({"k": ["a"], "by": [100.0]}), on="k", how="left")
+        assert joined.select(ratio(pl.col("x"), pl.col("by"))).to_series().to_list() == [0.35] * rows
