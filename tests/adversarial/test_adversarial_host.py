@@ -12,7 +12,8 @@ from .case import plain_run
 from .host import Chaos, Host
 from .topologies import cases, compiled
 
-EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "10"))
+"""Per kind of topology; a night may take 200."""
 chaotic = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -28,7 +29,7 @@ chaos = st.builds(
     wakeups=st.booleans(),
     straight=st.booleans(),
 )
-KINDS = ["windows", "trailing", "occupancy", "asked", "over", "immediate", "together"]
+KINDS = ["windows", "trailing", "occupancy", "asked", "over", "detected", "immediate", "together"]
 
 
 class TestTheOutcomeIsThatOfThePlainRun:

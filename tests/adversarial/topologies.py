@@ -186,7 +186,31 @@ def _two_keys(draw: st.DrawFn, clock: Clock) -> tuple[Words, tuple[str, ...], tu
     return {"from": "events", "by": ["key", "other"], "windows": windows}, ("key", "other"), ("w_n",), "gauge"
 
 
+@st.composite
+def detected_feature(draw: st.DrawFn, clock: Clock, name: str) -> Made:
+    """Draw a detector over small windows."""
+    by = draw(st.sampled_from(["key", ["key", "other"]]))
+    hop = draw(st.integers(1, 2))
+    windows: Words = {f"tumbling {clock.text(hop)}": {"w_n": "count()", "w_sum": "sum(level)"}}
+    column = draw(st.sampled_from(["w_n", "w_sum"]))
+    history = clock.text(draw(st.integers(3, 12)) * hop)
+    detector: Words = draw(
+        st.sampled_from(
+            [
+                {"baseline": column, "history": history, "least": "2"},
+                {"baseline": column, "history": history, "least": "1", "season": "hour of day", "accept": history},
+                {"forecast": column, "ahead": clock.text(hop), "history": history},
+                {"peers": column, "least": "2"},
+                {"peers": column, "least": "2", "class": "key"},
+            ]
+        )
+    )
+    words: Words = {"from": "events", "by": by, "windows": windows, "detect": {"usual": detector}}
+    return Made(name, words, key_names(by), ("w_n", "usual.score", "usual.value"), "gauge")
+
+
 FEATURES = {
+    "detected": detected_feature,
     "windows": window_feature,
     "trailing": trailing_feature,
     "occupancy": occupancy_feature,
