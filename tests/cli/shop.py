@@ -27,7 +27,6 @@ streams:
 features:
   all:
     from: payments
-    where: amount is not null
     by: card
     windows: {tumbling 1m: {payments: count()}}
   pace:
