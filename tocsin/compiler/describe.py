@@ -48,7 +48,7 @@ def _stage(stage: Stage, plan: Plan, stages: dict[str, Stage]) -> StageInfo:
         stage=stage.name,
         key=list(stage.key),
         inputs=[_input(item, stage, plan, stages) for item in stage.inputs],
-        gates=[*(item.upstream for item in stage.inputs), *(f"table {name}" for name in stage.tables)],
+        gates=[*(item.upstream for item in stage.inputs), *(_table(name, plan) for name in stage.tables)],
         operators=[operator.name for operator in stage.chain],
         state=_state(stage, memory),
         memory=display(memory, DURATION),
@@ -56,14 +56,26 @@ def _stage(stage: Stage, plan: Plan, stages: dict[str, Stage]) -> StageInfo:
     )
 
 
+def _table(name: str, plan: Plan) -> str:
+    """Name a table that is looked up; in one process a keyed one is whole, too."""
+    return f"table {name} (keyed; whole in one process)" if plan.tables[name].keyed else f"table {name}"
+
+
+def _exchange(stage: Stage) -> str:
+    return f"by hash of {', '.join(stage.key)}" if stage.key else "all to one: no key"
+
+
 def _input(item: Input, stage: Stage, plan: Plan, stages: dict[str, Stage]) -> InputInfo:
     stream = plan.streams.get(item.upstream)
     if stream is not None:
         late, skew = display(stream.lateness, DURATION), display(stream.skew, DURATION)
         buffer = f"rows of the last {late} (lateness), up to {skew} of skew"
-        return InputInfo(reads=item.upstream, exchange=f"by hash of {', '.join(stage.key)}", buffer=buffer)
+        exchange = _exchange(stage)
+        if stage.key and stage.key == stream.partitioned_by and not item.key:
+            exchange += ", as the topic is partitioned"
+        return InputInfo(reads=item.upstream, exchange=exchange, buffer=buffer)
     same = stages[item.upstream].key == stage.key and not item.key
-    exchange = "none: same key" if same else f"by hash of {', '.join(stage.key)}"
+    exchange = "none: same key" if same else _exchange(stage)
     return InputInfo(reads=item.upstream, exchange=exchange, buffer="rows ahead of the slowest gate")
 
 

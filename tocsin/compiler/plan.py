@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import polars as pl
+
+from tocsin.model.alerts import Level
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import polars as pl
 
     from operators.expressions.bound import Bound
     from operators.stage import Stage
@@ -76,14 +78,50 @@ class RulePlan:
     entity: tuple[str, ...]
 
 
+LEVEL_NUMBERS = {level.name.lower(): int(level) for level in Level}
+
+
+@dataclass(frozen=True, slots=True)
+class LogCondition:
+    """A condition over the transition log.
+
+    `condition` reads `rule`, `kind`, the number of the `level`, and `nested` columns, each the text under a name in the
+    JSON object of a column: `{"labels.channel": ("labels", "channel")}`.
+    """
+
+    condition: pl.Expr
+    nested: Mapping[str, tuple[str, str]]
+
+    @property
+    def expr(self) -> pl.Expr:
+        """The condition over the columns of the log. Not kept, for an expression that calls back is not picklable."""
+        seen = [
+            pl.col("level").replace_strict(LEVEL_NUMBERS, return_dtype=pl.Int64).alias("level"),
+            *map(pl.col, ("rule", "kind")),
+            *(
+                pl.col(column).str.json_path_match(f"$['{name}']").alias(path)
+                for path, (column, name) in self.nested.items()
+            ),
+        ]
+        return pl.struct(seen).map_batches(self._holds, return_dtype=pl.Boolean)
+
+    def _holds(self, seen: pl.Series) -> pl.Series:
+        return seen.struct.unnest().select(self.condition).to_series()
+
+
 @dataclass(frozen=True, slots=True)
 class SinkPlan:
-    """A sink of the topology: kind, target and an optional condition over the columns of the transition log."""
+    """A sink of the topology: kind, target and an optional condition over the transition log."""
 
     name: str
     kind: str
     target: str
-    where: pl.Expr | None = None
+    condition: LogCondition | None = None
+
+    @property
+    def where(self) -> pl.Expr | None:
+        """The condition over the columns of the transition log."""
+        return None if self.condition is None else self.condition.expr
 
 
 @dataclass(frozen=True, slots=True)

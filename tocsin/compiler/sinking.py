@@ -10,13 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from operators.expressions.scope import Constant, Scope
-from tocsin.compiler.plan import SinkPlan
+from tocsin.compiler.plan import LEVEL_NUMBERS, LogCondition, SinkPlan
 from tocsin.compiler.report import nearest
 from tocsin.language.places import place_in
-from tocsin.model.alerts import Level
 from tocsin.model.types import BOOLEAN, INT64, STRING, Type
 
 if TYPE_CHECKING:
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 _PLAIN: Mapping[str, Type] = {"level": INT64, "rule": STRING, "kind": STRING}
 _TEXTS = re.compile(r"'(?:[^']|'')*'")
 _NESTED = re.compile(r"(?<![\w.])(?P<column>labels|entity)\.(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
-_LEVELS = {level.name.lower(): int(level) for level in Level}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +52,14 @@ def sink_plan(word: SinkWord, told: Tellable, report: Report) -> SinkPlan:
     return SinkPlan(str(word.name), str(word.kind), str(word.target), where)
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
-    """A condition on rows of the transition log, of which it sees the columns `level`, `labels.NAME` and so on."""
-
-    condition: pl.Expr
-
-    def __call__(self, seen: pl.Series) -> pl.Series:
-        return seen.struct.unnest().select(self.condition).to_series()
-
-
-def _where(text: Text, told: Tellable, report: Report) -> pl.Expr | None:
+def _where(text: Text, told: Tellable, report: Report) -> LogCondition | None:
     nested = _nested(text, told, report)
     columns = {**_PLAIN, **dict.fromkeys(nested, STRING)}
-    levels = {name: Constant(number, INT64, name) for name, number in _LEVELS.items()}
+    levels = {name: Constant(number, INT64, name) for name, number in LEVEL_NUMBERS.items()}
     bound = report.bind(text, Scope(columns, parameters=levels), expect=BOOLEAN)
     if bound is None:
         return None
-    seen = [
-        pl.col("level").replace_strict(_LEVELS, return_dtype=pl.Int64).alias("level"),
-        pl.col("rule"),
-        pl.col("kind"),
-        *(pl.col(column).str.json_path_match(f"$['{name}']").alias(path) for path, (column, name) in nested.items()),
-    ]
-    return pl.struct(seen).map_batches(_Where(bound.expr), return_dtype=pl.Boolean)
+    return LogCondition(bound.expr, nested)
 
 
 def _nested(text: Text, told: Tellable, report: Report) -> dict[str, tuple[str, str]]:
