@@ -1,0 +1,170 @@
+"""What compiled stages do where the compiler decides: who asks, what has no key, who is compared, what is withheld."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from plans import compiled
+
+from operators.lookups import ALWAYS, GONE
+from streams.local.dataflow import Dataflow, empty_table
+from tocsin.model.rows import HASH, ID, POSITION, TIME
+
+if TYPE_CHECKING:
+    from tocsin.compiler import Plan
+
+MINUTE = 60_000
+
+
+def events(plan: Plan, stream: str, *rows: dict[str, object]) -> pl.DataFrame:
+    """Rows of a stream, numbered; `at` in ms."""
+    frame = pl.DataFrame(
+        [{TIME: row["at"], ID: f"{n:03}", HASH: n, POSITION: n, **row} for n, row in enumerate(rows)],
+        schema_overrides={TIME: pl.Int64, HASH: pl.UInt64, POSITION: pl.Int64},
+    )
+    return plan.streams[stream].output.conform(frame)
+
+
+def results(
+    plan: Plan,
+    wanted: str,
+    streams: dict[str, pl.DataFrame],
+    *,
+    buckets: int = 1,
+    tables: dict[str, pl.DataFrame] | None = None,
+) -> pl.DataFrame:
+    """The rows of a stage after everything was read."""
+    flow = Dataflow(plan, wanted=[wanted], buckets=buckets)
+    for name in flow.table_names:
+        flow.change_table(name, (tables or {}).get(name, empty_table(plan, name)))
+    for name in flow.streams:
+        if name in streams:
+            flow.feed(name, streams[name])
+    given = flow.advance(dict.fromkeys(flow.streams, 10**9))
+    return given.get(wanted, pl.DataFrame())
+
+
+class TestAsking:
+    """`at`: rows of one node ask, rows of another answer."""
+
+    def test_where_chooses_among_the_answers_only(self) -> None:
+        text = """\
+features:
+  f: {from: payments, at: pace, by: card, where: online, windows: {trailing 10m: {m: count()}}}
+"""
+        plan = compiled(text)
+        rows = [{"at": n * MINUTE, "card": "A", "online": n == 1, "amount": 100} for n in range(4)]
+        found = results(plan, "f", {"payments": events(plan, "payments", *rows)})
+        assert found.filter(pl.col("payment_id").is_null() & pl.col("at").is_not_null())["m"].to_list() == [0, 1, 1, 1]
+
+
+class TestNoKey:
+    """A feature without `by` has one key: everything."""
+
+    @pytest.mark.parametrize("buckets", [1, 3])
+    @pytest.mark.parametrize(("window", "expected"), [("tumbling 1h", [4]), ("trailing 1h", [1, 2, 3, 4, 0])])
+    def test_everything_is_counted_together(self, window: str, expected: list[int], buckets: int) -> None:
+        plan = compiled(f"features:\n  f: {{from: payments, windows: {{{window}: {{n: count()}}}}}}")
+        rows = [{"at": n * MINUTE, "card": f"c{n}"} for n in range(4)]
+        found = results(plan, "f", {"payments": events(plan, "payments", *rows)}, buckets=buckets)
+        assert found["n"].to_list() == expected
+
+    @pytest.mark.parametrize("buckets", [1, 3])
+    def test_a_feature_over_a_feature_keeps_its_key_in_every_bucket(self, buckets: int) -> None:
+        plan = compiled("features:\n  f: {from: minute, windows: {tumbling 1h: {worst: max(top)}}}")
+        rows = [{"at": n * MINUTE, "rack": f"r{n % 4}", "volt": float(n)} for n in range(20)]
+        found = results(plan, "f", {"readings": events(plan, "readings", *rows)}, buckets=buckets)
+        assert sorted(found.select("rack", "worst").rows()) == [(f"r{n}", 16.0 + n) for n in range(4)]
+
+
+class TestPeers:
+    """Rows of a class meet, whatever bucket their own key is in."""
+
+    TEXT = """\
+features:
+  f: {from: minute, derive: {station: rack.station}, detect: {fleet: {peers: top, class: station}}}
+"""
+
+    @pytest.mark.parametrize("buckets", [1, 4])
+    def test_a_member_is_compared_with_all_of_its_class(self, buckets: int) -> None:
+        plan = compiled(self.TEXT)
+        racks = pl.DataFrame(
+            {
+                "rack": [f"r{n}" for n in range(6)],
+                "station": ["s"] * 6,
+                "above": None,
+                "most": 1,
+                TIME: ALWAYS,
+                GONE: False,
+            },
+            schema={**empty_table(plan, "racks").schema},
+        )
+        rows = [{"at": 1000, "rack": f"r{n}", "volt": float(n)} for n in range(6)] + [
+            {"at": 1000, "rack": "unknown", "volt": 100.0}
+        ]
+        found = results(
+            plan, "f", {"readings": events(plan, "readings", *rows)}, buckets=buckets, tables={"racks": racks}
+        )
+        told = dict(found.select("rack", "fleet.value").rows())
+        assert told == {**{f"r{n}": 2.5 for n in range(6)}, "unknown": None}
+
+
+class TestSmallGroups:
+    """Counts of persons below `min_group` are withheld from alerts, and decide as before."""
+
+    TEXT = """\
+features:
+  f:
+    from: payments
+    by: terminal
+    windows: {tumbling 1m: {cards: count(distinct card), n: count()}}
+rules:
+  r:
+    from: f
+    measure: cards / 2
+    levels: {red: 1}
+    says: "{cards} cards paid {n} times, {cards * 10}"
+"""
+
+    def alert(self, persons: int, header: str = "min_group: 5") -> tuple[str, dict[str, object]]:
+        plan = compiled(self.TEXT, header)
+        rows = [{"at": n, "card": f"c{n}", "terminal": "t"} for n in range(persons)]
+        told, *_ = results(plan, "rule r", {"payments": events(plan, "payments", *rows)}).to_dicts()
+        return told["says"], json.loads(told["values"])
+
+    def test_a_small_group_is_not_told(self) -> None:
+        says, values = self.alert(4)
+        assert says == "– cards paid 4 times, –"  # noqa: RUF001  # the sign for nothing
+        assert (values["cards"], values["measure"]) == (None, None)
+
+    def test_a_group_that_is_large_enough_is(self) -> None:
+        says, values = self.alert(5)
+        assert says == "5 cards paid 5 times, 50"
+        assert (values["cards"], values["measure"]) == (5, 2.5)
+
+    def test_without_min_group_everything_is_told(self) -> None:
+        assert self.alert(4, "zone: UTC")[0] == "4 cards paid 4 times, 40"
+
+
+class TestSigns:
+    """`signs(...)` counts, and names what it counted."""
+
+    def test_an_alert_names_the_signs_that_are_true(self) -> None:
+        text = """\
+rules:
+  r:
+    from: pace
+    measure: "signs(many => n >= 2, dear => spent > 500, away => terminal = 'x')"
+    levels: {red: 1}
+    keep: 1h
+    says: "{measure} of 3: {signs}"
+"""
+        plan = compiled(text)
+        rows = [{"at": n * MINUTE, "card": "A", "amount": 100, "terminal": "x"} for n in range(2)]
+        found = results(plan, "rule r", {"payments": events(plan, "payments", *rows)}).sort("sequence")
+        last = found.filter(pl.col("kind") != "cleared").row(-1, named=True)
+        assert json.loads(last["values"])["signs"] in (["away"], ["many", "away"])
+        assert found.row(0, named=True)["says"] == "1 of 3: away"
