@@ -22,7 +22,8 @@ RUN /opt/tocsin/bin/pip install --no-deps --no-build-isolation /build \
  && /opt/tocsin/bin/pip uninstall --quiet --yes pip setuptools
 
 FROM ${BASE}
-RUN useradd --system --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin tocsin \
+RUN groupadd --system --gid 10001 tocsin \
+ && useradd --system --uid 10001 --gid tocsin --no-create-home --home-dir /data --shell /usr/sbin/nologin tocsin \
  && install --directory --owner tocsin --group tocsin --mode 0750 /data
 COPY --from=build /opt/tocsin /opt/tocsin
 COPY topology.yaml /topologies/
