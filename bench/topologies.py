@@ -23,7 +23,7 @@ rules:
     says: "{{payments}} payments, {{total}}"
 """
 
-STANDARD_MOST = 1_350
+STANDARD_MOST = 1_500
 NEVER = 1_000_000_000
 
 

@@ -4,7 +4,8 @@ Rows wait until the watermark has passed their time. Then those of one key, id a
 of streams without an id are numbered, and all leave sorted by `__time`; those of one key and time by `__id`. Everything
 behind may rely on that. In which order keys follow one another within a time means nothing.
 
-One sort of one integer (the time, and a hash of the key) does nearly all of it. Rows that share that integer are few;
+One sort of one integer per row does nearly all of it: its time, as much of a hash of its key as there is room for, and
+its place, which comes out sorted so (three times as quick as sorting the places). Rows of one time and hash are few;
 only they are compared by id and content.
 """
 
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from tocsin.model.rows import Schema
 
     Index = npt.NDArray[np.int64]
+    Hashes = npt.NDArray[np.uint64]
 
-_KEY_BITS = 32
-_SPAN_MOST = 1 << (63 - _KEY_BITS)
-"""Milliseconds (24 days) that one integer can hold beside the hash of the key."""
+_BITS = 63
+_HASH_LEAST = 16
+"""Bits of the key's hash below which times are numbered instead of counted in ms, to leave room for more."""
 
 
 class Released(NamedTuple):
@@ -63,40 +65,28 @@ class Reorder:
         if not at.size:
             return Released(rows.clear(), rows, 0)
         waiting = rows.clear() if at.size == times.size else rows.filter(~due)
-        ordered = self._in_order(rows, at)
+        ordered = self._in_order(rows, times, at)
         return Released(self._named(rows[ordered]), waiting, int(at.size - ordered.size))
 
-    def _in_order(self, rows: pl.DataFrame, at: Index) -> Index:
+    def _in_order(self, rows: pl.DataFrame, times: Index, at: Index) -> Index:
         """Give the places of the rows `at`, in order, copies left out."""
-        rank = self._rank(rows, at)
-        order = np.argsort(rank)
-        ranked = rank[order]
+        order, ranked = _sorted(times[at], self._key_hash(rows)[at])
+        places = at[order]
         same = ranked[1:] == ranked[:-1]
         if not same.any():
-            return at[order]
+            return places
         tied = np.zeros(at.size, dtype=np.bool_)
         tied[1:] = same
         tied[:-1] |= same
-        places = at[order]
-        mended = self._untied(rows, places[tied], ranked[tied])
-        places[tied] = mended
+        places[tied] = self._untied(rows, places[tied], ranked[tied])
         return places[places >= 0] if self.source else places
 
-    def _rank(self, rows: pl.DataFrame, at: Index) -> Index:
-        """Give a number per row that orders by time and is equal for rows of one key and time."""
-        times = rows.get_column(TIME).to_numpy()[at]
-        hashed = rows.select(self._key_hash() % (1 << _KEY_BITS)).to_series().to_numpy().astype(np.int64)
-        hashed = hashed[at] if hashed.size == rows.height else np.zeros(at.size, dtype=np.int64)
-        since = times - times.min()
-        if since.max() >= _SPAN_MOST:
-            since = np.unique(times, return_inverse=True)[1].astype(np.int64)
-        rank: Index = (since << _KEY_BITS) | hashed
-        return rank
-
-    def _key_hash(self) -> pl.Expr:
+    def _key_hash(self, rows: pl.DataFrame) -> Hashes:
         if not self.key:
-            return pl.lit(0, dtype=pl.UInt64)
-        return pl.col(self.key[0]).hash() if len(self.key) == 1 else pl.struct(self.key).hash()
+            return np.zeros(rows.height, dtype=np.uint64)
+        if len(self.key) == 1:
+            return rows.get_column(self.key[0]).hash().to_numpy()
+        return rows.select(pl.struct(self.key).hash()).to_series().to_numpy()
 
     def _untied(self, rows: pl.DataFrame, places: Index, ranks: Index) -> Index:
         """Order rows of one rank by id and content; of copies the first one stays, the others become -1."""
@@ -114,3 +104,18 @@ class Reorder:
             return rows
         number = pl.int_range(pl.len()).over(TIME, HASH)
         return rows.with_columns(pl.format("{}#{}", pl.col(HASH), number).alias(ID))
+
+
+def _sorted(times: Index, hashes: Hashes) -> tuple[Index, Index]:
+    """Give the order by time and hash, and in that order a number that is equal for rows of one time and hash."""
+    since = times - times.min()
+    place_bits, time_bits = times.size.bit_length(), int(since.max()).bit_length()
+    if time_bits + place_bits + _HASH_LEAST > _BITS:
+        since = np.unique(times, return_inverse=True)[1].astype(np.int64)
+        time_bits = int(since.max()).bit_length()
+    hash_bits = _BITS - time_bits - place_bits
+    packed = since << (hash_bits + place_bits)
+    packed |= (hashes >> np.uint64(64 - hash_bits)).astype(np.int64) << place_bits
+    packed |= np.arange(times.size)
+    packed.sort()
+    return packed & ((1 << place_bits) - 1), packed >> place_bits
