@@ -68,10 +68,11 @@ class Case:
             return empty_table(plan, name)
         typed = read_texts([change.row for change in changes], table.fields, (), name)
         times = [ALWAYS if change.since is None else change.since for change in changes]
-        return typed.with_columns(
+        marked = typed.with_columns(
             pl.Series(TIME, times, dtype=pl.Int64),
             pl.Series(GONE, [change.gone for change in changes], dtype=pl.Boolean),
-        ).sort(TIME, maintain_order=True)
+        )
+        return marked.unique([*table.key, TIME], keep="last", maintain_order=True).sort(TIME, maintain_order=True)
 
 
 def make_ingest(plan: Plan, stream: str, partition: int = 0) -> Ingest:
