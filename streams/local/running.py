@@ -25,7 +25,7 @@ from streams.local.note import Note
 from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
 from streams.local.tally import Tally
-from streams.pseudonyms import load_pseudonyms
+from streams.pseudonyms import KEY, load_pseudonyms
 from tocsin.errors import SinkError, StateError
 from tocsin.locks import Held, Lock
 
@@ -69,6 +69,8 @@ class Order:
 def carry_out(order: Order) -> Summary:
     """Run; `Runner.run` says what it raises, and SourceError and StateError before anything was read."""
     plan, pseudonyms = order.plan, load_pseudonyms()
+    if pseudonyms.development and _persons(plan):
+        order.settings.warn(f"{KEY} is not set: pseudonyms are made with a key that everybody knows")
     flow = make_flow(plan, buckets=order.buckets)
     aside = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
@@ -81,6 +83,12 @@ def carry_out(order: Order) -> Summary:
         summary = _carry_out_in(order.state, store, order, Prepared(flow, feeds, aside))
     _forget_if_through(order.state)
     return summary
+
+
+def _persons(plan: Plan) -> bool:
+    """Whether any field identifies a person."""
+    fields = [*(stream.fields for stream in plan.streams.values()), *(table.fields for table in plan.tables.values())]
+    return any(type_.person for named in fields for type_ in named.values())
 
 
 class Prepared(NamedTuple):
@@ -111,7 +119,10 @@ def _dead_letters(state: Path, *, fresh: bool) -> DeadLetterStore:
     """Open the dead letters; a run that begins anew reads everything again, and finds its own."""
     if fresh and (state / DEAD).exists():
         shutil.rmtree(state / DEAD_BEFORE, ignore_errors=True)
-        (state / DEAD).rename(state / DEAD_BEFORE)
+        try:
+            (state / DEAD).rename(state / DEAD_BEFORE)
+        except OSError as error:
+            raise StateError(f"{state / DEAD} cannot be put aside: {error.strerror}") from error
     return DeadLetterStore(state / DEAD)
 
 
@@ -145,6 +156,7 @@ def _forget_if_through(state: Path) -> None:
     mark, commits = state / THROUGH, state / COMMITS
     if not mark.exists():
         return
+    commits.mkdir(exist_ok=True)
     try:
         lock = Lock(commits / LOCK)
     except Held as held:

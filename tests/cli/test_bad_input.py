@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +21,16 @@ from sinks import file
 from sinks.ndjson import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import polars as pl
     from conftest import Said
 
     Say = Callable[..., Said]
+
+
+MOUNT, UMOUNT = (shutil.which(name) or "false" for name in ("mount", "umount"))
 
 
 def shop(folder: Path, lines: list[bytes], *, end: bytes = b"\n") -> None:
@@ -239,28 +245,63 @@ class TestTheStateFolder:
         write_shop(tmp_path, 6_000)
         slowly = [*RUN, "--batch-rows", 500, "--commit-seconds", 0]
         command = [sys.executable, "-m", "tocsin.cli", *map(str, slowly)]
-        small = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False, preexec_fn=little_room
-        )
-        assert small.returncode == 2, small.stderr
-        assert "Traceback" not in small.stderr
-        assert "failed: File too large" in small.stderr
-        assert tocsin(tmp_path, *slowly).returncode == 0
+        with small_disk(tmp_path / ".tocsin") as room:
+            small = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False, preexec_fn=room.limit
+            )
+            assert small.returncode == 2, small.stderr
+            assert "Traceback" not in small.stderr
+            assert f"failed: {room.says}" in small.stderr
+            room.widen()
+            last = tocsin(tmp_path, *slowly)
+            assert last.returncode == 0, last.stderr
         disturbed = logged(tmp_path)
         (tmp_path / "alerts.ndjson").unlink()
         assert tocsin(tmp_path, *RUN).returncode == 0
         assert disturbed.equals(logged(tmp_path))
 
 
-def logged(folder: Path) -> pl.DataFrame:
-    """Give what makes two runs equal."""
-    return canonical(decode((folder / "alerts.ndjson").read_bytes().splitlines()))
+@dataclass(frozen=True)
+class Room:
+    """A folder with little room: how a process is held to it, what a full one says, how it gets more."""
+
+    limit: Callable[[], None] | None
+    says: str
+    widen: Callable[[], object]
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Room]:
+    """Mount a small disk; who may not mount gets a limit on the size of files, which fails in the same places."""
+    folder.mkdir()
+    mounted = (
+        subprocess.run(
+            [MOUNT, "-t", "tmpfs", "-o", "size=100k", "tmpfs", folder], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
+    if not mounted:
+        yield Room(little_room, "File too large", lambda: None)
+        return
+    try:
+        yield Room(
+            None,
+            "No space left on device",
+            lambda: subprocess.run([MOUNT, "-o", "remount,size=20m", folder], check=True),
+        )
+    finally:
+        subprocess.run([UMOUNT, folder], check=True)
 
 
 def little_room() -> None:
-    """Let no file grow beyond what a few commits need; as on a full disk, a write fails in the midst of it."""
+    """Let no file grow beyond what a few commits need."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+
+def logged(folder: Path) -> pl.DataFrame:
+    """Give what makes two runs equal."""
+    return canonical(decode((folder / "alerts.ndjson").read_bytes().splitlines()))
 
 
 class TestSinks:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from local_runs import BEGIN, HOUR, SECOND, Countdown, House, busy_hour, entry
+from local_runs import BEGIN, HOUR, SECOND, Countdown, House, alarm, busy_hour, entry
 
 from operators.alerting.canonical import canonical
 from streams.local.running import carry_out
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from streams.local.runner import Runner
 
 CROWD = [("crowd", "raised", "blue", 359_999), ("crowd", "cleared", "clear", 959_999)]
 RAISED_BELL = ("bell", "raised", "yellow", 1_202_000)
@@ -65,6 +67,40 @@ class TestTheEnd:
         house.write("alarms", [])
         summary = house.run()
         assert (summary.until, summary.records, house.told()) == (None, 0, [])
+
+
+class TestSkew:
+    """Semantics 8: the input that lags is read."""
+
+    def test_no_input_runs_ahead_by_more_than_a_batch(self, house: House) -> None:
+        house.write("entries", [entry(n, 10 * n, 1) for n in range(200)])
+        house.write("alarms", [alarm(n, 10 * n) for n in range(200)])
+        leads: list[int] = []
+
+        def watch(runner: Runner) -> None:
+            times = [feed.greatest for feed in runner.feeds.values() if not feed.ended]
+            if len(times) == 2 and None not in times:
+                leads.append(abs(times[0] - times[1]))
+
+        house.run(batch_rows=8, progress=watch)
+        assert len(leads) > 40
+        assert max(leads) <= 8 * 10 * SECOND
+
+
+class TestPersons:
+    """Semantics 22."""
+
+    def test_a_missing_key_is_told(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        warnings: list[str] = []
+        house.run(warn=warnings.append)
+        assert warnings == []
+        house.topology = house.topology.replace("door: string, people", "door: person(door), people")
+        monkeypatch.delenv("TOCSIN_PSEUDONYM_KEY", raising=False)
+        house.run("named", warn=warnings.append)
+        assert ["TOCSIN_PSEUDONYM_KEY is not set" in text for text in warnings] == [True]
+        monkeypatch.setenv("TOCSIN_PSEUDONYM_KEY", "sixteen bytes long")
+        house.run("keyed", warn=warnings.append)
+        assert len(warnings) == 1
 
 
 class TestFrom:
