@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 _ALL, _X, _SINCE, _BEFORE = "#all", "#x", "#since", "#before"
 _SUMS = ("n", "t", "x", "tt", "tx", "xx")
+_OVER_T, _OVER_X, _TOGETHER, _MEAN, _TO_GO, _N = "#over t", "#over x", "#together", "#mean", "#to go", "#n"
+_SLOPE, _ABOUT, _ERROR, _LEVERAGE = "#slope", "#about", "#error", "#leverage"
 _HOUR = 3_600_000.0
 _LEAST = 3
 """Values that leave one to judge the line by."""
@@ -107,8 +109,8 @@ class Forecast:
         whole = pl.concat([*(run.select(none, *fresh.columns) for run in before), numbered])
         totals = self._totals(whole)
         lines = self._differences(totals).sort("#row")
-        columns = [value.alias(f"{self.name}.{suffix}") for suffix, value in self._columns().items()]
-        return self.output.conform(rows.hstack(lines.select(columns)))
+        columns = [name for name in self.output.columns if name not in rows.columns]
+        return self.output.conform(rows.hstack(self._judged(lines).select(columns)))
 
     def _totals(self, whole: pl.DataFrame) -> pl.DataFrame:
         """Give the running sums of each key; a null value adds nothing."""
@@ -136,26 +138,42 @@ class Forecast:
         )
         return found.with_columns(pl.col(name) - pl.col(f"{name}.before") for name in _SUMS)
 
-    def _columns(self) -> Mapping[str, pl.Expr]:
-        per_unit = steps(self.setting.type)
+    def _judged(self, sums: pl.DataFrame) -> pl.DataFrame:
+        """Add the detector's columns to the sums of each row.
+
+        In stages: an expression that holds another one several times, and that one a third, grows beyond measure.
+        """
         n, t, x = pl.col("n"), pl.col("t"), pl.col("x")
-        over_t = centred(n, t, t, pl.col("tt"))
-        over_x = centred(n, x, x, pl.col("xx"))
-        slope = ratio(centred(n, t, x, pl.col("tx")), over_t)
-        real = n.cast(pl.Float64)
-        about = over_x - slope * slope * over_t
-        error = pl.when(about > _ROUNDING * over_x).then(ratio(about, real - 2.0).sqrt()).otherwise(pl.lit(0.0))
-        now = pl.col(TIME).cast(pl.Int128) * n - t
-        to_go = ratio(now.cast(pl.Float64), real)
-        away = to_go + float(self.setting.whole("ahead"))
-        mean = ratio(x.cast(pl.Float64), real)
-        half = (
-            self.setting.number("width") * error * (1.0 + ratio(1.0 + ratio(away * away * real, over_t), real)).sqrt()
+        lines = sums.with_columns(
+            centred(n, t, t, pl.col("tt")).alias(_OVER_T),
+            centred(n, x, x, pl.col("xx")).alias(_OVER_X),
+            centred(n, t, x, pl.col("tx")).alias(_TOGETHER),
+            ratio((pl.col(TIME).cast(pl.Int128) * n - t).cast(pl.Float64), n.cast(pl.Float64)).alias(_TO_GO),
+            ratio(x.cast(pl.Float64), n.cast(pl.Float64)).alias(_MEAN),
+            n.cast(pl.Float64).alias(_N),
         )
-        rest = pl.col(_X).cast(pl.Float64) - mean - slope * to_go
-        usable = (n >= _LEAST) & (over_t > 0) & pl.col(_BEFORE).is_not_null()
-        value = mean + slope * away
+        lines = lines.with_columns(ratio(pl.col(_TOGETHER), pl.col(_OVER_T)).alias(_SLOPE))
+        lines = lines.with_columns((pl.col(_OVER_X) - pl.col(_SLOPE) * pl.col(_SLOPE) * pl.col(_OVER_T)).alias(_ABOUT))
+        left = pl.when(pl.col(_ABOUT) > _ROUNDING * pl.col(_OVER_X)).then(
+            ratio(pl.col(_ABOUT), pl.col(_N) - 2.0).sqrt()
+        )
+        lines = lines.with_columns(left.otherwise(pl.lit(0.0)).alias(_ERROR), self._leverage.alias(_LEVERAGE))
+        return lines.with_columns(value.alias(f"{self.name}.{suffix}") for suffix, value in self._columns().items())
+
+    @property
+    def _leverage(self) -> pl.Expr:
+        """How much less is known `ahead` of the row than at the middle of the history."""
+        away = pl.col(_TO_GO) + float(self.setting.whole("ahead"))
+        return ratio(away * away * pl.col(_N), pl.col(_OVER_T))
+
+    def _columns(self) -> Mapping[str, pl.Expr]:
+        slope, error, mean = pl.col(_SLOPE), pl.col(_ERROR), pl.col(_MEAN)
+        half = self.setting.number("width") * error * (1.0 + ratio(1.0 + pl.col(_LEVERAGE), pl.col(_N))).sqrt()
+        value = mean + slope * (pl.col(_TO_GO) + float(self.setting.whole("ahead")))
+        rest = pl.col(_X).cast(pl.Float64) - mean - slope * pl.col(_TO_GO)
         columns = {"value": value, "low": value - half, "high": value + half, "rise": slope * _HOUR}
+        usable = (pl.col("n") >= _LEAST) & (pl.col(_OVER_T) > 0) & pl.col(_BEFORE).is_not_null()
+        per_unit = steps(self.setting.type)
         shown = {suffix: pl.when(usable).then(divided(column, per_unit)) for suffix, column in columns.items()}
         score = pl.when(usable).then(pl.when(error > 0).then(ratio(rest, error)).otherwise(pl.lit(0.0)))
         return {**shown, "score": score, "ahead": pl.when(usable).then(pl.lit(self.setting.whole("ahead")))}
