@@ -107,15 +107,23 @@ class Reorder:
 
 
 def _sorted(times: Index, hashes: Hashes) -> tuple[Index, Index]:
-    """Give the order by time and hash, and in that order a number that is equal for rows of one time and hash."""
-    since = times - times.min()
-    place_bits, time_bits = times.size.bit_length(), int(since.max()).bit_length()
+    """Give the order by time and hash, and in that order a number that is equal for rows of one time and hash.
+
+    `hashes` is used up.
+    """
+    packed = times - times.min()
+    place_bits, time_bits = times.size.bit_length(), int(packed.max()).bit_length()
     if time_bits + place_bits + _HASH_LEAST > _BITS:
-        since = np.unique(times, return_inverse=True)[1].astype(np.int64)
-        time_bits = int(since.max()).bit_length()
+        packed = np.unique(times, return_inverse=True)[1].astype(np.int64)
+        time_bits = int(packed.max()).bit_length()
     hash_bits = _BITS - time_bits - place_bits
-    packed = since << (hash_bits + place_bits)
-    packed |= (hashes >> np.uint64(64 - hash_bits)).astype(np.int64) << place_bits
+    # in place: pages of new arrays would cost as much as the work on them
+    packed <<= hash_bits + place_bits
+    hashes >>= np.uint64(64 - hash_bits)
+    hashes <<= np.uint64(place_bits)
+    packed |= hashes.view(np.int64)
     packed |= np.arange(times.size)
     packed.sort()
-    return packed & ((1 << place_bits) - 1), packed >> place_bits
+    places = packed & ((1 << place_bits) - 1)
+    packed >>= place_bits
+    return places, packed
