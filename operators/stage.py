@@ -25,6 +25,11 @@ HEAD = "head"
 PROBE = "__probe"
 
 
+def own_part(table: str) -> str:
+    """Name what a bucket sees of a table where it may see its own keys only (`Stage.own`)."""
+    return f"{table}>own"
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One input of a stage: which node it reads, and what is done to rows on their way to the key's bucket.
@@ -74,7 +79,9 @@ class StageStep(NamedTuple):
 class Stage:
     """Inputs, how they become one, and the chain.
 
-    `name`: "feature pace", "rule wangiri". `key`: names of the key columns. `tables`: those that it looks up.
+    `name`: "feature pace", "rule wangiri". `key`: names of the key columns. `tables`: those that it looks up. `own`:
+    tables of which every bucket needs the rows with its own keys beside, under the name `own_part`: the columns of each
+    that are the stage's key, in its order (`for_all`).
     """
 
     name: str
@@ -84,7 +91,7 @@ class Stage:
     output: Schema
     tables: tuple[str, ...] = ()
     align: Align | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def initial(self) -> StageState:
         """Give the state before any row."""

@@ -14,11 +14,12 @@ import polars as pl
 
 from operators.contract import Instant
 from operators.lookups import GONE, merge_versions
-from tocsin.model.keys import split
+from operators.stage import own_part
+from tocsin.model.keys import bucket_of, split
 from tocsin.model.rows import ID, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from operators.stage import Input, Stage, StageState
     from tocsin.compiler import Plan
@@ -115,13 +116,20 @@ class Dataflow:
         if watermark <= self._watermarks[stage.name]:
             return None
         self._watermarks[stage.name] = watermark
-        instant = Instant(watermark, tables=self._tables_of(stage))
-        due = (t for t in self._tasks[stage.name] if t.arrived or (t.next_due is not None and t.next_due <= watermark))
-        return self._merge(stage, [self._step(stage, task, instant) for task in due])
+        return self._merge(
+            stage,
+            [
+                self._step(stage, task, Instant(watermark, tables=self._tables_of(stage, bucket)))
+                for bucket, task in enumerate(self._tasks[stage.name])
+                if task.arrived or (task.next_due is not None and task.next_due <= watermark)
+            ],
+        )
 
     def _close(self, stage: Stage, until: int) -> pl.DataFrame:
-        instant = Instant(until, until, self._tables_of(stage))
-        return self._merge(stage, [self._step(stage, task, instant) for task in self._tasks[stage.name]])
+        tasks = enumerate(self._tasks[stage.name])
+        return self._merge(
+            stage, [self._step(stage, task, Instant(until, until, self._tables_of(stage, at))) for at, task in tasks]
+        )
 
     def _step(self, stage: Stage, task: Task, instant: Instant) -> pl.DataFrame:
         arrived = dict(task.arrived)
@@ -132,8 +140,14 @@ class Dataflow:
             self.counts[stage.name, name] += number
         return taken.rows
 
-    def _tables_of(self, stage: Stage) -> Mapping[str, pl.DataFrame]:
-        return {name: self.tables[name] for name in stage.tables}
+    def _tables_of(self, stage: Stage, bucket: int) -> Mapping[str, pl.DataFrame]:
+        own = {own_part(name): self._own_rows(name, key, bucket) for name, key in stage.own.items()}
+        return {name: self.tables[name] for name in stage.tables} | own
+
+    def _own_rows(self, table: str, key: Sequence[str], bucket: int) -> pl.DataFrame:
+        """Give the rows of a table whose keys are in a bucket."""
+        rows = self.tables[table]
+        return rows if self.buckets == 1 else rows.filter(bucket_of(key, self.buckets) == bucket)
 
     @staticmethod
     def _merge(stage: Stage, parts: list[pl.DataFrame]) -> pl.DataFrame:

@@ -112,6 +112,29 @@ features:
         assert told == {**{f"r{n}": 2.5 for n in range(6)}, "unknown": None}
 
 
+class TestForAll:
+    """`for_all`: rows for every key of a table, each from the bucket that the key is in."""
+
+    @pytest.mark.parametrize("buckets", [1, 4])
+    def test_every_key_that_has_begun_has_a_row_per_window(self, buckets: int) -> None:
+        text = """\
+features:
+  f: {from: readings, by: {place: rack}, for_all: racks, windows: {tumbling 1m: {n: count()}}}
+"""
+        plan = compiled(text)
+        schema = dict(empty_table(plan, "racks").schema)
+        columns = {"station": "s", "above": None, "most": 1, TIME: ALWAYS, GONE: False}
+        racks = pl.DataFrame({"rack": [f"r{n}" for n in range(8)], **columns}, schema=schema)
+        rows = [{"at": 1000, "rack": f"r{n}"} for n in range(6)] + [{"at": 3 * MINUTE, "rack": "r0"}]
+        flow = Dataflow(plan, wanted=["f"], buckets=buckets)
+        flow.change_table("racks", racks)
+        flow.feed("readings", events(plan, "readings", *rows))
+        found = flow.advance({"readings": 3 * MINUTE - 1})["f"]
+        assert sorted(found.select("window_end", "place", "n").rows()) == sorted(
+            (minute * MINUTE, f"r{n}", int(minute == 1)) for minute in (1, 2, 3) for n in range(6)
+        )
+
+
 class TestSmallGroups:
     """Counts of persons below `min_group` are withheld from alerts, and decide as before."""
 

@@ -59,6 +59,8 @@ class Draft:
     key: tuple[str, ...] | None = None
     """The key columns of the stage at hand, where these are not those of `by`."""
     tables: set[str] = field(default_factory=set)
+    own: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tables of whose keys each bucket of the stage needs its own, for `for_all`."""
     mentioned: set[str] = field(default_factory=set)
     """Columns of the source that expressions before the operator read."""
 
@@ -103,7 +105,7 @@ class Draft:
         kept = {**self.columns, **{n: bound.type for n, bound in computed.items()}}
         head = Reorder(key, Schema(kept, system), source=False)
         self.inputs, self.chain, self.align = [Input(name, head, tuple(computed.items()))], [], None
-        self.tables, self.key = set(), key
+        self.tables, self.own, self.key = set(), {}, key
 
     def finish(self) -> None:
         """Make the last stage, and make the feature known."""
@@ -124,7 +126,7 @@ class Draft:
     def _stage(self, name: str, system: tuple[str, ...] = FEATURE_SYSTEM) -> Stage:
         key = tuple(self.by) if self.key is None else self.key
         schema, tables = Schema(self.columns, system), tuple(sorted(self.tables))
-        return Stage(name, key, tuple(self.inputs), tuple(self.chain), schema, tables, self.align)
+        return Stage(name, key, tuple(self.inputs), tuple(self.chain), schema, tables, self.align, self.own)
 
 
 def begin(word: FeatureWord, context: Context) -> Draft | None:

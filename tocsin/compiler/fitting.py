@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tocsin.model.windows import Trailing
+from tocsin.model.windows import Same, Session, Trailing
+
+ALL_STREAMS = "streams"
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def check_feature(word: FeatureWord, report: Report) -> bool:
     """Note words that cannot stand together; whether all can."""
-    notes = [*_not_yet(word), *_operators(word), *_asking(word), *_several(word)]
+    notes = [*_not_yet(word), *_operators(word), *_asking(word), *_several(word), *_expecting(word)]
     for place, code, what, expected in notes:
         report.add(place, code, what, expected=expected)
     return not notes
@@ -37,9 +39,16 @@ def _not_yet(word: FeatureWord) -> Iterator[Note]:
     if word.sequence:
         what = "sequences are not part of this version"
         yield word.sequence[0].mark, "not-yet", what, "windows, movement or occupancy"
-    if word.for_all is not None:
-        what = "`for_all` is not part of this version: only keys with events have rows"
-        yield word.for_all, "not-yet", what, "a feature without it"
+
+
+def _expecting(word: FeatureWord) -> Iterator[Note]:
+    if word.for_all is None:
+        return
+    if not word.windows or any(isinstance(window.window, Trailing | Session | Same) for window in word.windows):
+        what = "`for_all` goes with windows that end without events"
+        yield word.for_all, "for-all", what, "tumbling, hopping or cumulating windows"
+    if word.for_all == ALL_STREAMS:
+        yield word.for_all, "not-yet", "`for_all: streams` is not part of this version", "a table"
 
 
 def _operators(word: FeatureWord) -> Iterator[Note]:

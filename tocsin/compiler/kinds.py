@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from operators.movement import FENCED, MOVED, movement_operator
 from operators.rowwise import Column, LookUps, RowStep
+from operators.stage import own_part
 from operators.trailing import trailing_operator
 from operators.windows.build import mixes, windows_operator
+from operators.windows.for_all import ForAll
 from tocsin.compiler.asking import asked
 from tocsin.compiler.empty_rows import empty_row
 from tocsin.compiler.features import Draft, read_inputs
@@ -59,14 +61,34 @@ def windows(draft: Draft) -> None:
         return
     _check_names(draft, (*draft.by, *WINDOW_COLUMNS))
     draft.groups = aggregated_groups(all_columns(bound), draft.groups, draft.context.tables)
+    expected = _expected(draft)
     if not draft.wrong:
-        _append_windows(draft, bound)
+        _append_windows(draft, bound, expected)
 
 
-def _append_windows(draft: Draft, bound: Aggregates) -> None:
+def _expected(draft: Draft) -> ForAll | None:
+    """Give the table for whose keys there are rows in empty windows, too."""
+    name, report = draft.word.for_all, draft.context.report
+    if name is None:
+        return None
+    table = draft.context.tables.get(str(name))
+    if table is None:
+        report.unknown(name, "table", draft.context.tables)
+        return None
+    key = [table.fields[part].physical for part in table.key]
+    if [bound.type.physical for bound in draft.by.values()] != key:
+        what = f"the key of {draft.name} is not that of {name}"
+        report.add(name, "for-all", what, expected=f"by: as many parts as {', '.join(table.key)}, of the same types")
+        return None
+    draft.own[str(name)] = table.key
+    draft.tables.add(str(name))
+    return ForAll(own_part(str(name)), table.key)
+
+
+def _append_windows(draft: Draft, bound: Aggregates, expected: ForAll | None) -> None:
     read_inputs(draft, keep=read_by(bound))
     _prepare(draft, bound)
-    draft.append(windows_operator("windows", tuple(draft.by), bound, draft.schema))
+    draft.append(windows_operator("windows", tuple(draft.by), bound, draft.schema, for_all=expected))
     window = bound[0][0]
     draft.memory += max(reach(window) for window, _ in bound)
     draft.shape = Shape.SESSION if isinstance(window, Session) else Shape.GAUGE
