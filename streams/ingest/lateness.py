@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
@@ -51,8 +52,12 @@ def greatest_before(offsets: pl.Series, times: pl.Series, dead: Sequence[Dead], 
 
 
 def _running(times: pl.Series, before: int | None) -> pl.Series:
-    greatest = times.cum_max() if before is None else times.clip(lower_bound=before).cum_max()
-    return greatest.shift(1, fill_value=before).alias("before")
+    if before is None or times.is_empty() or times.null_count():
+        greatest = times.cum_max() if before is None else times.clip(lower_bound=before).cum_max()
+        return greatest.shift(1, fill_value=before).alias("before")
+    earlier = np.empty(times.len(), dtype=np.int64)
+    earlier[0], earlier[1:] = before, times[:-1].to_numpy()
+    return pl.Series("before", np.maximum.accumulate(earlier))
 
 
 def advanced(times: pl.Series, dead: Sequence[Dead], state: State) -> State:

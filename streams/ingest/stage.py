@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from operators.expressions.bound import Lookup
+    from streams.codecs.record import Layout
     from streams.pseudonyms import Pseudonyms
     from streams.sources.contract import RawBatch
 
@@ -88,7 +89,7 @@ class Ingest:
         rows = rows.with_columns(
             pl.col(layout.time).alias(TIME),
             identity.alias(ID),
-            rows.select(*layout.fields).hash_rows().alias(HASH),
+            rows.select(_content(layout)).hash_rows().alias(HASH),
             position.alias(POSITION),
         )
         return self.spec.output.conform(rows)
@@ -113,6 +114,12 @@ class Ingest:
         return chosen.with_columns(pl.Series("raw", raws, dtype=pl.Binary), pl.lit(_form(raw)).alias("form"))
 
 
+def _content(layout: Layout) -> list[str]:
+    """Name the fields in which copies of a record can differ: those of one id and time share these two."""
+    differing = [name for name in layout.fields if name not in {layout.id, layout.time}]
+    return differing if layout.id and differing else list(layout.fields)
+
+
 def _form(raw: RawBatch) -> str:
     """Say how raw bytes of the batch are to be read again."""
     return "csv:" + json.dumps(raw.header) if isinstance(raw, Records) and raw.header else "json"
@@ -120,6 +127,8 @@ def _form(raw: RawBatch) -> str:
 
 def _died(raw: RawBatch, failing: pl.DataFrame) -> Iterator[Dead]:
     """Put down which check each failing record died of."""
+    if failing.is_empty():
+        return
     raws = raw_bytes(raw, places_of(raw, failing["offset"]))
     for (offset, check, column, time), payload in zip(failing.iter_rows(), raws, strict=True):
         yield Dead(offset, f"check: {check}", column, "", time, payload)
