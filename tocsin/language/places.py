@@ -30,26 +30,27 @@ def place_in(text: Text, offset: int) -> Mark:
 
 
 def _written_at(text: str, offset: int, style: str, written: str) -> int:
-    at = _skip_space(written, written.find("\n")) if style in _BLOCKS else 0
+    at = _past_space(written, written.find("\n")) if style in _BLOCKS else 0
     for char in text[:offset]:
-        at += _length(char, style, written, at)
-    # A fold just before the character belongs to the space that was read, an escaped line break to nothing.
-    return _skip_space(written, at) if written[at : at + 2] == "\\\n" else at
+        at = _past_break(written, at, style)
+        at += _length(char, style, written[at:])
+    return _past_break(written, at, style)
 
 
-def _length(char: str, style: str, written: str, at: int) -> int:
+def _length(char: str, style: str, rest: str) -> int:
     """Give how many written characters stand for this one."""
-    rest = written[at:]
-    if char.isspace():
-        blank = len(rest) - len(rest.lstrip())
-        return blank if "\n" in rest[:blank] else 1
-    if style == "'" and rest.startswith("''"):
-        return 2
     if style == '"' and rest.startswith("\\"):
         return _ESCAPE_LENGTHS.get(rest[1:2], 2)
-    return 1
+    if style == "'" and rest.startswith("''"):
+        return 2
+    blank = len(rest) - len(rest.lstrip()) if char.isspace() else 0
+    return blank if "\n" in rest[:blank] else 1
 
 
-def _skip_space(written: str, at: int) -> int:
-    rest = written[at:].removeprefix("\\")
-    return len(written) - len(rest.lstrip())
+def _past_break(written: str, at: int, style: str) -> int:
+    """Go past a line break that is escaped: it stands for nothing."""
+    return _past_space(written, at + 1) if style == '"' and written.startswith("\\\n", at) else at
+
+
+def _past_space(written: str, at: int) -> int:
+    return len(written) - len(written[at:].lstrip())
