@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from .mutation import ROOT, Mutation
 from .mutations import MUTATIONS
+from .without_shrinking import PROFILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,21 +28,14 @@ SECONDS_MOST = 300
 SEED = "1"
 """Drawn cases are the same in every run, so that what was noticed once is noticed again."""
 FAILED = 1
+PLUGINS = (
+    "-p", "no:cacheprovider", "-p", "tests.mutate.without_shrinking", f"--hypothesis-profile={PROFILE}",
+)  # fmt: skip
 
 
 def run_tests(root: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests in a copy of the tree; give pytest's exit code and its last lines."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        f"--hypothesis-seed={SEED}",
-        *tests,
-    ]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *PLUGINS, f"--hypothesis-seed={SEED}", *tests]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
