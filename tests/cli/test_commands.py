@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +111,37 @@ class TestRun:
         assert say(*RUN, *words).code == 2
 
 
+class TestProgress:
+    """On stderr, where that is a terminal."""
+
+    def test_alerts_still_go_where_stdout_goes(self, tmp_path: Path) -> None:
+        write_shop(tmp_path, 2_000)
+        ours, theirs = pty.openpty()
+        words = ["run", "shop.yaml", *SOURCE, "--sink", "console", "--batch-rows", "50"]
+        command = [sys.executable, "-m", "tocsin.cli", *words]
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs) as process:
+            os.close(theirs)
+            seen = threading.Thread(target=lambda: shown.append(_everything(ours)))
+            shown: list[bytes] = []
+            seen.start()
+            out, _ = process.communicate(timeout=60)
+            seen.join()
+        assert process.returncode == 0
+        assert b"raised         large  card=c" in out
+        assert b"records, " in shown[0]
+        assert b"raised         large" not in shown[0]
+
+
+def _everything(terminal: int) -> bytes:
+    """Read a terminal until nobody writes to it any more."""
+    found = b""
+    with suppress(OSError):
+        while part := os.read(terminal, 65_536):
+            found += part
+    os.close(terminal)
+    return found
+
+
 class TestCheckAndPlan:
     """Before anything starts."""
 
@@ -114,7 +149,7 @@ class TestCheckAndPlan:
         write_shop(tmp_path, 10)
         said = say("check", "shop.yaml")
         assert said.code == 0
-        assert "1 streams, 2 features, 3 rules" in said.out
+        assert "1 stream, 2 features, 3 rules" in said.out
         assert "yellow clears" in said.out
 
     def test_a_wrong_one_gives_its_problems_as_json(self, say: Say, tmp_path: Path) -> None:
@@ -132,7 +167,7 @@ class TestCheckAndPlan:
         (tmp_path / "shop.yaml").write_text(TOPOLOGY.rstrip() + tests)
         said = say("check", "shop.yaml")
         assert said.code == 1
-        assert "A: expected 10:01 red; got 10:00:00 red" in said.out
+        assert "A: expected 10:01:00 red; got 10:00:00 red" in said.out
         assert [test["good"] for test in say("check", "shop.yaml", "--json").json["tests"]] == [False]
 
     def test_measure_shows_what_real_data_is_like(self, say: Say, tmp_path: Path) -> None:

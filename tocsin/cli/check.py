@@ -92,10 +92,9 @@ def _as_json(plan: Plan, outcomes: Sequence[Outcome], measured: Sequence[Measure
 
 
 def _show(plan: Plan, outcomes: Sequence[Outcome], measured: Sequence[Measured]) -> None:
-    features = len(plan.outputs)
-    click.echo(
-        f"{plan.name}: {len(plan.streams)} streams, {features} features, {len(plan.rules)} rules, all well formed"
-    )
+    parts = {"stream": plan.streams, "feature": plan.outputs, "rule": plan.rules}
+    told = ", ".join(f"{len(part)} {name}{'s' if len(part) != 1 else ''}" for name, part in parts.items())
+    click.echo(f"{plan.name}: {told}, all well formed")
     for name, rule in plan.rules.items():
         click.echo(click.style(f"\n{name}", bold=True) + f" (version {rule.version})")
         for level, how in rule.clears.items():

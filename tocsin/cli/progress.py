@@ -22,10 +22,13 @@ def progress(name: str) -> Iterator[Callable[[Runner], None] | None]:
         yield None
         return
     from rich.console import Console  # noqa: PLC0415  # start-up time
-    from rich.status import Status  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+    from rich.spinner import Spinner  # noqa: PLC0415
 
     started, shown = time.monotonic(), 0.0
-    with Status(f"{name}: starting", console=Console(stderr=True)) as status:
+    spinner = Spinner("dots", f"{name}: starting")
+    # what a sink prints is put above the line, but where it goes to a file it must go there
+    with Live(spinner, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()):
 
         def watch(runner: Runner) -> None:
             nonlocal shown
@@ -37,6 +40,6 @@ def progress(name: str) -> Iterator[Callable[[Runner], None] | None]:
             alerts = sum(n for (_, kind), n in runner.tally.transitions.items() if kind == "raised")
             rate = records / max(now - started, 0.001)
             waits = "".join(f"; waits for {trouble}" for trouble in runner.publisher.troubles)
-            status.update(f"{name}: {records:,} records, {rate:,.0f} a second, {alerts:,} alerts{waits}")
+            spinner.update(text=f"{name}: {records:,} records, {rate:,.0f} a second, {alerts:,} alerts{waits}")
 
         yield watch
