@@ -47,8 +47,8 @@ lint: $(VENV)/.dev ## ruff and the import directions
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev ## pytest with coverage
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+unit: $(VENV)/.dev ## pytest on two cores, with coverage
+	POLARS_MAX_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 mutate: $(VENV)/.dev ## break each rule of docs/semantics.md once; a test must notice (minutes; before a release)
 	$(BIN)/python -m tests.mutate
