@@ -35,6 +35,7 @@ Frames = dict[str, pl.DataFrame]
 
 _RUN, _PROGRESS, _SUM, _LATE = "run", "progress", "sum", "late"
 _START, _SEEN = "start", "seen"
+_SPARED = 0.25
 _ALL = "#all"
 """The key of a feature without `by`: one constant."""
 
@@ -169,9 +170,17 @@ class PaneWindows:
         return merged if merged.height else None
 
     def _kept(self, pieces: Runs, reached: int) -> Runs:
-        """Drop the panes that no window after `reached` needs; a run that needs all of its rows is left as it is."""
-        oldest = self.grid.oldest(self.wide, reached)
-        return [run if (needed := run.get_column(PANE) >= oldest).all() else run.filter(needed) for run in pieces]
+        """Drop the panes that no window after `reached` needs.
+
+        Where windows slide, a run is cut only when a quarter of it is not needed: it is not copied at every hop, and a
+        pane that is past its last window is not read again.
+        """
+        oldest, spared = self.grid.oldest(self.wide, reached), _SPARED if self.grid.slides else 0.0
+        kept = []
+        for run in pieces:
+            needed = run.get_column(PANE) >= oldest
+            kept.append(run if needed.sum() >= (1 - spared) * run.height else run.filter(needed))
+        return kept
 
     def _next_due(self, partials: Runs, reached: int) -> int | None:
         least = [run.get_column(PANE).min() for run in partials if run.height]

@@ -1,8 +1,9 @@
 """Partials in state: a list of runs in row order, merged a few at a time so that each row is merged rarely.
 
-Four runs of about the same size become one. A partial is so merged log4(rows / slice) times, whatever the number of
-keys, and no run is touched because another key got a row. Frames of the state are named `<kind>:<number>`, oldest
-first.
+The first run is the great one. All are merged when together they have more than SPARE times its rows: so a partial is
+merged 1 + 1 / (SPARE - 1) times, whatever the number of keys, and memory stays within SPARE times what is needed. Small
+runs are merged FAN at a time, or a trickle of small batches would become thousands of frames. Frames of the state are
+named `<kind>:<number>`, oldest first.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     Merge = Callable[[pl.DataFrame], pl.DataFrame]
 
-FAN = 4
+FAN = 16
+SPARE = 3
 _SMALLEST = 256
 
 
@@ -35,12 +37,14 @@ def store(runs: Sequence[pl.DataFrame], kind: str) -> Mapping[str, pl.DataFrame]
 
 
 def compact(runs: Sequence[pl.DataFrame], merge: Merge) -> list[pl.DataFrame]:
-    """Merge the latest runs wherever FAN of the same size class, or smaller, have come together."""
+    """Merge what has come together: small runs of about the same size, or all runs."""
     kept = [run for run in runs if run.height]
-    while len(kept) >= FAN and _size_class(kept[-FAN]) <= max(map(_size_class, kept[1 - FAN :])):
+    while len(kept) > FAN and _size_class(kept[-FAN]) <= max(map(_size_class, kept[1 - FAN :])):
         kept[-FAN:] = [merge(pl.concat(kept[-FAN:]))]
+    if len(kept) > 1 and sum(run.height for run in kept) > SPARE * kept[0].height:
+        return [merge(pl.concat(kept))]
     return kept
 
 
 def _size_class(run: pl.DataFrame) -> int:
-    return (max(run.height, _SMALLEST) // _SMALLEST).bit_length() // 2
+    return (max(run.height, _SMALLEST) // _SMALLEST).bit_length() // 4

@@ -57,7 +57,7 @@ def sessions(rows: Sequence[Row], chosen: Sequence[int] = EVERY) -> list[Row]:
 class TestSession:
     """A session ends when its gap has passed."""
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(rows=events(100))
     def test_every_aggregate_is_what_a_loop_over_the_session_gives(self, rows: list[Row]) -> None:
         assert not differences(run(operator(), frame(rows), [FAR]).to_dicts(), sessions(rows))
@@ -103,7 +103,7 @@ class TestSame:
 
     SCHEMA_OF_WINDOWS = SCHEMA.plus(WINDOW_COLUMNS)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(rows=events(12), cuts=st.lists(st.integers(0, 12), max_size=5))
     def test_rows_of_one_window_are_aggregated_once_more(self, rows: list[Row], cuts: list[int]) -> None:
         rows = [{**row, WINDOW_START: row[TIME] - 9, WINDOW_END: row[TIME] + 1} for row in rows]
