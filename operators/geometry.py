@@ -1,7 +1,4 @@
-"""Distances and polygons on the globe, over whole columns.
-
-Points are degrees, WGS 84, taken as on a sphere of mean radius: that errs by at most 0.6 % and needs no iteration.
-"""
+"""Polygons on the globe, over whole columns. Points are degrees, WGS 84."""
 
 from __future__ import annotations
 
@@ -18,24 +15,11 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Booleans = npt.NDArray[np.bool_]
 
-EARTH_RADIUS = 6_371_008.8
-"""Mean radius R1 in metres (IUGG, Moritz 2000)."""
-
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _PAIR = re.compile(rf"^\s*({_NUMBER})\s+({_NUMBER})\s*$")
 _POLYGON = re.compile(r"^\s*POLYGON\s*\((.*)\)\s*$", re.IGNORECASE | re.DOTALL)
 _RING = re.compile(r"\(([^()]*)\)")
 CORNERS_LEAST = 3
-
-
-def haversine(lat: Floats, lon: Floats, other_lat: Floats, other_lon: Floats) -> Floats:
-    """Give the great-circle distance in metres of points in degrees (Sinnott, Virtues of the Haversine, 1984)."""
-    here, there = np.radians(lat), np.radians(other_lat)
-    across = np.sin((there - here) / 2) ** 2
-    along = np.sin(np.radians(other_lon - lon) / 2) ** 2
-    # Rounding can lift the sum of antipodes just above 1.
-    share = np.clip(across + np.cos(here) * np.cos(there) * along, 0.0, 1.0)
-    return np.asarray(2 * EARTH_RADIUS * np.arcsin(np.sqrt(share)))
 
 
 @lru_cache(maxsize=4096)

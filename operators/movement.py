@@ -28,7 +28,8 @@ import numpy as np
 import polars as pl
 
 from operators.contract import Step
-from operators.geometry import haversine, inside_each
+from operators.expressions.geodesy import haversine
+from operators.geometry import inside_each
 from operators.trailing import evidence, keyring, latest, memory
 from operators.trailing.evidence import ITEM
 from operators.trailing.latest import Latest
@@ -118,8 +119,7 @@ def _compared(placed: pl.DataFrame, before: pl.DataFrame, forget: int) -> pl.Dat
     """Give the columns of MOVED and FENCED for rows with a place, and the item of the row before."""
     both = placed.hstack(before.rename(lambda name: f"before{name}"))
     elapsed = pl.col(TIME) - pl.col(f"before{TIME}")
-    meters = haversine(*(both.get_column(name).to_numpy() for name in ("__lat", "__lon", "before__lat", "before__lon")))
-    distance = pl.Series("distance", meters, nan_to_null=True)
+    distance = haversine(*(pl.col(name) for name in ("__lat", "__lon", "before__lat", "before__lon"))).alias("distance")
     was = pl.col(f"before{INSIDE}").fill_null(value=False)
     there = both.with_columns(distance, elapsed.alias("elapsed")).with_columns(
         pl.when(pl.col("elapsed") <= forget).then(pl.col("distance", "elapsed", f"before{INSIDE}", f"before{ITEM}"))

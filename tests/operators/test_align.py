@@ -15,9 +15,7 @@ ALIGN = Align(("key",), OUTPUT)
 def side(name: str, *rows: tuple[int, str, int]) -> pl.DataFrame:
     """Rows (time, key, value) with themselves as evidence."""
     schema = Schema({"key": STRING, name: INT64}, FEATURE_SYSTEM)
-    data = [
-        {TIME: t, ID: k, "key": k, name: v, EVIDENCE: [{"id": f"{name}{v}", "position": v}]} for t, k, v in rows
-    ]
+    data = [{TIME: t, ID: k, "key": k, name: v, EVIDENCE: [{"id": f"{name}{v}", "position": v}]} for t, k, v in rows]
     return pl.DataFrame(data, schema=schema.physical)
 
 

@@ -34,7 +34,10 @@ class TestAsOf:
     def test_a_row_sees_the_version_that_is_valid_at_its_time(self) -> None:
         table = places(("a", 3, 1), ("a", 6, 2))
         assert asked(table, [(2, "a"), (3, "a"), (5, "a"), (6, "a")]) == [
-            (None, False), (1, True), (1, True), (2, True),
+            (None, False),
+            (1, True),
+            (1, True),
+            (2, True),
         ]
 
     def test_a_tombstone_deletes(self) -> None:
@@ -85,7 +88,9 @@ class TestChanges:
         assert list(merged.select(TIME, "value").iter_rows()) == [(1, 1), (8, 2)]
 
     def test_versions_that_no_later_row_can_see_are_forgotten(self) -> None:
-        merged = merge_versions(places(("a", 1, 1), ("a", 3, 2), ("b", 1, 9)), places(("a", 20, 3)), ("place",), passed=9)
+        merged = merge_versions(
+            places(("a", 1, 1), ("a", 3, 2), ("b", 1, 9)), places(("a", 20, 3)), ("place",), passed=9
+        )
         assert sorted(merged.select("place", TIME).iter_rows()) == [("a", 3), ("a", 20), ("b", 1)]
 
     def test_of_two_changes_of_one_key_and_time_the_later_one_stays(self) -> None:

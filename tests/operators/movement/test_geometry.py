@@ -9,14 +9,15 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.geometry import haversine, inside, inside_each
+from operators.expressions.geodesy import haversine
+from operators.geometry import inside, inside_each
 
 TRIANGLE = "POLYGON ((0 0, 10 0, 0 10))"
 degrees = st.floats(-90, 90)
 
 
 def one(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    return float(haversine(*(np.array([value]) for value in (lat, lon, other_lat, other_lon)))[0])
+    return float(pl.select(haversine(*map(pl.lit, (lat, lon, other_lat, other_lon)))).item())
 
 
 class TestDistance:
