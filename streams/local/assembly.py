@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
@@ -53,9 +54,10 @@ def open_feeds(
     if missing:
         needed = " ".join(f"--source {name}=…" for name in missing)
         raise SourceError(f"no source for {', '.join(missing)}: add {needed}")
-    find = partial(_look_up, flow)
+    find, reader = partial(_look_up, flow), ThreadPoolExecutor(1, "tocsin-read")
     return {
-        name: open_feed(flow.plan.streams[name], sources[name], pseudonyms, find, span) for name in sorted(flow.streams)
+        name: open_feed(flow.plan.streams[name], sources[name], pseudonyms, find, span, reader)
+        for name in sorted(flow.streams)
     }
 
 

@@ -21,6 +21,7 @@ from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from concurrent.futures import Executor, Future
 
     from streams.ingest.spec import Ingested, LookUp
     from streams.pseudonyms import Pseudonyms
@@ -75,9 +76,20 @@ class Read:
         return int(of_all["records"].sum())
 
 
+class _Step(NamedTuple):
+    """What was read and ingested, and where the source stood behind it."""
+
+    done: Ingested
+    place: Position
+
+
 @dataclass(slots=True)
 class Feed:
-    """A stream being read. `origin`: its source as commits name it."""
+    """A stream being read. `origin`: its source as commits name it.
+
+    `reader`: one thread, shared by the feeds of a run, that reads and ingests the next records while the stages work on
+    those before; None reads when asked. What is ahead is no part of any state: a commit knows what `read` gave.
+    """
 
     plan: StreamPlan
     source: Source
@@ -87,9 +99,11 @@ class Feed:
     watermark: int = BEGINNING
     greatest: int | None = None
     ended: bool = False
+    reader: Executor | None = None
     state: Mapping[str, pl.DataFrame] = field(init=False)
     held: pl.DataFrame = field(init=False)
     _place: Position = field(init=False)
+    _ahead: Future[_Step | None] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Begin without any record read."""
@@ -99,16 +113,26 @@ class Feed:
 
     def read(self, most: int) -> Read | None:
         """Read on; None at the end of the source, or when all rows that are to be read have been."""
-        raw = None if self._passed_until() else self.source.read(most)
-        if raw is None:
+        step = None if self._passed_until() else self._next(most)
+        if step is None:
             self.ended = True
             return None
-        self._place = self.source.position
-        done = self.ingest.step(raw, self.state)
+        done, self._place = step
         self.state = done.state
         self._note_time(done.watermark)
+        if self.reader is not None and not self._passed_until():
+            self._ahead = self.reader.submit(self._step, most, self.state)
         rows = self._wanted(done.rows)
         return Read(rows, pl.concat([done.dead, _late_letters(done.late)]), done, done.rows.height - rows.height)
+
+    def _next(self, most: int) -> _Step | None:
+        ahead, self._ahead = self._ahead, None
+        return self._step(most, self.state) if ahead is None else ahead.result()
+
+    def _step(self, most: int, state: Mapping[str, pl.DataFrame]) -> _Step | None:
+        """Read and ingest the records after `state`; None at the end of the source."""
+        raw = self.source.read(most)
+        return None if raw is None else _Step(self.ingest.step(raw, state), self.source.position)
 
     def _note_time(self, watermark: int | None) -> None:
         """Every record with a plausible time counts, dead or late ones too, so no watermark is ahead of the end."""
@@ -162,7 +186,14 @@ class Feed:
         return self._wanted(held)
 
 
-def open_feed(plan: StreamPlan, uri: str, pseudonyms: Pseudonyms, look_up: LookUp, span: Span = ALL) -> Feed:
+def open_feed(
+    plan: StreamPlan,
+    uri: str,
+    pseudonyms: Pseudonyms,
+    look_up: LookUp,
+    span: Span = ALL,
+    reader: Executor | None = None,
+) -> Feed:
     """Open the source of a stream; SourceError if it cannot be."""
     source = open_source(uri, set(plan.fields))
     layout = Layout(plan.fields, plan.time, plan.id or "", plan.ahead)
@@ -170,7 +201,7 @@ def open_feed(plan: StreamPlan, uri: str, pseudonyms: Pseudonyms, look_up: LookU
     spec = IngestSpec(plan.name, layout, plan.lateness, plan.derive, checks, format=source.format)
     scheme, _, path = uri.partition(":")
     origin = f"{scheme}:{Path(path).expanduser().absolute()}"
-    return Feed(plan, source, Ingest(spec, pseudonyms, look_up), origin, span)
+    return Feed(plan, source, Ingest(spec, pseudonyms, look_up), origin, span, reader=reader)
 
 
 def _late_letters(late: pl.DataFrame) -> pl.DataFrame:
