@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Index = npt.NDArray[np.int64]
     Hashes = npt.NDArray[np.uint64]
 
+CONTENT = "__content"
 _BITS = 63
 _HASH_LEAST = 16
 """Bits of the key's hash below which times are numbered instead of counted in ms, to leave room for more."""
@@ -92,11 +93,21 @@ class Reorder:
         """Order rows of one rank by id and content; of copies the first one stays, the others become -1."""
         columns = [*self.key, ID, TIME, *([HASH] if self.source else [])]
         few = rows.select(columns)[places].with_columns(pl.Series("__rank", ranks), pl.Series("__place", places))
-        few = few.sort("__rank", *([HASH] if self.numbered else [ID]), *([HASH] if self.source else []))
+        if not self.source and few.select("__rank", ID).n_unique() < few.height:
+            few = few.with_columns(self._content(rows[places]))
+        content = [name for name in (HASH, CONTENT) if name in few.columns]
+        few = few.sort("__rank", *([HASH] if self.numbered else [ID]), *content)
         if not self.source or self.numbered:
             return few.get_column("__place").to_numpy()
         copy = few.select(pl.struct(*self.key, ID, TIME).is_first_distinct().not_()).to_series().to_numpy()
         return np.where(copy, -1, few.get_column("__place").to_numpy())
+
+    def _content(self, rows: pl.DataFrame) -> pl.Series:
+        """Give a hash of what the author sees of rows.
+
+        One event under several keys of another feature gives rows with one id, which are told apart by nothing else.
+        """
+        return rows.select(list(self.schema.columns)).hash_rows().alias(CONTENT)
 
     def _named(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give rows of a stream without ids one: their content's hash and their number among equal ones."""
