@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from operators.reorder import Reorder
 
 StageState = Mapping[str, State]
-"""The state of each operator by its name; the rows that wait in the head are under HEAD, by input."""
+"""The state of each operator by its name; the rows that wait in the head are under HEAD, by the input's name."""
 
 HEAD = "head"
 PROBE = "__probe"
@@ -42,6 +42,11 @@ class Input:
     reorder: Reorder
     key: tuple[tuple[str, Bound], ...] = ()
     probe: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """Tell the inputs of a stage apart: a node may be asked about at its own rows."""
+        return f"{self.upstream} asks" if self.probe else self.upstream
 
     def prepare(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Give the rows with the stage's key columns and only the columns it keeps; and how many had a null key."""
@@ -95,7 +100,7 @@ class Stage:
 
     def initial(self) -> StageState:
         """Give the state before any row."""
-        head = {item.upstream: item.empty() for item in self.inputs}
+        head = {item.name: item.empty() for item in self.inputs}
         return {HEAD: head} | {operator.name: operator.initial() for operator in self.chain}
 
     def step(self, arrived: Mapping[str, Sequence[pl.DataFrame]], state: StageState, instant: Instant) -> StageStep:
@@ -115,9 +120,9 @@ class Stage:
         sides: list[pl.DataFrame] = []
         waiting: dict[str, pl.DataFrame] = {}
         for item in self.inputs:
-            released = item.reorder.step(arrived.get(item.upstream, ()), head[item.upstream], watermark)
+            released = item.reorder.step(arrived.get(item.name, ()), head[item.name], watermark)
             sides.append(released.rows)
-            waiting[item.upstream] = released.waiting
+            waiting[item.name] = released.waiting
             counts["duplicates"] += released.duplicates
         dues = (least_time(rows) for rows in waiting.values())
         return self._combine(sides), waiting, earliest(*dues)
@@ -127,4 +132,4 @@ class Stage:
             return self.align.join(sides)
         if len(sides) == 1:
             return sides[0]
-        return pl.concat(sides, how="diagonal").sort(TIME, ID)
+        return pl.concat(sides, how="diagonal").sort(TIME, ID, maintain_order=True)

@@ -88,7 +88,7 @@ class Dataflow:
             kept, nulls = item.prepare(rows)
             self.counts[stage.name, "null_keys"] += nulls
             for bucket, part in split(kept, stage.key, self.buckets).items():
-                self._tasks[stage.name][bucket].arrived[item.upstream].append(part)
+                self._tasks[stage.name][bucket].arrived[item.name].append(part)
 
     def advance(self, watermarks: Mapping[str, int]) -> dict[str, pl.DataFrame]:
         """Move the watermarks of streams on, and give the rows of wanted stages that became final."""
