@@ -28,6 +28,8 @@ from .sources import Partition, TableFeed
 from .worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from operators.stage import Input, Stage
     from tocsin.compiler import Plan
 
@@ -147,17 +149,21 @@ class Host:
             if not kept.height:
                 continue
             for (bucket,), part in (
-                kept.with_columns(self._bucket(stage)).partition_by("__bucket", as_dict=True, include_key=False).items()
+                kept.with_columns(self.bucket(stage, stage.key).alias("__bucket"))
+                .partition_by("__bucket", as_dict=True, include_key=False)
+                .items()
             ):
                 parts.setdefault((stage.name, int(bucket)), {})[number] = part
         return parts
 
-    def _bucket(self, stage: Stage) -> pl.Expr:
-        """Spread by a hash of this run's own: no result may depend on it."""
-        if not stage.key:
-            return pl.lit(0).alias("__bucket")
-        hashed = pl.struct(pl.col(name) for name in stage.key).hash(self.chaos.seed)
-        return (hashed % self.buckets[stage.name]).alias("__bucket")
+    def bucket(self, stage: Stage, key: Sequence[str]) -> pl.Expr:
+        """Spread by a hash of this run's own, over columns that hold the stage's key: no result may depend on it."""
+        if not key:
+            return pl.lit(0)
+        return (
+            pl.struct(pl.col(column).alias(str(place)) for place, column in enumerate(key)).hash(self.chaos.seed)
+            % self.buckets[stage.name]
+        )
 
     @property
     def actors(self) -> list[Actor]:

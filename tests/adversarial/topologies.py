@@ -14,7 +14,7 @@ from tocsin.errors import TopologyError
 from tocsin.language import loads
 
 from .case import Case
-from .drawing import CLOCKS, FIELDS, LABEL_FIELDS, LABEL_VALUES, TABLES, VALUES, Clock, changes, events
+from .drawing import CLOCKS, FIELDS, LABEL_FIELDS, LABEL_VALUES, TABLES, VALUES, Clock, changes, events, moments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,8 @@ def window_feature(draw: st.DrawFn, clock: Clock, name: str) -> Made:
     by = draw(st.sampled_from(KEYS_BY))
     windows, session = draw(window_words(clock))
     words: Words = {"from": "events", "by": by, "windows": windows} | draw(filters())
+    if by == {"unit": "cell.unit"} and not session and draw(st.booleans()):
+        words["for_all"] = "units"
     return Made(name, words, key_names(by), ("w_n",), "session" if session else "gauge")
 
 
@@ -161,6 +163,9 @@ def asked_feature(draw: st.DrawFn, clock: Clock, name: str) -> Made:
         at = f"{name}_asking"
         below = (Made(at, {"from": "events", "by": "who", "windows": draw(trailing_words(clock))}, ("who",), (), ""),)
     words: Words = {"from": "labels", "at": at, "by": "key", "windows": windows}
+    if draw(st.integers(0, 3)) == 0:  # a stream at its own rows
+        words = {"from": "events", "at": "events", "by": "key", "windows": draw(trailing_words(clock))}
+        return Made(name, words | draw(filters()), ("key",), ("t_n",), "rows")
     return Made(name, words, ("key",), ("l_n",), "rows", below)
 
 
@@ -173,7 +178,15 @@ def over_feature(draw: st.DrawFn, clock: Clock, name: str) -> Made:
     if kind == "each":
         words = {"from": below.name, "each": {"wish": "limits(key)"}, "derive": {"share": "w_n / wish.most"}}
         return Made(name, words, below.by, ("w_n", "share"), "gauge", (below,))
-    window = {"same": "same"}.get(kind, f"{kind} {clock.text(draw(st.integers(2, 9)))}")
+    window = "same" if kind == "same" else f"{kind} {clock.text(draw(st.integers(2, 9)))}"
+    if kind != "same" and draw(st.booleans()):
+        below = Made(
+            below.name,
+            below.words | {"windows": {f"trailing {clock.text(3)}": {"w_n": "count()"}}},
+            *below.by,
+            below.numbers,
+            "trailing",
+        )
     words["windows"] = {window: {"o_n": "count()", "o_sum": "sum(w_n)", "o_last": "last(other)", "o_max": "max(w_n)"}}
     return Made(name, words, ("key",), ("o_n", "o_sum"), "trailing" if kind == "trailing" else "gauge", (below,))
 
@@ -324,4 +337,5 @@ def cases(draw: st.DrawFn, kind: str, most: int = 30) -> Case:
     lateness = clock.text(draw(st.integers(0, 5)))
     text = topology_text(features, rules_, lateness=lateness, named=draw(st.booleans()))
     drawn = {"events": draw(events(clock, VALUES, most)), "labels": draw(events(clock, LABEL_VALUES, most // 2))}
-    return Case(text, drawn, draw(changes(clock)))
+    until = draw(st.one_of(st.none(), st.none(), moments(clock)))
+    return Case(text, drawn, draw(changes(clock)), until)

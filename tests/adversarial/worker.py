@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from operators.contract import Instant
 from operators.lookups import merge_versions
+from operators.stage import own_part
 from tocsin.model.rows import TIME
 
 from .network import BEGINNING, TABLE, Actor, Packet, Parts
@@ -76,7 +77,7 @@ class Worker(Actor):
             delayed = self.host.chaos.delays and random.random() < 0.3 and memory.watermark > BEGINNING
             self._advance(random.randint(memory.watermark + 1, reached) if delayed else reached)
         elif self.host.chaos.wakeups and memory.watermark > BEGINNING and random.random() < 0.5:
-            self._take(Instant(memory.watermark, tables=memory.tables), {})
+            self._take(Instant(memory.watermark, tables=self._tables), {})
 
     def _advance(self, watermark: int) -> None:
         memory = self.memory
@@ -85,7 +86,7 @@ class Worker(Actor):
         parts: Parts = {}
         if due or woken or any(memory.arrived.values()):
             arrived, memory.arrived = memory.arrived, {}
-            parts = self._take(Instant(watermark, tables=memory.tables), arrived)
+            parts = self._take(Instant(watermark, tables=self._tables), arrived)
         self.give(parts, watermark)
 
     def _close(self, reached: int) -> None:
@@ -94,11 +95,23 @@ class Worker(Actor):
         if not self.host.chaos.straight and self.memory.watermark < end:
             self._advance(end)
         arrived, self.memory.arrived = self.memory.arrived, {}
-        self.give(self._take(Instant(end, end, self.memory.tables), arrived), end, closed=True)
+        self.give(self._take(Instant(end, end, self._tables), arrived), end, closed=True)
+
+    @property
+    def _tables(self) -> dict[str, pl.DataFrame]:
+        """All tables that the stage looks up, and beside them the rows that hold keys of this bucket."""
+        tables = dict(self.memory.tables)
+        for name, key in self.stage.own.items():
+            tables[own_part(name)] = tables[name].filter(self.host.bucket(self.stage, key) == self.address[1])
+        return tables
 
     def _take(self, instant: Instant, arrived: dict[int, list[pl.DataFrame]]) -> Parts:
-        named = {self.stage.inputs[number].upstream: parts for number, parts in arrived.items()}
+        named = {self.stage.inputs[number].name: parts for number, parts in arrived.items()}
+        due = self.memory.next_due
         taken = self.stage.step(named, self.memory.state, instant)
         self.memory.state, self.memory.next_due = dict(taken.state), taken.next_due
+        if not (arrived or instant.closing):
+            least = taken.rows[TIME].min()
+            assert least is None or (due is not None and due <= least), f"{self.address} was due at {least}, not {due}"
         assert taken.rows[TIME].is_sorted(), f"{self.address} gives rows out of order"
         return self.host.spread(self.stage.name, taken.rows)

@@ -88,7 +88,7 @@ MUTATIONS = (
         "operators/windows/session.py",
         "return None if least is None else int(least) + self.gap - 1",
         "return None if least is None else int(least) + self.gap",
-        (SESSIONS,),
+        (SESSIONS, ADVERSARIAL, "-k", "session or windows"),
     ),
     Mutation(
         "7",
@@ -166,7 +166,7 @@ MUTATIONS = (
         "11",
         "of differing copies the one with the least content hash stays",
         "operators/reorder.py",
-        "*([HASH] if self.numbered else [ID]), *([HASH] if self.source else []))",
+        "*([HASH] if self.numbered else [ID]), *content)",
         "*([HASH] if self.numbered else [ID]))",
         (REORDER,),
     ),
@@ -321,6 +321,14 @@ MUTATIONS = (
         '        fresh = fresh.join(self._known, on=IDENTITY, how="anti", maintain_order="left")\n',
         "",
         ("tests/sinks/test_file_sink.py",),
+    ),
+    Mutation(
+        "25",
+        "a replay prints what it gives more",
+        "streams/local/again.py",
+        'after.join(before, on=same, how="anti", nulls_equal=True)',
+        'after.join(before, on=same, how="semi", nulls_equal=True)',
+        ("tests/cli/test_commands.py::TestDeadLetters",),
     ),
     Mutation(
         "26",
