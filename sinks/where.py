@@ -15,16 +15,20 @@ a sink gets.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PASSED_SCHEMA = {"alert_id": pl.String()}
 
 _ROW = "__row"
 _FIRST = "__first"
+_HOLDS = "__holds"
 
 
 class Passage(NamedTuple):
@@ -36,9 +40,9 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter of one sink; `condition`: Boolean, over the columns of the transition log, null does not pass."""
+    """A filter of one sink; `condition` gives a Boolean per transition of a batch of the log, null does not pass."""
 
-    condition: pl.Expr
+    condition: pl.Expr | Callable[[pl.DataFrame], pl.Series]
 
     @staticmethod
     def nothing_passed() -> pl.DataFrame:
@@ -49,11 +53,16 @@ class Where:
         """Let a batch through, its order kept."""
         truth = ~pl.col("early")
         known = pl.col("alert_id").is_in(passed["alert_id"].implode())
-        holds = self.condition.fill_null(value=False)
+        holds = pl.col(_HOLDS).fill_null(value=False)
         first = pl.when(truth & (holds | known)).then(pl.col(_ROW)).min().over("alert_id")
-        marked = batch.with_row_index(_ROW).with_columns(first.alias(_FIRST))
+        marked = batch.with_row_index(_ROW).with_columns(self._judged(batch)).with_columns(first.alias(_FIRST))
         rows = marked.filter((~truth & holds) | (truth & (pl.col(_ROW) >= pl.col(_FIRST))))
-        return Passage(rows.drop(_ROW, _FIRST), _remember(rows.filter(truth), passed))
+        return Passage(rows.drop(_ROW, _FIRST, _HOLDS), _remember(rows.filter(truth), passed))
+
+    def _judged(self, batch: pl.DataFrame) -> pl.Series:
+        by = self.condition
+        judged = batch.select(holds=by).to_series() if isinstance(by, pl.Expr) else by(batch)
+        return judged.alias(_HOLDS)
 
 
 def _remember(rows: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:

@@ -53,7 +53,12 @@ def real(term: Term) -> pl.Expr:
 
 def over(expr: pl.Expr, divisor: float) -> pl.Expr:
     """Divide floats by a constant, correctly rounded: Polars multiplies by its reciprocal (3 / 10 > 0.3) otherwise."""
-    return let(expr, lambda x: x / pl.when(x.is_not_null()).then(pl.lit(divisor, dtype=pl.Float64)))
+    return let(expr, lambda x: x / (x * 0.0 + divisor))
+
+
+def ratio(expr: pl.Expr, by: pl.Expr) -> pl.Expr:
+    """Divide floats, the same for any number of rows: a divisor that Polars holds as one value is multiplied by too."""
+    return let(expr, lambda x: x / (x * 0.0 + by))
 
 
 def to_real(term: Term) -> Term:
@@ -220,8 +225,8 @@ def _ratio(left: Term, right: Term) -> pl.Expr:
         return finite(over(real(left), float(right.number)))
     aligned = is_exact(left) and is_exact(right) and left.type.scale == right.type.scale
     if aligned and left.number is None:
-        return finite(left.expr.cast(pl.Float64) / right.expr.cast(pl.Float64))
-    return finite(real(left) / real(right))
+        return finite(ratio(left.expr.cast(pl.Float64), right.expr.cast(pl.Float64)))
+    return finite(real(left) / real(right) if left.number is not None else ratio(real(left), real(right)))
 
 
 def _quotient(number: Fraction, unit: str, offset: int) -> Term:

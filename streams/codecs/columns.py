@@ -25,6 +25,9 @@ SHORT_TEXT = 15
 """A number spelled in so few characters survives the way through a float64."""
 
 
+_READ = "__read:"
+
+
 class Conversion(NamedTuple):
     """A physical column, and where it is not to be trusted."""
 
@@ -65,6 +68,7 @@ def convert(frame: pl.DataFrame, fields: Mapping[str, Type]) -> tuple[pl.DataFra
         return pl.DataFrame(schema={name: type_.physical for name, type_ in fields.items()}), pl.Series(
             dtype=pl.Boolean
         )
+    frame = _with_texts_read(frame, fields)
     conversions = {
         name: conversion(pl.col(name), frame.schema[name], type_)
         for name, type_ in fields.items()
@@ -77,6 +81,24 @@ def convert(frame: pl.DataFrame, fields: Mapping[str, Type]) -> tuple[pl.DataFra
     doubts = [doubt.fill_null(value=False) for _, doubt in conversions.values()]
     done = frame.select(*columns, pl.any_horizontal(pl.lit(value=False), *doubts).alias("__doubt"))
     return done.drop("__doubt"), done["__doubt"]
+
+
+def _with_texts_read(frame: pl.DataFrame, fields: Mapping[str, Type]) -> pl.DataFrame:
+    """Add what only functions of ours can read: the times of texts, the texts of bytes.
+
+    Not as a call back from an expression: that would need the interpreter's lock on a thread of Polars' pool, for which
+    another thread may be waiting with the lock in hand.
+    """
+    read = [
+        reader(frame.get_column(name)).alias(_READ + name)
+        for name, type_ in fields.items()
+        if name in frame.columns and (reader := _READERS.get((type_.kind, type(frame.schema[name])))) is not None
+    ]
+    return frame.with_columns(read)
+
+
+def _read_before(column: pl.Expr) -> pl.Expr:
+    return pl.col(_READ + column.meta.output_name())
 
 
 def conversion(column: pl.Expr, dtype: pl.DataType, type_: Type) -> Conversion:
@@ -108,7 +130,7 @@ def _string(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
         sure = (whole.cast(pl.Float64) == column) & (column.abs() < EXACT_FLOAT) & (whole != 0)
         return _where(sure, whole.cast(pl.String), column)
     if isinstance(dtype, pl.Binary):
-        return _unless_null(column.map_batches(_texts_of_bytes, return_dtype=pl.String), column)
+        return _unless_null(_read_before(column), column)
     return None
 
 
@@ -193,7 +215,7 @@ def _boolean(column: pl.Expr, dtype: pl.DataType, _: Type) -> Conversion | None:
 
 def _timestamp(column: pl.Expr, dtype: pl.DataType, type_: Type) -> Conversion | None:
     if isinstance(dtype, pl.String):
-        return _unless_null(column.map_batches(timestamps_of_texts, return_dtype=pl.Int64), column)
+        return _unless_null(_read_before(column), column)
     whole = _int64(column, dtype, type_) if not isinstance(dtype, pl.Boolean) else None
     if whole is None:
         return None
@@ -245,4 +267,9 @@ _CONVERSIONS: Mapping[Kind, Callable[[pl.Expr, pl.DataType, Type], Conversion | 
     Kind.DURATION: _duration,
     Kind.POINT: _point,
     Kind.POLYGON: _polygon,
+}
+
+_READERS: Mapping[tuple[Kind, type[pl.DataType]], Callable[[pl.Series], pl.Series]] = {
+    (Kind.TIMESTAMP, pl.String): timestamps_of_texts,
+    (Kind.STRING, pl.Binary): _texts_of_bytes,
 }

@@ -28,7 +28,7 @@ def passing(where: str) -> list[int]:
     """The numbers of the rows that pass."""
     (sink,) = compiled(f"{RULE}sinks:\n  s:\n    console: table\n    where: {where}\n").sinks
     assert sink.where is not None
-    return LOG.with_row_index("number").filter(sink.where)["number"].to_list()
+    return LOG.with_row_index("number").filter(sink.where(LOG))["number"].to_list()
 
 
 class TestConditions:

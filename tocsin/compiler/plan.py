@@ -92,9 +92,11 @@ class LogCondition:
     condition: pl.Expr
     nested: Mapping[str, tuple[str, str]]
 
-    @property
-    def expr(self) -> pl.Expr:
-        """The condition over the columns of the log. Not kept, for an expression that calls back is not picklable."""
+    def __call__(self, log: pl.DataFrame) -> pl.Series:
+        """Say of each transition of a batch whether the condition holds.
+
+        In two steps and not as one expression that calls back: sinks ask from threads of their own.
+        """
         seen = [
             pl.col("level").replace_strict(LEVEL_NUMBERS, return_dtype=pl.Int64).alias("level"),
             *map(pl.col, ("rule", "kind")),
@@ -103,10 +105,7 @@ class LogCondition:
                 for path, (column, name) in self.nested.items()
             ),
         ]
-        return pl.struct(seen).map_batches(self._holds, return_dtype=pl.Boolean)
-
-    def _holds(self, seen: pl.Series) -> pl.Series:
-        return seen.struct.unnest().select(self.condition).to_series()
+        return log.select(seen).select(self.condition).to_series()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +115,7 @@ class SinkPlan:
     name: str
     kind: str
     target: str
-    condition: LogCondition | None = None
-
-    @property
-    def where(self) -> pl.Expr | None:
-        """The condition over the columns of the transition log."""
-        return None if self.condition is None else self.condition.expr
+    where: LogCondition | None = None
 
 
 @dataclass(frozen=True, slots=True)
