@@ -12,6 +12,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 
 from streams.sources.contract import Records
@@ -65,12 +66,12 @@ class DeadLetterStore:
         """Append letters by DEAD and wait until they are durable; StateError, nothing appended, if they cannot be."""
         if not letters.height:
             return
-        text = io.BytesIO()
-        stored = letters.with_columns(pl.col("raw").bin.encode("base64"), pl.lit(recorded_at).alias("recorded_at"))
-        stored.write_ndjson(text)
+        # not by Polars, which would call a buffer in memory back from its pool while the reading thread works there
+        rows = letters.with_columns(pl.lit(recorded_at).alias("recorded_at")).iter_rows(named=True)
+        text = msgspec.json.Encoder().encode_lines(list(rows))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _append(self._segment(), text.getvalue())
+            _append(self._segment(), text)
         except OSError as error:
             raise StateError(f"{self._folder}: dead letters cannot be stored: {error.strerror}") from error
 

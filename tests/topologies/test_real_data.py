@@ -90,6 +90,7 @@ class TestSignaling:
             path
         )
         got, summary = computed("signaling.yaml", "records", {"sessions": path})
-        left_out = sum(summary.stages["records", what] for what in ("duplicates", "null_keys"))
-        assert summary.dead["sessions", "late"] == 1023
-        assert got["records"].sum() + sum(summary.dead.values()) + left_out == summary.records["sessions"] == 287_485
+        tally = summary.tally
+        left_out = sum(tally.stages["records", what] for what in ("duplicates", "null_keys"))
+        assert tally.aside["sessions", "late"] == 1023
+        assert got["records"].sum() + sum(tally.aside.values()) + left_out == summary.records == 287_485
