@@ -6,6 +6,8 @@ DEMO := build/demo
 # pip keeps nothing outside of this folder; `make install PIP_CACHE=` uses its cache.
 PIP_CACHE ?= --no-cache-dir
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_CACHE)
+# A quarter of the time of `tocsin check` where Python is told to keep no bytecode of its own.
+COMPILE = $(BIN)/python -m compileall -q tocsin operators streams sinks monitoring
 UV ?= uv
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 BASE ?= python:3.11-slim
@@ -27,11 +29,13 @@ $(VENV)/bin/python:
 $(VENV)/.core: requirements/core.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) --require-hashes -r requirements/core.lock
 	$(PIP) --no-deps --no-build-isolation -e .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) --require-hashes -r requirements/dev.lock
 	$(PIP) --no-deps --no-build-isolation -e .
+	@$(COMPILE)
 	@touch $@ $(VENV)/.core
 
 demo: install ## simulate a small city, watch it, score the alerts against the truth
