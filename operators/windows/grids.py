@@ -173,7 +173,11 @@ class CalendarGrid:
         return day_bound(self._day(end) + 1, self.minute, self.zone)
 
     def _day(self, time: int) -> int:
-        """Give the number of the day that holds a time; days are numbered by their local date."""
+        """Give the number of the day that holds a time; days are numbered by their local date.
+
+        A watermark may lie before all events or behind them, where there is no calendar: it counts as its edge.
+        """
+        time = min(max(time, _CALENDAR[0]), _CALENDAR[1])
         local = datetime.fromtimestamp(time // 1000, tz=UTC).astimezone(ZoneInfo(self.zone))
         day = local.date().toordinal()
         while day_bound(day, self.minute, self.zone) > time:
@@ -189,6 +193,10 @@ class CalendarGrid:
         least, greatest = self._day(_whole(times.min())), self._day(_whole(times.max()))
         days = (day_bound(day, self.minute, self.zone) for day in range(least, greatest + 2))
         return pl.Series(list(days), dtype=pl.Int64)
+
+
+_CALENDAR = (-365 * 86_400_000, 150 * 365 * 86_400_000)
+"""1969 to 2119: events lie between 1970 and 2100 (semantics 4)."""
 
 
 @lru_cache(maxsize=100_000)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .case import Case, Event, plain_run
+from .case import Case, Change, Event, plain_run
 from .host import Chaos, Host
 from .topologies import cases, compiled, topology_text
 
@@ -72,6 +73,16 @@ class TestWhatWasFoundOnce:
         plan = compiled(case)
         assert Host(case, plan, how).run() == plain_run(case, plan)
         assert len(plain_run(case, plan)["f"]) == 8
+
+    @pytest.mark.parametrize("how", ROUGH[:2])
+    def test_windows_beside_movement_may_look_things_up(self, how: Chaos) -> None:
+        feature = {"from": "events", "by": "key", "windows": {"trailing 9s": {"n": "count()", "own": "max(cell.own)"}}}
+        movement = {"movement": {"place": "spot", "forget": "9s"}}
+        case = case_of({"f": feature | movement}, [event(i, i, cell="c1", spot="39.9 116.4") for i in range(4)])
+        case = replace(case, changes={"cells": [Change({"cell": "c1", "own": "7"})]})
+        plan = compiled(case)
+        assert Host(case, plan, how).run() == plain_run(case, plan)
+        assert all(row.endswith(", 7)") for row in plain_run(case, plan)["f"][:4])
 
 
 class TestTheOutcomeIsThatOfThePlainRun:

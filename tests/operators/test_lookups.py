@@ -43,6 +43,10 @@ class TestAsOf:
     def test_a_tombstone_deletes(self) -> None:
         assert asked(places(("a", 1, 7), ("a", 4, None)), [(3, "a"), (4, "a")]) == [(7, True), (None, False)]
 
+    def test_what_a_tombstone_still_says_of_the_row_is_not_seen(self) -> None:
+        table = places(("a", 1, 7), ("a", 4, 9)).with_columns((pl.col(TIME) == 4).alias(GONE))
+        assert asked(table, [(3, "a"), (4, "a")]) == [(7, True), (None, False)]
+
     def test_a_null_key_finds_nothing(self) -> None:
         assert asked(places(("a", ALWAYS, 7)), [(0, None), (0, "a")]) == [(None, False), (7, True)]
 

@@ -107,7 +107,9 @@ def trailing(draft: Draft) -> None:
     read_inputs(draft, keep=None)
     lookups = lookups_in(bound)
     if moving is not None and word is not None:
-        _append_movement(draft, word, [*moving, LookUps(lookups)])
+        _append_movement(draft, word, moving)
+        if lookups:  # behind movement, which gives no columns but its own and the event's
+            draft.rowwise("looked up", [LookUps(lookups)], exact=False)
     else:
         _prepare(draft, bound)
     draft.groups |= aggregated_groups(all_columns(bound), draft.groups, draft.context.tables)
