@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "suite",
+    derandomize=True,  # a red run must mean a changed program
     deadline=None,  # the machines are shared: a slow moment is no failure
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
