@@ -44,7 +44,7 @@ class Partition(Actor):
         self.give(host.spread(self.stream, rows), host.case.end if over else self._said(known), closed=over)
 
     def _said(self, known: int) -> int:
-        delay = self.host.random.choice([0, 0, 1, 5000, 1 << 61]) if self.host.chaos.delays else 0
+        delay = self.host.random.choice([0, 0, 1, 5000, 3_600_000]) if self.host.chaos.delays else 0
         return max(self.memory.watermark, known - delay)
 
 
