@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_json_schema import EVERYTHING
 
 from tocsin.errors import TopologyError
 from tocsin.language import loads
+from tocsin.language.nodes import ListNode, MapNode
+from tocsin.language.report import Report
+from tocsin.language.text import Text
+from tocsin.language.yaml_text import parse
 from tocsin.model.units import DURATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tocsin.language.model import Topology
+    from tocsin.language.nodes import Node
 
 TOKENS = [
     *"{}[]:,-?&*!|>'\"%@`#\n\t ~<=",
@@ -136,3 +143,36 @@ class TestReadingTwice:
     @given(mutated())
     def test_the_answer_does_not_change(self, text: str) -> None:
         assert answer(text) == answer(text)
+
+
+class TestTwoParsers:
+    """libyaml reads what it may read exactly as PyYAML's own parser does, places included."""
+
+    @QUICK
+    @given(mutated())
+    def test_they_agree(self, text: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            fast = flat(text)
+            patch.setattr(yaml, "__with_libyaml__", None)
+            assert fast == flat(text)
+
+
+def flat(text: str) -> tuple[object, ...]:
+    """Give all texts of a file with their places, or what is wrong with it."""
+    report = Report()
+    return (*texts(parse(text, "t.yaml", report)), *map(str, report.problems))
+
+
+def texts(node: Node | None) -> Iterator[tuple[object, ...]]:
+    """Give what a node holds, in order."""
+    if isinstance(node, Text):
+        yield str(node), node.mark, node.mark.source
+    elif isinstance(node, ListNode):
+        yield "list", node.mark
+        for item in node.items:
+            yield from texts(item)
+    elif isinstance(node, MapNode):
+        yield "map", node.mark, node.braced, node.broken
+        for key, value in node.entries:
+            yield from texts(key)
+            yield from texts(value)

@@ -8,6 +8,7 @@ since these still show the anchors and explicit tags that PyYAML's own composer 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import yaml
@@ -27,6 +28,9 @@ DEEPEST = 30
 
 _NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 """What double quotes can smuggle in, and no file name or message can hold."""
+
+_DISPUTED = re.compile("[\\t\\r?\\x85\\u2028\\u2029\\ufeff]|^%", re.MULTILINE)
+"""Where PyYAML's two parsers differ: tabs, `?`, breaks of lines other than a newline, directives."""
 
 QUOTE = "quotes around a text that begins with one of { [ & * ! | > % @ `, or holds `: ` or ` #`"
 QUOTE_IN_BRACES = "quotes around the whole text: inside { } and [ ], a comma or bracket ends it"
@@ -84,13 +88,31 @@ def _place_of(text: str, position: int, file: str) -> Mark:
     return Mark(file, before.count("\n") + 1, position - before.rfind("\n"))
 
 
-def _source(event: yaml.ScalarEvent) -> str:
+def _events(text: str) -> Iterator[yaml.Event]:
+    """Give the events of a text, from libyaml where it reads all of it as PyYAML's own parser does: it is far faster.
+
+    All that is wrong goes to the latter, whose words `_SYNTAX` knows.
+    """
+    if yaml.__with_libyaml__ and not _DISPUTED.search(text):
+        with suppress(yaml.YAMLError, UnicodeEncodeError):
+            events = list(yaml.parse(text, Loader=yaml.CBaseLoader))
+            if not any(map(_empty, events)):
+                return iter(events)
+    return iter(yaml.parse(text, Loader=yaml.BaseLoader))
+
+
+def _empty(event: yaml.Event) -> bool:
+    """Whether nothing was written; a quoted empty text is something."""
+    return isinstance(event, yaml.ScalarEvent) and not event.value and not event.style
+
+
+def _source(event: yaml.ScalarEvent, text: str) -> str:
     """Give a scalar as written, after a sign for its style; "" if that is just its text."""
     start, end, style = event.start_mark, event.end_mark, event.style or " "
-    if start is None or end is None or start.buffer is None:
+    if start is None or end is None:
         return ""
     quotes = 1 if style in "'\"" else 0
-    written = str(start.buffer)[start.index + quotes : end.index - quotes]
+    written = text[start.index + quotes : end.index - quotes]
     return "" if written == event.value else style + written
 
 
@@ -98,9 +120,10 @@ class _Builder:
     """Builds nodes from the events of one file."""
 
     def __init__(self, text: str, file: str, report: Report) -> None:
+        self.written = text
         self.file = file
         self.report = report
-        self.events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=yaml.BaseLoader))
+        self.events = _events(text)
 
     def document(self) -> MapNode:
         """Read the one document of the file; it must be a map."""
@@ -161,7 +184,7 @@ class _Builder:
         items = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             item = self.node(event, depth + 1)
-            if self.empty(event):
+            if _empty(event):
                 self.report.add(self.mark(event), "empty-value", "an empty item", "a value; '' for an empty text")
             items.append(item)
         return ListNode(tuple(items), self.mark(start))
@@ -174,7 +197,7 @@ class _Builder:
             key = self.key(event, depth)
             value_event = next(self.events)
             value = self.node(value_event, depth + 1)
-            if self.empty(value_event):
+            if _empty(value_event):
                 self.refuse_empty(key, braced=braced)
                 broken = True
             elif self.fresh(key, entries):
@@ -195,11 +218,7 @@ class _Builder:
         if _NO_TEXT.search(event.value):
             raise self.report.refuse(mark, "yaml", "an escape that is no character", "text without \\0 and surrogates")
         quoted = event.style in {"'", '"'}
-        return Text(event.value, Mark(mark.file, mark.line, mark.column + quoted, _source(event)))
-
-    def empty(self, event: yaml.Event) -> bool:
-        """Whether nothing was written; a quoted empty text is something."""
-        return isinstance(event, yaml.ScalarEvent) and not event.value and event.style is None
+        return Text(event.value, Mark(mark.file, mark.line, mark.column + quoted, _source(event, self.written)))
 
     def refuse_empty(self, key: Text, *, braced: bool) -> None:
         """Say that a value is missing, and the usual reason."""
