@@ -15,11 +15,12 @@ from tocsin.model.rows import ID, TIME, Schema, least_time
 if TYPE_CHECKING:
     from operators.align import Align
     from operators.contract import Instant, Operator
+    from operators.dedup import Dedup
     from operators.expressions.bound import Bound
     from operators.reorder import Reorder
 
 StageState = Mapping[str, State]
-"""The state of each operator by its name; the rows that wait in the head are under HEAD, by the input's name."""
+"""The state of each operator by its name, those of inputs too; the rows that wait are under HEAD, by input."""
 
 HEAD = "head"
 PROBE = "__probe"
@@ -35,13 +36,15 @@ class Input:
     """One input of a stage: which node it reads, and what is done to rows on their way to the key's bucket.
 
     `key`: expressions (without look-ups) that give the stage's key columns. `counted_null`: rows with a null in the key
-    are dropped and counted under this name. `probe`: these rows ask (`at:`), the others answer.
+    are dropped and counted under this name. `probe`: these rows ask (`at:`), the others answer. `dedup`: drops copies
+    whose times differ, where the stream says so.
     """
 
     upstream: str
     reorder: Reorder
     key: tuple[tuple[str, Bound], ...] = ()
     probe: bool | None = None
+    dedup: Dedup | None = None
 
     @property
     def name(self) -> str:
@@ -101,21 +104,32 @@ class Stage:
     def initial(self) -> StageState:
         """Give the state before any row."""
         head = {item.name: item.empty() for item in self.inputs}
-        return {HEAD: head} | {operator.name: operator.initial() for operator in self.chain}
+        dedups = (dedup for _, dedup in self._dedups())
+        return {HEAD: head} | {operator.name: operator.initial() for operator in (*dedups, *self.chain)}
 
     def step(self, arrived: Mapping[str, Sequence[pl.DataFrame]], state: StageState, instant: Instant) -> StageStep:
         """Take what arrived at each input (prepared) and the watermark; give the rows that have become final."""
         counts: Counter[str] = Counter()
         new_state: dict[str, State] = {}
-        rows, new_state[HEAD], due = self._release(arrived, state[HEAD], instant, counts)
+        sides, new_state[HEAD], due = self._release(arrived, state[HEAD], instant, counts)
+        for number, dedup in self._dedups():
+            once = dedup.step(sides[number], state[dedup.name], instant)
+            counts["duplicates"] += sides[number].height - once.rows.height
+            sides[number], new_state[dedup.name] = once.rows, once.state
+        rows = self._combine(sides)
         for operator in self.chain:
             rows, new_state[operator.name], operator_due = operator.step(rows, state[operator.name], instant)
             due = earliest(due, operator_due)
         return StageStep(rows, new_state, due, counts)
 
+    def _dedups(self) -> list[tuple[int, Dedup]]:
+        """Give the inputs, by number, whose streams have a horizon of copies."""
+        return [(number, item.dedup) for number, item in enumerate(self.inputs) if item.dedup is not None]
+
     def _release(
         self, arrived: Mapping[str, Sequence[pl.DataFrame]], head: State, instant: Instant, counts: Counter[str]
-    ) -> tuple[pl.DataFrame, State, int | None]:
+    ) -> tuple[list[pl.DataFrame], State, int | None]:
+        """Give the rows of each input that are due, those that wait, and when the next of them are due."""
         watermark = None if instant.closing else instant.watermark
         sides: list[pl.DataFrame] = []
         waiting: dict[str, pl.DataFrame] = {}
@@ -125,7 +139,7 @@ class Stage:
             waiting[item.name] = released.waiting
             counts["duplicates"] += released.duplicates
         dues = (least_time(rows) for rows in waiting.values())
-        return self._combine(sides), waiting, earliest(*dues)
+        return sides, waiting, earliest(*dues)
 
     def _combine(self, sides: Sequence[pl.DataFrame]) -> pl.DataFrame:
         if self.align is not None:

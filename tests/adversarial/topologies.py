@@ -295,13 +295,16 @@ def together(draw: st.DrawFn, clock: Clock) -> tuple[tuple[Made, Made], Words]:
     return (left, right), {"from": ["left", "right"], "levels": levels} | draw(timers(clock, must_keep=False))
 
 
-def topology_text(features: Mapping[str, Words], rules: Mapping[str, Words], *, lateness: str, named: bool) -> str:
-    """Write a topology."""
+def topology_text(
+    features: Mapping[str, Words], rules: Mapping[str, Words], *, lateness: str, named: bool, dedup: str = ""
+) -> str:
+    """Write a topology. `named`: events have an id; `dedup`: and a horizon of copies."""
     stream: Words = {"time": {"field": "at", "lateness": lateness}, "fields": FIELDS}
     labels: Words = {"id": "name", "time": {"field": "seen", "lateness": lateness}, "fields": LABEL_FIELDS}
+    identity: Words = ({"id": "id"} if named else {}) | ({"dedup": dedup} if dedup else {})
     whole = {
         "topology": {"name": "drawn", "zone": "Europe/Berlin"},
-        "streams": {"events": ({"id": "id"} if named else {}) | stream, "labels": labels},
+        "streams": {"events": identity | stream, "labels": labels},
         "tables": TABLES,
         "features": features,
         "rules": rules,
@@ -335,7 +338,9 @@ def cases(draw: st.DrawFn, kind: str, most: int = 30) -> Case:
         features = {each.name: each.words for each in (*made.more, made)}
         rules_["r"] = draw(rules(clock, made))
     lateness = clock.text(draw(st.integers(0, 5)))
-    text = topology_text(features, rules_, lateness=lateness, named=draw(st.booleans()))
+    named = draw(st.booleans())
+    dedup = clock.text(draw(st.integers(1, 12))) if named and draw(st.booleans()) else ""
+    text = topology_text(features, rules_, lateness=lateness, named=named, dedup=dedup)
     drawn = {"events": draw(events(clock, VALUES, most)), "labels": draw(events(clock, LABEL_VALUES, most // 2))}
     until = draw(st.one_of(st.none(), st.none(), moments(clock)))
     return Case(text, drawn, draw(changes(clock)), until)

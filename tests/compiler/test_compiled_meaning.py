@@ -61,6 +61,28 @@ features:
         assert found.filter(pl.col("payment_id").is_null() & pl.col("at").is_not_null())["m"].to_list() == [0, 1, 1, 1]
 
 
+class TestCopiesOfAStream:
+    """`dedup:` of a stream: what its records say again, at a time of its own."""
+
+    FEATURES = """\
+streams:
+  taps: {id: tap, dedup: 10m, time: {field: at, lateness: 1s}, fields: {tap: string, at: timestamp, card: string}}
+features:
+  once: {from: taps, by: card, windows: {tumbling 1h: {n: count()}}}
+  looked-up: {from: taps, by: {owner: terminals(card).owner}, windows: {tumbling 1h: {n: count()}}}
+"""
+
+    @pytest.mark.parametrize("feature", ["once", "looked-up"])
+    def test_counts_once_per_key_within_the_horizon(self, feature: str) -> None:
+        plan = compiled(self.FEATURES)
+        rows = [{"at": n * 3 * MINUTE, "card": "A"} for n in range(6)]
+        told = events(plan, "taps", *rows).with_columns(pl.lit("same").alias(ID))
+        versions = pl.DataFrame({"terminal": ["A"], "owner": ["o"], TIME: [ALWAYS], GONE: [False]})
+        terminals = pl.concat([empty_table(plan, "terminals"), versions], how="diagonal")
+        found = results(plan, feature, {"taps": told}, tables={"terminals": terminals})
+        assert found["n"].to_list() == [2]  # at 0 and 12 minutes
+
+
 class TestNoKey:
     """A feature without `by` has one key: everything."""
 

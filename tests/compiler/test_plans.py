@@ -286,6 +286,26 @@ rules:
         assert found["rule near"]["inputs"][0]["exchange"] == "by hash of rack.station"
         assert "alert" in found["rule r"]["state"]
 
+    def test_a_horizon_of_copies_stands_at_the_head_of_every_stage_that_reads_the_stream(self) -> None:
+        text = """\
+streams:
+  taps: {id: tap, dedup: 10m, time: {field: at, lateness: 1s}, fields: {tap: string, at: timestamp, card: string}}
+features:
+  own: {from: taps, by: card, windows: {tumbling 1m: {n: count()}}}
+  asked: {from: taps, at: taps, by: card, windows: {trailing 5m: {m: count()}}}
+  after: {from: own, windows: {tumbling 1h: {k: max(n)}}}
+rules:
+  tap: {from: taps, entity: card, levels: {red: card = 'x'}, keep: 1m}
+"""
+        plan = compiled(text)
+        found = {info["stage"]: info for info in describe(plan)}
+        assert found["own"]["operators"] == ["dedup taps", "windows"]
+        assert found["asked"]["operators"][:2] == ["dedup taps", "dedup taps asks"]
+        assert found["rule tap"]["operators"][0] == "dedup taps"
+        assert found["after"]["operators"] == ["windows"]
+        assert found["own"]["state"].endswith(" B per id of the last 10m")
+        assert plan.memory["taps"] == plan.memory["after"] + 600_000
+
     def test_a_topic_that_is_partitioned_already_says_so(self) -> None:
         text = """\
 streams:

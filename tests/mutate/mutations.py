@@ -78,8 +78,8 @@ MUTATIONS = (
         "6",
         "a stage asks to be called for rows that wait in its head",
         "operators/stage.py",
-        "return self._combine(sides), waiting, earliest(*dues)",
-        "return self._combine(sides), waiting, None",
+        "return sides, waiting, earliest(*dues)",
+        "return sides, waiting, None",
         (ADVERSARIAL, "-k", "windows or trailing"),
     ),
     Mutation(
@@ -169,6 +169,14 @@ MUTATIONS = (
         "*([HASH] if self.numbered else [ID]), *content)",
         "*([HASH] if self.numbered else [ID]))",
         (REORDER,),
+    ),
+    Mutation(
+        "11",
+        "the horizon of copies is counted from the last one that was kept",
+        "operators/dedup.py",
+        "following = np.append(_from(slots, times + horizon, moments, place), slots.size)",
+        "following = np.append(_from(slots, times + 2 * horizon, moments, place), slots.size)",
+        ("tests/operators/test_dedup.py",),
     ),
     Mutation(
         "11",

@@ -17,6 +17,7 @@ from operators.alerting.immediate import ImmediateMachine
 from operators.alerting.machine import AlertMachine
 from operators.alerting.rule import LevelSpec, MachineSpec
 from operators.contract import Instant
+from operators.dedup import Dedup
 from operators.detectors import detector_operator
 from operators.expressions import Lookup, Scope, TableShape, bind, bind_aggregate
 from operators.lookups import ALWAYS, GONE
@@ -374,7 +375,19 @@ def _each() -> Operator:
     return Rowwise("e", (each,), output, {"slots": ("kind", "slot")})
 
 
+def _said_again(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give events of few ids, once per key, id and time, as the head of a stage leaves them."""
+    again = _events(rows).with_columns(pl.format("e{}", pl.col(POSITION) % 3).alias(ID))
+    return again.unique([TIME, "key", ID], keep="first", maintain_order=True).sort(TIME, ID, maintain_order=True)
+
+
 ROW_BY_ROW = {
+    "dedup": Case(build=lambda: Dedup("d", ("key",), 10, EVENT), feed=_said_again),
+    "dedup without by": Case(
+        build=lambda: Dedup("d", (), 10, EVENT),
+        feed=lambda rows: _said_again(rows.with_columns(key=pl.lit("k"))),
+        by=(),
+    ),
     "rowwise": Case(build=_rowwise, tables={"limits": _LIMITS}),
     "each": Case(build=_each, tables={"slots": _SLOTS}),
 }

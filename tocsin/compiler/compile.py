@@ -55,8 +55,15 @@ def compile_topology(topology: Topology) -> Plan:
         rules,
         sinks,
         {str(name): str(name) for name in sorted(topology.features)},
-        {node.name: node.memory for node in context.nodes.values()},
+        _memory(context),
     )
+
+
+def _memory(context: Context) -> dict[str, int]:
+    """Say how far back everything reaches; a stream with `dedup` that much farther, for a copy reaches back to it."""
+    memory = {node.name: node.memory for node in context.nodes.values()}
+    longest = max(memory.values(), default=0)
+    return memory | {node.name: longest + node.dedup for node in context.nodes.values() if node.dedup}
 
 
 def _feature(word: FeatureWord, context: Context) -> None:

@@ -8,6 +8,7 @@ from tocsin.model.display import display
 from tocsin.model.types import DURATION
 
 if TYPE_CHECKING:
+    from operators.dedup import Dedup
     from operators.stage import Input, Stage
     from tocsin.compiler.plan import Plan
 
@@ -49,7 +50,7 @@ def _stage(stage: Stage, plan: Plan, stages: dict[str, Stage]) -> StageInfo:
         key=list(stage.key),
         inputs=[_input(item, stage, plan, stages) for item in stage.inputs],
         gates=[*(item.upstream for item in stage.inputs), *(_table(name, plan) for name in stage.tables)],
-        operators=[operator.name for operator in stage.chain],
+        operators=[operator.name for operator in (*_dedups(stage), *stage.chain)],
         state=_state(stage, memory),
         memory=display(memory, DURATION),
         gives=list(stage.output.columns),
@@ -79,8 +80,20 @@ def _input(item: Input, stage: Stage, plan: Plan, stages: dict[str, Stage]) -> I
     return InputInfo(reads=item.upstream, exchange=exchange, buffer="rows ahead of the slowest gate")
 
 
+def _dedups(stage: Stage) -> list[Dedup]:
+    return [item.dedup for item in stage.inputs if item.dedup is not None]
+
+
 def _state(stage: Stage, memory: int) -> str:
     """Say what the state grows with. Bytes are columns times their width; text keys cost their length more."""
+    ids = (
+        f", {_ROW_BYTES + _COLUMN_BYTES * (len(dedup.key) + 1)} B per id of the last {display(dedup.horizon, DURATION)}"
+        for dedup in _dedups(stage)
+    )
+    return _of_chain(stage, memory) + "".join(ids)
+
+
+def _of_chain(stage: Stage, memory: int) -> str:
     row = _ROW_BYTES + _COLUMN_BYTES * len(stage.output.columns)
     kinds = {type(operator).__name__ for operator in stage.chain}
     if any("Trailing" in kind for kind in kinds):

@@ -28,11 +28,10 @@ def check_feature(word: FeatureWord, report: Report) -> bool:
 
 
 def check_stream(word: StreamWord, report: Report) -> None:
-    """Note words of a stream that are not part of this version."""
-    if word.dedup is not None:
-        what = "a horizon of duplicates longer than their time is not part of this version"
-        expected = "no `dedup`: copies with the same key, id and time are dropped anyway"
-        report.add(word.dedup.text, "not-yet", what, expected=expected)
+    """Note words of a stream that cannot stand together."""
+    if word.dedup is not None and word.id is None:
+        what = f"`dedup` tells copies by their id, and records of {word.name} have none"
+        report.add(word.dedup.text, "dedup", what, expected="id: the field that names an event")
 
 
 def _not_yet(word: FeatureWord) -> Iterator[Note]:

@@ -52,7 +52,7 @@ class Node:
     `by`: its key columns. `numbered`: rows have no id of their own. `memory`: how far back its rows reach, ms.
     `parameters`: that messages of rules over it may name. `rhythm`: when its rows come. `empty`: the row of a window
     that has run empty, as far as it is known; None if none comes. `groups`: the columns that tell of how many persons
-    there are, each with the counts that it is made of.
+    there are, each with the counts that it is made of. `dedup`: the horizon of copies of a stream, ms.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Node:
     rhythm: Rhythm = Rhythm("event")
     empty: EmptyRow | None = None
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    dedup: int = 0
 
     @property
     def source(self) -> bool:

@@ -45,6 +45,7 @@ class StreamPlan:
     checks: tuple[Check, ...]
     output: Schema
     partitioned_by: tuple[str, ...] = ()
+    dedup: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +134,4 @@ class Plan:
     outputs: Mapping[str, str]
     """Feature name to the name of the stage whose rows it gives."""
     memory: Mapping[str, int] = field(default_factory=dict)
-    """Stage name to how far it looks back, in milliseconds."""
+    """Name of a feature, or of a stream, to how far back it has to be read, in milliseconds."""

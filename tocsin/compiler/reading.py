@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from operators.align import Align
+from operators.dedup import Dedup
 from operators.reorder import Reorder
 from operators.rowwise import Column, Condition, Each, LookUps, RowStep, Rowwise
 from operators.stage import Input, Stage
@@ -103,8 +104,12 @@ def make_input(route: Route, owner: str, context: Context) -> tuple[Input, Mappi
     else:
         computed = tuple((n, b) for n, b in route.key.items() if b.columns != {n} or n not in node.columns)
     kept = {n: t for n, t in node.columns.items() if route.keep is None or n in route.keep} | key_types
-    reorder = Reorder(tuple(route.key), Schema(kept, node.system), node.source, node.numbered)
-    return Input(node.name, reorder, computed, route.probe), kept
+    schema = Schema(kept, node.system)
+    reorder = Reorder(tuple(route.key), schema, node.source, node.numbered)
+    made = Input(node.name, reorder, computed, route.probe)
+    if node.dedup:
+        made = replace(made, dedup=Dedup(f"dedup {made.name}", tuple(route.key), node.dedup, schema))
+    return made, kept
 
 
 def _enrich(route: Route, owner: str, context: Context) -> Node:

@@ -103,7 +103,8 @@ def stream_plan(word: StreamWord, context: Context) -> StreamPlan:
     derive = _derive(word, raw, context)
     columns = raw | {name: bound.type for name, bound in derive}
     checks = _checks(word, context, columns)
-    node = Node(str(word.name), columns, Shape.STREAM, SOURCE_SYSTEM, numbered=word.id is None)
+    dedup = 0 if word.dedup is None else word.dedup.ms
+    node = Node(str(word.name), columns, Shape.STREAM, SOURCE_SYSTEM, numbered=word.id is None, dedup=dedup)
     context.nodes[node.name] = node
     return StreamPlan(
         node.name,
@@ -120,6 +121,7 @@ def stream_plan(word: StreamWord, context: Context) -> StreamPlan:
         checks,
         Schema(columns, SOURCE_SYSTEM),
         partitioned_by=tuple(map(str, word.partitioned_by)),
+        dedup=dedup,
     )
 
 

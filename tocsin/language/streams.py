@@ -132,7 +132,8 @@ class StreamWord:
         default=(),
     )
     dedup: Duration | None = word(
-        "how long after the last kept copy of an event (same key and id) further copies are still dropped",
+        "for how long after the last kept copy of an event (same key and id) further copies are dropped, "
+        "though their times differ; needs `id`",
         shape=DURATION,
         example="1h",
         default=None,
