@@ -51,7 +51,7 @@ import polars as pl
 
 from operators.contract import Step
 from operators.detectors.contract import SCORED, DetectorKind, Option, OptionKind, Setting
-from operators.detectors.history import CELL, FLAGGED, VALUE, History
+from operators.detectors.history import BLOCK, CELL, FLAGGED, VALUE, History
 from operators.detectors.robust import MEDIAN, SEEN, SPREAD, score
 from tocsin.model.rows import TIME
 from tocsin.model.types import INT64
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tocsin.model.rows import Schema
 
 _DAY = 86_400_000
-_ALL, _BLOCK = "#all", "#block"
+_ALL = "#all"
 
 SEASONS = ("none", "hour of day", "hour of week", "day of week")
 
@@ -84,8 +84,14 @@ class Baseline:
             return Step(self.output.empty(), state, None)
         history = History(self._keys, self.setting)
         state = dict(state)
+        rows = self._prepared(rows)
+        early = history.early(state, rows)
         given = []
-        for (block,), part in self._prepared(rows).group_by(_BLOCK, maintain_order=True):
+        if early:
+            history.begin(state, rows.head(early))
+            given.append(self._judged(rows.head(early), None))
+            history.learn(state, given[0])
+        for (block,), part in rows.slice(early).group_by(BLOCK, maintain_order=True):
             history.refresh(state, part, int(block))
             judged = self._judged(part, history.baselines(state))
             history.learn(state, judged)
@@ -101,7 +107,7 @@ class Baseline:
         extra = [] if self.setting.by else [pl.lit(0, dtype=pl.Int8).alias(_ALL)]
         return rows.with_columns(
             *extra,
-            (pl.col(TIME) // refresh * refresh).alias(_BLOCK),
+            (pl.col(TIME) // refresh * refresh).alias(BLOCK),
             self.setting.value.alias(VALUE),
             season_cell(self.setting.text("season"), self.setting.zone).alias(CELL),
         )

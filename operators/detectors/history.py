@@ -24,8 +24,8 @@ from tocsin.model.rows import TIME
 if TYPE_CHECKING:
     from operators.detectors.contract import Setting
 
-CELL, VALUE, FLAGGED = "#cell", "#value", "#flagged"
-_SINCE, _BLOCK, _SHIFTED = "#since", "#block", "#shifted"
+CELL, VALUE, FLAGGED, BLOCK = "#cell", "#value", "#flagged", "#block"
+_SINCE, _SHIFTED = "#since", "#shifted"
 
 _MOST = 0.5
 
@@ -48,12 +48,33 @@ class History:
         columns = [*self.keys, TIME, CELL, VALUE, FLAGGED]
         self._put(state, [*runs.load(state, "run"), judged.select(columns).drop_nulls(VALUE)])
 
+    def early(self, state: Frames, rows: pl.DataFrame) -> int:
+        """Give how many rows, from the first on, lie in blocks in which no key can be as old as the history.
+
+        They have no baselines, and none of them is a suspect: so they need no blocks.
+        """
+        known = state.get("keys")
+        seen = [run.get_column(TIME) for run in [*runs.load(state, "run"), rows]]
+        seen += [] if known is None else [known.get_column(_SINCE).drop_nulls()]
+        first = min(least for times in seen if isinstance(least := times.min(), int))
+        return int((rows.get_column(BLOCK) < first + self.setting.whole("history")).sum())
+
+    def begin(self, state: Frames, rows: pl.DataFrame) -> None:
+        """Note the keys of early rows, each as of its last block."""
+        own = [part.select(*self.keys, TIME) for part in [*runs.load(state, "run"), rows.drop_nulls(VALUE)]]
+        last = rows.group_by(self.keys).agg(pl.col(BLOCK).max())
+        before = pl.concat(own).join(last, on=self.keys).filter(pl.col(TIME) < pl.col(BLOCK))
+        first = before.group_by(self.keys).agg(pl.col(TIME).min().alias(_SINCE))
+        fresh = last.join(first, on=self.keys, how="left").select(*self.keys, _SINCE, BLOCK)
+        known = state.get("keys", fresh.clear())
+        state["keys"] = pl.concat([known.join(fresh, on=self.keys, how="anti"), fresh])
+
     def refresh(self, state: Frames, rows: pl.DataFrame, block: int) -> None:
         """Make the baselines of the keys that have their first row in this block; drop what nothing can need."""
         fresh = rows.select(self.keys).unique()
         known = state.get("keys")
         if known is not None:
-            fresh = fresh.join(known.filter(pl.col(_BLOCK) == block), on=self.keys, how="anti")
+            fresh = fresh.join(known.filter(pl.col(BLOCK) == block), on=self.keys, how="anti")
         if fresh.is_empty():
             return
         since = block - self.setting.whole("history")
@@ -87,7 +108,7 @@ class History:
 
     def _know(self, state: Frames, fresh: pl.DataFrame, block: int) -> None:
         """Bring `keys` up to date: a key that had values within the history keeps its age."""
-        fresh = fresh.with_columns(pl.lit(block, dtype=pl.Int64).alias(_BLOCK))
+        fresh = fresh.with_columns(pl.lit(block, dtype=pl.Int64).alias(BLOCK))
         known = state.get("keys")
         if known is not None:
             before = known.select(*self.keys, pl.col(_SINCE).alias("#before"))
@@ -95,7 +116,7 @@ class History:
             since = pl.when(pl.col(_SINCE).is_not_null()).then(pl.min_horizontal(_SINCE, "#before"))
             fresh = aged.with_columns(since.alias(_SINCE)).drop("#before")
             reach = self.setting.whole("history") + self.setting.whole("refresh")
-            others = known.filter(pl.col(_BLOCK) >= block - reach).join(fresh, on=self.keys, how="anti")
+            others = known.filter(pl.col(BLOCK) >= block - reach).join(fresh, on=self.keys, how="anti")
             fresh = pl.concat([others, fresh.select(others.columns)])
         state["keys"] = fresh
 
