@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tocsin.model.types import Kind
@@ -49,31 +50,49 @@ def display(value: object, type_: Type, spec: str = "", *, zone: str = "UTC") ->
         ValueError: the spec is not one for this kind.
 
     """
+    return displayer(type_, spec, zone=zone)(value)
+
+
+def displayer(type_: Type, spec: str = "", *, zone: str = "UTC") -> Callable[[object], str]:
+    """Give `display` for many values of one type: what does not depend on the value is done once."""
     if not is_spec(spec, type_.kind):
         raise ValueError(f"{spec!r} does not format a {type_}")
-    if value is None:
-        return NULL
+    shown: Callable[[object], str] = _OTHER.get(type_.kind, str)
     if type_.kind is Kind.TIMESTAMP:
-        return _timestamp(_whole(value), spec, zone)
-    if type_.numeric:
-        return _number(value, type_, spec)
-    return _OTHER.get(type_.kind, str)(value)
+        shown = partial(_timestamp, spec=spec or "%Y-%m-%d %H:%M:%S", zone=ZoneInfo(zone))
+    elif type_.numeric:
+        shown = partial(_number, form=_form(type_, spec))
+    return lambda value: NULL if value is None else shown(value)
 
 
 def _whole(value: object) -> int:
     return int(str(value))
 
 
-def _number(value: object, type_: Type, spec: str) -> str:
-    number = Decimal(str(value))
-    if type_.kind is Kind.DECIMAL:
-        number = number.scaleb(-type_.scale)
+class _Form(NamedTuple):
+    """How numbers of a column are shown; `scale`: of a decimal, else None; `digits` after the point, "" for as is."""
+
+    kind: Kind
+    scale: int | None
+    unit: str
+    digits: str
+    percent: bool
+
+
+def _form(type_: Type, spec: str) -> _Form:
     match = _SPEC.fullmatch(spec)
-    digits, percent = (match[1], match[2]) if match else (None, "")
-    if percent:
+    digits, percent = (match[1] or "", bool(match[2])) if match else ("", False)
+    return _Form(type_.kind, type_.scale if type_.kind is Kind.DECIMAL else None, type_.unit, digits, percent)
+
+
+def _number(value: object, form: _Form) -> str:
+    number, digits = Decimal(str(value)), form.digits
+    if form.scale is not None:
+        number = number.scaleb(-form.scale)
+    if form.percent:
         return f"{number * 100:.{digits}f}%" if digits else f"{_short(number * 100)}%"
-    shown, unit = _scaled(number, type_.unit)
-    text = f"{shown:.{digits}f}" if digits else _plain(shown, exact=shown is number and type_.kind is not Kind.FLOAT64)
+    shown, unit = _scaled(number, form.unit)
+    text = f"{shown:.{digits}f}" if digits else _plain(shown, exact=shown is number and form.kind is not Kind.FLOAT64)
     return f"{text} {unit.removeprefix('1')}".rstrip()
 
 
@@ -108,12 +127,13 @@ def _duration(value: object) -> str:
     return sign + (" ".join(parts[:2]) or "0s")
 
 
-def _timestamp(ms: int, spec: str, zone: str) -> str:
+def _timestamp(value: object, spec: str, zone: ZoneInfo) -> str:
+    ms = _whole(value)
     try:
-        local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(ZoneInfo(zone))
+        local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
     except OverflowError:
         return f"{ms} ms since 1970"
-    return local.strftime(spec) if spec else local.strftime("%Y-%m-%d %H:%M:%S")
+    return local.strftime(spec)
 
 
 def _point(value: object) -> str:
