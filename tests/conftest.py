@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "suite",
@@ -14,7 +14,9 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("suite")
+settings.register_profile("quick", settings.get_profile("suite"), phases=[Phase.explicit, Phase.generate])
+"""Does not shrink what fails: while one works on it, a long example now is better than a short one in five minutes."""
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 NOT_RUN = "real data: NOT RUN"
 
