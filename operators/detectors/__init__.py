@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from operators.contract import Operator
     from tocsin.model.rows import Schema
 
-__all__ = ["DETECTORS", "DetectorKind", "Option", "OptionKind", "detector_operator"]
+__all__ = ["DETECTORS", "DetectorKind", "Option", "OptionKind", "detector_operator", "reach_of"]
 
 DETECTORS: Mapping[str, DetectorKind] = {kind.name: kind for kind in (BASELINE, PEERS, FORECAST)}
 
@@ -38,3 +38,8 @@ def detector_operator(
     chosen = DETECTORS[kind]
     setting = Setting(name, by, column, chosen.parsed(options), schema, zone)
     return chosen.build(setting, chosen.output(setting))
+
+
+def reach_of(kind: DetectorKind, options: Mapping[str, str]) -> int:
+    """Give how far back in ms a detector's memory goes: no detector keeps more than two histories."""
+    return 2 * int(kind.parsed(options).get("history", 0))

@@ -17,7 +17,8 @@ never moved gives no spread but the floor: set `floor` for counts, that are most
 Options
     season: `hour of day`, `hour of week`, `day of week` (in the zone of the topology, by the row's time) or `none`
         (default): which rows are alike.
-    history: how far back values count, required. All columns are null until a key has been seen for so long.
+    history: how far back values count, required. All columns are null until a key has been seen for so long; over
+        windows and occupancies, seen with rows that are full.
     refresh: width of the grid on which baselines are made anew; default an eighth of the history, at most 1d.
     ignore: flagged above this |score|, and half width of low..high; default 3.5, as Iglewicz and Hoaglin recommend.
     accept: the time whose suspects may become the new level; default half of the history.

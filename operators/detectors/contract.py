@@ -1,8 +1,9 @@
 """What a detector is: an operator that adds columns to the rows of its feature, and declares its options as data.
 
 A detector named `usual` adds `usual.value`, `usual.score`, `usual.low`, `usual.high` and what its kind explains besides
-(`columns` of the kind). All of them are null until the detector's history is filled: a half-filled one alarms. The rows
-themselves, their number and order, stay. A detector knows a key by the feature's `by` columns; its state is bounded by
+(`columns` of the kind). All of them are null until the detector's history is filled: a half-filled one alarms. That
+history begins once the rows themselves are full (`filling.py`): until then the watched column is null here. The rows,
+their number and order, stay. A detector knows a key by the feature's `by` columns; its state is bounded by
 its history.
 """
 
@@ -17,6 +18,7 @@ import polars as pl
 
 from operators.windows.scaling import divided, steps
 from tocsin.errors import UnitError
+from tocsin.model.rows import Schema
 from tocsin.model.types import FLOAT64, Kind, Type
 from tocsin.model.units import parse_duration
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from operators.contract import Operator
-    from tocsin.model.rows import Schema
 
 Value = int | float | str
 """Of an option: milliseconds of a duration (int), a number (float), a count (int), a word or a column's name (str)."""
@@ -115,9 +116,9 @@ class DetectorKind:
     def output(self, setting: Setting) -> Schema:
         """Give the schema of the feature's rows with the detector's columns."""
         watched = Type(Kind.FLOAT64, unit=setting.type.unit)
-        return setting.schema.plus(
-            {f"{setting.name}.{suffix}": type_ or watched for suffix, type_ in self.columns.items()}
-        )
+        kept = {name: type_ for name, type_ in setting.schema.columns.items() if not name.startswith("__")}
+        added = {f"{setting.name}.{suffix}": type_ or watched for suffix, type_ in self.columns.items()}
+        return Schema(kept | added, setting.schema.system)
 
 
 def parse_option(option: Option, text: str) -> Value:

@@ -13,7 +13,8 @@ below some 15 values.
 Options
     ahead: how far to look, required.
     history: length of the past that the line is laid through, required. Columns are null until a row is `history` old
-        (and not older than twice that), and while there are fewer than three values in it.
+        (and not older than twice that), and while there are fewer than three values in it. Over windows and
+        occupancies it begins when their rows are full: a line through a count that is still filling climbs.
     width: half width of low..high in standard errors of a prediction, default 2 (95 % of normal errors).
 
 `value` is the forecast, `low` and `high` its interval; `score` is how far the present value lies from the line, in

@@ -2,7 +2,7 @@
 
 Idea. What moves all members of a class alike (weather, holiday, hour) is no anomaly of one of them. The rows of one
 time and class are compared: value is their median, score the distance from it in robust standard deviations (1.4826
-MAD). No history is needed, so a new member is judged from its first row.
+MAD). No history is needed, so a new member is judged from its first row that is full.
 
 Where it is weak. A class must be homogeneous: members of different size need a column per unit of size (use per
 capacity) to be watched instead. More than half of a class going wrong together moves the median itself. In a class of

@@ -124,14 +124,43 @@ features:
             },
             schema={**empty_table(plan, "racks").schema},
         )
-        rows = [{"at": 1000, "rack": f"r{n}", "volt": float(n)} for n in range(6)] + [
-            {"at": 1000, "rack": "unknown", "volt": 100.0}
-        ]
+        volts = {**{f"r{n}": float(n) for n in range(6)}, "unknown": 100.0}
+        rows = [{"at": at, "rack": rack, "volt": volt} for at in (1000, MINUTE) for rack, volt in volts.items()]
         found = results(
             plan, "f", {"readings": events(plan, "readings", *rows)}, buckets=buckets, tables={"racks": racks}
         )
-        told = dict(found.select("rack", "fleet.value").rows())
+        first, second = (found.filter(pl.col("window_end") == end) for end in (MINUTE, 2 * MINUTE))
+        assert first["fleet.value"].null_count() == len(volts)  # who knows when in this minute the racks began
+        told = dict(second.select("rack", "fleet.value").rows())
         assert told == {**{f"r{n}": 2.5 for n in range(6)}, "unknown": None}
+
+
+class TestDetectorsOfWhatFills:
+    """A detector does not see rows that are not full yet."""
+
+    TEXT = """\
+features:
+  f:
+    from: payments
+    occupancy: {who: card, in: terminal, every: 1m, forget: 10m}
+    detect: {soon: {forecast: people, ahead: 5m, history: 3m}}
+"""
+
+    @pytest.mark.parametrize("buckets", [1, 4])
+    def test_an_occupancy_is_full_when_it_could_have_forgotten_the_first_one(self, buckets: int) -> None:
+        """One more person a minute for ten minutes, then none: the climb is not drawn on."""
+        plan = compiled(self.TEXT)
+        rows = [
+            {"at": minute * MINUTE, "card": f"c{min(minute, 9) if minute < 10 else minute % 10}", "terminal": where}
+            for minute in range(30)
+            for where in "xy"
+        ]
+        told = [{**row, "card": f"{row['card']}{row['terminal']}"} for row in rows]
+        found = results(plan, "f", {"payments": events(plan, "payments", *told)}, buckets=buckets)
+        shown = found.filter(pl.col("soon.value").is_not_null(), pl.col("window_end") <= 30 * MINUTE)
+        assert set(shown["people"]) == {10}
+        assert set(shown["soon.value"]) == {10.0}
+        assert shown["window_end"].min() == MINUTE * (1 + 10 + 3)  # first row, forget, history
 
 
 class TestForAll:

@@ -11,6 +11,7 @@ import pytest
 from plans import compiled, names, stage
 
 from operators.alerting.machine import AlertMachine
+from operators.detectors.filling import Filling
 from operators.rowwise import Column, Rowwise
 from tocsin.compiler import compile_topology
 from tocsin.compiler.describe import describe
@@ -175,6 +176,37 @@ class TestMemory:
     def test_it_adds_up(self) -> None:
         plan = compiled("features:\n  f: {from: minute, windows: {tumbling 1h: {worst: max(top)}}}")
         assert plan.memory["f"] == HOUR + 60_000
+
+    @pytest.mark.parametrize(
+        ("feature", "expected"),
+        [
+            ("from: payments, by: card, windows: {tumbling 1m: {m: count()}}", 60_000),
+            ("from: payments, by: card, windows: {hopping 1h every 5m: {m: count()}}", HOUR),
+            ("from: payments, by: card, windows: {tumbling 1d at 05:00: {m: count()}}", 23 * HOUR),
+            ("from: payments, by: card, windows: {trailing 1d delayed 1d: {m: count()}}", 2 * DAY),
+            ("from: payments, occupancy: {who: card, in: terminal, every: 1m, forget: 1h}, derive: {m: people}", HOUR),
+            ("from: minute, windows: {tumbling 1h: {m: max(top)}}", HOUR + 60_000),
+            ("from: minute, windows: {same: {m: max(top)}}", 60_000),
+        ],
+    )
+    def test_a_detector_waits_until_the_rows_it_watches_are_full(self, feature: str, expected: int) -> None:
+        plan = compiled(f"features:\n  f: {{{feature}, detect: {{d: {{baseline: m, history: 4h}}}}}}")
+        full = [operator for operator in stage(plan, "f").chain if isinstance(operator, Filling)]
+        assert [operator.fills for operator in full] == [expected]
+
+    @pytest.mark.parametrize(
+        "feature", ["windows: {session gap 5m: {m: count()}}", "movement: {place: terminal.place, forget: 1h}"]
+    )
+    def test_a_detector_does_not_wait_for_rows_that_do_not_fill(self, feature: str) -> None:
+        watched = "m" if "windows" in feature else "speed"
+        detect = f"{{d: {{baseline: {watched}, history: 4h}}}}"
+        plan = compiled(f"features:\n  f: {{from: payments, by: card, {feature}, detect: {detect}}}")
+        assert not [operator for operator in stage(plan, "f").chain if isinstance(operator, Filling)]
+
+    def test_a_stream_is_read_back_to_the_histories_of_detectors(self) -> None:
+        plan = compiled("features:\n  f: {from: minute, detect: {d: {baseline: top, history: 4h}}}")
+        assert plan.memory["f"] == 60_000
+        assert plan.memory["readings"] >= 60_000 + 4 * HOUR
 
     def test_an_episode_lives_for_three_windows_or_a_day_without_a_row(self) -> None:
         text = """\

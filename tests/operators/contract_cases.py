@@ -19,6 +19,7 @@ from operators.alerting.rule import LevelSpec, MachineSpec
 from operators.contract import Instant
 from operators.dedup import Dedup
 from operators.detectors import detector_operator
+from operators.detectors.filling import Filling
 from operators.expressions import Lookup, Scope, TableShape, bind, bind_aggregate
 from operators.lookups import ALWAYS, GONE
 from operators.movement import movement_operator
@@ -288,7 +289,14 @@ def _detector(kind: str, **options: str) -> Operator:
 
 _SEASONAL = {"season": "hour of day", "history": "72h", "refresh": "12h", "accept": "24h", "least": "2"}
 
+def _filling(by: tuple[str, ...] = ("key",)) -> Operator:
+    output = FEATURE.plus({"__d": FEATURE.columns["amount"]})
+    return Filling("d>full", by, "amount", "__d", 8, 25, output)
+
+
 DETECTED = {
+    "filling": Case(build=_filling, feed=_features),
+    "filling without by": Case(build=partial(_filling, by=()), feed=_features, by=()),
     "baseline": Case(
         build=partial(_detector, "baseline", history="12h", refresh="3h", accept="5h", least="2"),
         feed=_readings,

@@ -13,7 +13,7 @@ from operators.trailing import trailing_operator
 from tocsin.compiler.groups import aggregated_groups
 from tocsin.compiler.nodes import Node, Rhythm, Shape
 from tocsin.compiler.reading import Route, make_input
-from tocsin.compiler.window_columns import all_columns, bind_windows, lookups_in, pairs_of, reach, read_by
+from tocsin.compiler.window_columns import all_columns, bind_windows, fills, lookups_in, pairs_of, reach, read_by
 from tocsin.model.rows import FEATURE_SYSTEM, Schema
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def _append(draft: Draft, bound: Aggregates, asking: Node, key: dict[str, Bound]
     schema = Schema({**asking.columns, **{n: b.type for n, b in key.items()}}, FEATURE_SYSTEM)
     draft.append(trailing_operator("trailing", tuple(draft.by), pairs_of(bound), schema, probe=True))
     draft.memory = max(draft.memory, asking.memory) + max(reach(window) for window, _ in bound)
+    draft.fills = max(draft.fills, asking.fills) + max(fills(window) for window, _ in bound)
+    draft.learns = max(draft.learns, asking.learns)
     draft.shape, draft.rhythm, draft.empty = Shape.ASKED, Rhythm("event"), None
     draft.groups = dict(asking.groups) | aggregated_groups(all_columns(bound), draft.groups, draft.context.tables)
 

@@ -60,10 +60,11 @@ def compile_topology(topology: Topology) -> Plan:
 
 
 def _memory(context: Context) -> dict[str, int]:
-    """Say how far back everything reaches; a stream with `dedup` that much farther, for a copy reaches back to it."""
-    memory = {node.name: node.memory for node in context.nodes.values()}
-    longest = max(memory.values(), default=0)
-    return memory | {node.name: longest + node.dedup for node in context.nodes.values() if node.dedup}
+    """Say how far back features look, and streams have to be read: to the histories of detectors, and copies there."""
+    nodes = context.nodes.values()
+    longest = max((node.memory + node.learns for node in nodes), default=0)
+    streams = {str(name) for name in context.topology.streams}
+    return {node.name: longest + node.dedup if node.name in streams else node.memory for node in nodes}
 
 
 def _feature(word: FeatureWord, context: Context) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 from operators.expressions.bound import Bound
 from operators.rowwise import Column
 from tocsin.compiler.report import nearest
+from tocsin.model.rows import Schema
 from tocsin.model.types import STRING
 
 if TYPE_CHECKING:
@@ -55,24 +56,47 @@ def _fits(draft: Draft, word: DetectWord, kind: DetectorKind) -> bool:
 
 
 def _append(draft: Draft, word: DetectWord, kind: DetectorKind) -> None:
-    from operators.detectors import detector_operator  # noqa: PLC0415  # as above
+    from operators.detectors import detector_operator, reach_of  # noqa: PLC0415  # as above
 
     column = _watched(draft, word)
     if column is None:
         return
     options = {str(name): str(value) for name, value in word.options.items()}
     zone = str(draft.context.topology.header.zone)
+    seen = f"__{word.name}" if draft.fills else column
+    schema = draft.schema.plus({seen: draft.columns[column]})
     try:
-        args = str(word.kind), str(word.name), tuple(draft.by), column, options
-        operator = detector_operator(*args, draft.schema, zone=zone)
+        operator = detector_operator(str(word.kind), str(word.name), tuple(draft.by), seen, options, schema, zone=zone)
+        reach = draft.fills + reach_of(kind, options)
     except ValueError as error:
         _note_option(draft, word, kind, str(error))
         return
+    if seen != column:
+        _wait_until_full(draft, str(word.name), column, seen, reach)
+    draft.learns = max(draft.learns, reach + max(node.learns for node in draft.sources))
     if kind.peers:
         _among_peers(draft, str(word.name), options.get("class"))
     draft.append(operator)
     if column in draft.groups:
         draft.groups |= {f"{word.name}.{suffix}": draft.groups[column] for suffix in _TELLING}
+
+
+def _wait_until_full(draft: Draft, name: str, column: str, seen: str, reach: int) -> None:
+    """Let the detector see the column only once the rows of a key are full."""
+    from operators.detectors.filling import Filling, silence_after  # noqa: PLC0415  # as above
+
+    system = draft.schema.system
+    draft.columns = {**draft.columns, seen: draft.columns[column]}
+    full = Filling(
+        f"{name}>full",
+        tuple(draft.by),
+        column,
+        seen,
+        fills=draft.fills,
+        silence=silence_after(reach),
+        output=Schema(draft.columns, system),
+    )
+    draft.chain.append(full)
 
 
 def _note_option(draft: Draft, word: DetectWord, kind: DetectorKind, said: str) -> None:

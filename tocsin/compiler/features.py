@@ -63,6 +63,10 @@ class Draft:
     """Tables of whose keys each bucket of the stage needs its own, for `for_all`."""
     mentioned: set[str] = field(default_factory=set)
     """Columns of the source that expressions before the operator read."""
+    fills: int = 0
+    """How long, in ms, rows are incomplete after a key's first one."""
+    learns: int = 0
+    """How far back, in ms, detectors reach beyond the memory of the rows."""
 
     @property
     def name(self) -> str:
@@ -117,6 +121,8 @@ class Draft:
             FEATURE_SYSTEM,
             tuple(self.by),
             memory=self.memory,
+            fills=self.fills,
+            learns=self.learns,
             parameters=self.parameters,
             rhythm=self.rhythm,
             empty=self.empty,
@@ -148,6 +154,8 @@ def begin(word: FeatureWord, context: Context) -> Draft | None:
         sources[0].empty if len(sources) == 1 else None,
         {name: group for node in sources for name, group in node.groups.items()},
         noted,
+        fills=max(node.fills for node in sources),
+        learns=max(node.learns for node in sources),
     )
 
 

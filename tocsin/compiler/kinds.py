@@ -16,7 +16,16 @@ from tocsin.compiler.features import Draft, read_inputs
 from tocsin.compiler.groups import aggregated_groups
 from tocsin.compiler.nodes import Rhythm, Shape
 from tocsin.compiler.occupying import occupancy
-from tocsin.compiler.window_columns import all_columns, bind_windows, lookups_in, pairs_of, reach, read_by, rhythm_of
+from tocsin.compiler.window_columns import (
+    all_columns,
+    bind_windows,
+    fills,
+    lookups_in,
+    pairs_of,
+    reach,
+    read_by,
+    rhythm_of,
+)
 from tocsin.model.rows import WINDOW_COLUMNS
 from tocsin.model.types import Kind
 from tocsin.model.windows import Same, Session, Trailing
@@ -91,6 +100,7 @@ def _append_windows(draft: Draft, bound: Aggregates, expected: ForAll | None) ->
     draft.append(windows_operator("windows", tuple(draft.by), bound, draft.schema, for_all=expected))
     window = bound[0][0]
     draft.memory += max(reach(window) for window, _ in bound)
+    draft.fills += max(fills(window) for window, _ in bound)
     draft.shape = Shape.SESSION if isinstance(window, Session) else Shape.GAUGE
     draft.rhythm = draft.rhythm if isinstance(window, Same) else rhythm_of(window)
     draft.empty = None
@@ -119,6 +129,7 @@ def trailing(draft: Draft) -> None:
         pairs = pairs_of(bound)
         draft.append(trailing_operator("trailing", tuple(draft.by), pairs, draft.schema))
         draft.memory += max(reach(window) for window, _ in bound)
+        draft.fills += max(fills(window) for window, _ in bound)
         draft.shape = Shape.TRAILING
 
 

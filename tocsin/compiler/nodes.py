@@ -49,7 +49,8 @@ class Rhythm:
 class Node:
     """A stream or a feature, as others read it.
 
-    `by`: its key columns. `numbered`: rows have no id of their own. `memory`: how far back its rows reach, ms.
+    `by`: its key columns. `numbered`: rows have no id of their own. `memory`: how far back its rows reach, ms; `fills`:
+    how long after a key's first row they are incomplete; `learns`: how far back its detectors reach beyond that.
     `parameters`: that messages of rules over it may name. `rhythm`: when its rows come. `empty`: the row of a window
     that has run empty, as far as it is known; None if none comes. `groups`: the columns that tell of how many persons
     there are, each with the counts that it is made of. `dedup`: the horizon of copies of a stream, ms.
@@ -62,6 +63,8 @@ class Node:
     by: tuple[str, ...] = ()
     numbered: bool = False
     memory: int = 0
+    fills: int = 0
+    learns: int = 0
     parameters: Parameters = field(default_factory=lambda: Parameters({}))
     rhythm: Rhythm = Rhythm("event")
     empty: EmptyRow | None = None

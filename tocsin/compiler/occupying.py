@@ -53,6 +53,7 @@ def _append(draft: Draft, word: OccupancyWord, name: str, area: Bound, parents: 
     draft.shape, draft.rhythm, draft.empty = Shape.GAUGE, Rhythm("step", word.every.ms), None
     draft.groups = {count: frozenset({count}) for count in _COUNTS} | {"dwell": frozenset({"people"})}
     draft.memory += word.forget.ms
+    draft.fills += word.forget.ms
 
 
 def _parents(draft: Draft, table: str) -> tuple[str, str, str] | None:

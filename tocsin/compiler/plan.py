@@ -134,4 +134,4 @@ class Plan:
     outputs: Mapping[str, str]
     """Feature name to the name of the stage whose rows it gives."""
     memory: Mapping[str, int] = field(default_factory=dict)
-    """Name of a feature, or of a stream, to how far back it has to be read, in milliseconds."""
+    """How far back, in milliseconds, a feature looks, and a stream has to be read; by name."""

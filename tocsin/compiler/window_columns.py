@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400_000
 _LONGEST_DAY = DAY + 3_600_000
+_SHORTEST_DAY = DAY - 3_600_000
 
 
 def bind_windows(draft: Draft) -> Aggregates:
@@ -71,6 +72,20 @@ def reach(window: Window) -> int:
             return width + delayed
         case Same():
             return 0
+
+
+def fills(window: Window) -> int:
+    """Give how long after a key's first row its rows may still miss what came before that, ms.
+
+    A tumbling window's first row may stand for a part of the window. Sessions do not tell.
+    """
+    match window:
+        case Calendar():
+            return _SHORTEST_DAY
+        case Session():
+            return 0
+        case _:
+            return reach(window)
 
 
 def rhythm_of(window: Window) -> Rhythm:
