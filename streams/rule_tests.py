@@ -19,9 +19,10 @@ import polars as pl
 from operators.lookups import ALWAYS, GONE, look_up
 from streams.given import Given
 from streams.local.dataflow import Dataflow, empty_table
-from streams.tables import read_texts
+from streams.texts import read_texts
 from tocsin.errors import SourceError
 from tocsin.model.alerts import Transition
+from tocsin.model.quality import COUNTED, FIELDS, QUALITY, quality_rows
 from tocsin.model.rows import HASH, ID, POSITION, TIME, greatest_time
 from tocsin.model.types import TIMESTAMP
 
@@ -96,9 +97,15 @@ def _transitions(word: RuleWord, test: RuleTest, plan: Plan) -> pl.DataFrame:
         rows = _events(stream, _given(test, stream.name), given, _Tables(plan, tables))
         last = max(last, greatest_time(rows) or 0)
         flow.feed(stream.name, rows)
+    clock = []
+    if flow.counts_quality:
+        rows = _counts(_given(test, QUALITY), given)
+        last = max(last, greatest_time(rows) or 0)
+        flow.feed(QUALITY, rows)
+        clock = [QUALITY]
     expected = [given.moment(text.rsplit(" ", 1)[0]) for texts in test.expect.values() for text in texts]
     until = max([last, *expected]) + _remembered(word, plan)
-    found = flow.advance(dict.fromkeys(flow.streams, until))
+    found = flow.advance(dict.fromkeys([*flow.streams, *clock], until))
     return found.get(rule.stage, pl.DataFrame())
 
 
@@ -142,6 +149,12 @@ def _events(stream: StreamPlan, lines: Sequence[GivenWord], given: Given, tables
         pl.col(stream.time).alias(TIME), identity.alias(ID), number.cast(pl.UInt64).alias(HASH), number.alias(POSITION)
     )
     return stream.output.conform(tables.passing(rows.sort(TIME, maintain_order=True), stream))
+
+
+def _counts(lines: Sequence[GivenWord], given: Given) -> pl.DataFrame:
+    """Give the rows of `quality`; what a line does not count is 0, and without a field it is the whole record."""
+    read = _read(lines, FIELDS, given, "at")
+    return quality_rows(read.with_columns(pl.col("field").fill_null(""), pl.col(COUNTED).fill_null(0)))
 
 
 def _read(

@@ -13,17 +13,18 @@ import polars as pl
 
 from operators.lookups import ALWAYS, GONE
 from streams.codecs.decoder import Decoder
-from streams.codecs.reasons import Bad, Dead
-from streams.codecs.record import Layout, read_record
+from streams.codecs.record import Layout
 from streams.dead_letters import dead_frame
 from streams.sources.opening import SUFFIXES, open_source
+from streams.texts import read_texts
 from tocsin.errors import SourceError
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from streams.codecs.reasons import Dead
     from streams.pseudonyms import Pseudonyms
     from tocsin.compiler.plan import TablePlan
     from tocsin.model.types import Type
@@ -58,20 +59,6 @@ def read_table(table: TablePlan, uri: str | None, folder: Path, pseudonyms: Pseu
     else:
         rows, dead = _read_source(table, uri or file_uri(folder / table.file))
     return TableRead(_versions(rows, table, pseudonyms), dead_frame(table.name, 0, dead))
-
-
-def read_texts(
-    rows: Sequence[Mapping[str, str]], fields: Mapping[str, Type], keys: Sequence[str], where: str
-) -> pl.DataFrame:
-    """Read rows written as texts into physical columns; SourceError names the row (from 1) and field that is bad."""
-    layout = Layout(fields, "", keys=tuple(keys))
-    read = []
-    for number, row in enumerate(rows, 1):
-        try:
-            read.append(read_record({str(name): str(text) for name, text in row.items()}, layout))
-        except Bad as bad:
-            raise SourceError(f"{where}, row {number}: {bad.field} is {bad.reason}: {bad.detail}") from None
-    return pl.DataFrame(read, schema={name: type_.physical for name, type_ in fields.items()})
 
 
 def required(table: TablePlan) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ is followed by `(` becomes a call marked with CALL, any other word that is no ke
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -43,8 +44,9 @@ _FORBIDDEN = {
 _CLOCKS = frozenset({"now", "current_timestamp", "current_date", "current_time", "localtimestamp", "today", "getdate"})
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> exp.Expression:
-    """Parse one expression.
+    """Parse one expression; its tree may belong to others too and is not to be changed.
 
     Raises:
         ExpressionError: it is none, it is more than one, or it holds what the language leaves out.

@@ -16,7 +16,7 @@ from streams.ingest.stage import Ingest
 from streams.local.dataflow import Dataflow, empty_table
 from streams.pseudonyms import Pseudonyms
 from streams.sources.contract import Records
-from streams.tables import read_texts
+from streams.texts import read_texts
 from tocsin.model.rows import EVIDENCE, TIME
 
 if TYPE_CHECKING:

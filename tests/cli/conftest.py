@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tocsin.cli import DEBUG, main
+from tocsin.cli import DEBUG, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +40,9 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     def run(*words: object) -> Said:
         monkeypatch.setattr("sys.argv", ["tocsin", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
+        code = answer([])
         out, err = capfd.readouterr()
         assert "Traceback" not in err
-        assert isinstance(ended.value.code, int)
-        return Said(ended.value.code, out, err)
+        return Said(code, out, err)
 
     return run

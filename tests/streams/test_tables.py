@@ -10,7 +10,8 @@ import pytest
 
 from operators.lookups import ALWAYS, GONE
 from streams.pseudonyms import Pseudonyms
-from streams.tables import read_table, read_texts
+from streams.tables import read_table
+from streams.texts import read_texts
 from tocsin.errors import SourceError
 from tocsin.model.rows import TIME
 from tocsin.model.types import INT64, POINT, STRING, TIMESTAMP, Kind, Type, decimal

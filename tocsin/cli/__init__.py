@@ -6,11 +6,13 @@ signal that stopped it, and 70 for a defect of ours.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -29,12 +31,17 @@ COMMANDS = {
     "simulate": "make labelled streams",
 }
 
+PURE = frozenset({"check", "plan", "schema"})
+"""Commands that leave nothing to be closed: their process need not be taken apart, which takes long after imports."""
+
 WRONG_USE = 2
 DEFECT = 70
 """EX_SOFTWARE of sysexits.h."""
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """128 + SIGINT and SIGPIPE, as a shell reports them."""
 DEBUG = "TOCSIN_DEBUG"
+_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What writing may meet."""
 
 
 class Commands(click.Group):
@@ -52,6 +59,7 @@ class Commands(click.Group):
             meant = f"; did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"no command is called {cmd_name!r}; expected one of {', '.join(sorted(COMMANDS))}{meant}")
         command: click.Command = import_module(f"tocsin.cli.{cmd_name}").command
+        ctx.ensure_object(list).append(cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -61,14 +69,11 @@ class Commands(click.Group):
             formatter.write_dl(sorted(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; a reader that went away, as in `tocsin alerts | head`, ends it without a word."""
+        """Run a command; a broken pipe would be an exit code of click's."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(PIPE_CLOSED) from None
-        return result
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise SystemExit(_report(error)) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -88,25 +93,48 @@ def tocsin(debug: bool) -> None:  # noqa: FBT001  # click passes flags so
         os.environ[DEBUG] = "1"
 
 
-def main() -> None:
-    """Run the command line; whatever goes wrong is a sentence on stderr and an exit code, never a traceback."""
+def main() -> NoReturn:
+    """Be the command `tocsin`."""
+    called: list[str] = []
+    code = answer(called)
+    if PURE.issuperset(called):
+        sys.stderr.flush()
+        os._exit(code)
+    raise SystemExit(code)
+
+
+def answer(called: list[str]) -> int:
+    """Run the command line and give its exit code; `called` takes the name of the command.
+
+    Whatever goes wrong is a sentence on stderr, never a traceback.
+    """
     try:
-        code = tocsin.main(prog_name="tocsin", standalone_mode=False)
+        code = tocsin.main(prog_name="tocsin", standalone_mode=False, obj=called)
     except click.ClickException as error:
         error.show()
         code = WRONG_USE
     except (click.Abort, KeyboardInterrupt):
         _complain("stopped")
         code = INTERRUPTED
-    except (SystemExit, GeneratorExit):
-        raise
+    except SystemExit as ended:
+        code = ended.code
     except BaseException as error:  # noqa: BLE001  # nothing may reach a user raw, and a panic in Polars is no Exception
         code = _report(error)
-    raise SystemExit(code if isinstance(code, int) else 0)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _report(error)
+    return code if isinstance(code, int) else 0
 
 
 def _report(error: BaseException) -> int:
-    """Say what went wrong; give the exit code."""
+    """Say what went wrong; give the exit code. A reader that went away, as in `tocsin alerts | head`, hears nothing."""
+    if isinstance(error, OSError) and error.errno in _OUTPUT:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return PIPE_CLOSED
+        _complain(f"{error.filename or 'what is printed'} cannot be written: {error.strerror}")
+        return WRONG_USE
     if os.environ.get(DEBUG):
         sys.excepthook(type(error), error, error.__traceback__)
     if isinstance(error, TocsinError):
