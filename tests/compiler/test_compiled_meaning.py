@@ -214,6 +214,41 @@ rules:
         assert says == "– cards paid 4 times, –"  # noqa: RUF001  # the sign for nothing
         assert (values["cards"], values["measure"]) == (None, None)
 
+    def test_nobody_is_no_small_group(self) -> None:
+        """Who is not there cannot be found out; a dash would say that somebody is."""
+        text = """\
+features:
+  f:
+    from: payments
+    by: terminal
+    windows: {tumbling 1m: {n: count(), away: count(distinct card) filter (where online)}}
+    derive: {share: away / n}
+rules:
+  r: {from: f, levels: {red: n > 0}, says: "{away} of {n}, {share}"}
+"""
+        plan = compiled(text, "min_group: 5")
+        rows = [{"at": n, "card": f"c{n}", "terminal": "t", "online": False} for n in range(7)]
+        told, *_ = results(plan, "rule r", {"payments": events(plan, "payments", *rows)}).to_dicts()
+        assert told["says"] == "0 of 7, 0"
+
+    def test_what_was_before_nobody_is_withheld(self) -> None:
+        text = """\
+features:
+  f:
+    from: payments
+    occupancy: {who: card, in: terminal, every: 1m, forget: 1m}
+    detect: {soon: {forecast: people, ahead: 1m, history: 3m}}
+rules:
+  r: {from: f, levels: {red: people = 0}, says: "{people}, soon {soon.value}, {soon.rise}"}
+"""
+        plan = compiled(text, "min_group: 5")
+        cards = [(minute, f"c{card}") for minute in range(8) for card in range(min(4, 8 - minute))]
+        rows = [{"at": minute * MINUTE, "card": card, "terminal": "t"} for minute, card in cards]
+        told, *_ = results(plan, "rule r", {"payments": events(plan, "payments", *rows)}).to_dicts()
+        assert told["says"] == "0, soon –, –"  # noqa: RUF001  # the sign for nothing
+        shown, *_ = results(compiled(text), "rule r", {"payments": events(plan, "payments", *rows)}).to_dicts()
+        assert "–" not in shown["says"]  # noqa: RUF001  # the sign for nothing
+
     def test_a_group_that_is_large_enough_is(self) -> None:
         says, values = self.alert(5)
         assert says == "5 cards paid 5 times, 50"

@@ -9,6 +9,7 @@ import polars as pl
 
 from operators.expressions.bound import Bound
 from operators.rowwise import Column
+from tocsin.compiler.groups import past
 from tocsin.compiler.report import nearest
 from tocsin.model.rows import Schema
 from tocsin.model.types import STRING
@@ -78,7 +79,7 @@ def _append(draft: Draft, word: DetectWord, kind: DetectorKind) -> None:
         _among_peers(draft, str(word.name), options.get("class"))
     draft.append(operator)
     if column in draft.groups:
-        draft.groups |= {f"{word.name}.{suffix}": draft.groups[column] for suffix in _TELLING}
+        draft.groups |= {f"{word.name}.{suffix}": past(draft.groups[column]) for suffix in _TELLING}
 
 
 def _wait_until_full(draft: Draft, name: str, column: str, seen: str, reach: int) -> None:

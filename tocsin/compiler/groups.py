@@ -1,6 +1,7 @@
 """Counts of persons: `min_group` of the header is the least that may be published (design.md, 10).
 
 A count of persons is a **group**; what is computed from it is withheld with it, since one could be computed back.
+Nobody is no small group: zero identifies no one, and to withhold it would only say that it may be one or two.
 What rules decide does not change: a condition reads the true count.
 """
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Groups = dict[str, frozenset[str]]
 """Columns that tell of how many persons there are: each with the counts that it is made of, itself perhaps."""
 
+_PAST = "past "
+"""Before the name of a count whose past a column tells of: that nobody is there now says nothing of who was."""
+
 _CARRIED = frozenset({"min", "max", "sum", "avg", "first", "last", "previous", "arg_min", "arg_max", "quantile"})
 
 
@@ -33,6 +37,11 @@ def groups_of(name: str, bound: Bound, known: Mapping[str, frozenset[str]]) -> G
     if not counts or bound.type.kind is Kind.BOOLEAN:
         return {}
     return {name: frozenset[str]().union(*counts)}
+
+
+def past(counts: frozenset[str]) -> frozenset[str]:
+    """Give what a detector's columns are made of: the present count and those before it."""
+    return frozenset(count if count.startswith(_PAST) else _PAST + count for count in counts)
 
 
 def aggregated_groups(
@@ -62,11 +71,11 @@ def names_person(type_: Type, tables: Mapping[str, TableShape]) -> bool:
 
 
 def withheld(published: Iterable[str], types: Mapping[str, Type], groups: Groups, least: int) -> list[Column]:
-    """Give the steps that make published columns null where they tell of fewer than `least` persons."""
+    """Give the steps that make published columns null where they tell of fewer than `least` persons, but of some."""
     told = sorted(name for name in published if name in groups) if least > 0 else []
     counts = sorted(frozenset[str]().union(*(groups[name] for name in told)))
     # Whether there are enough is asked before the first count is withheld.
-    asked = [Column(_enough(count), _is_enough(count, types[count], least)) for count in counts]
+    asked = [Column(_enough(count), _is_enough(count, types[count.removeprefix(_PAST)], least)) for count in counts]
     return [*asked, *(Column(name, _kept(name, types[name], groups[name])) for name in told)]
 
 
@@ -75,8 +84,10 @@ def _enough(count: str) -> str:
 
 
 def _is_enough(count: str, type_: Type, least: int) -> Bound:
-    expr = pl.col(count) >= least * 10**type_.scale
-    return Bound(expr, BOOLEAN, frozenset({count}), (), f"{count} >= {least}")
+    column = count.removeprefix(_PAST)
+    enough = pl.col(column) >= least * 10**type_.scale
+    expr = enough if column != count else enough | (pl.col(column) == 0)
+    return Bound(expr, BOOLEAN, frozenset({column}), (), f"{count} >= {least}")
 
 
 def _kept(name: str, type_: Type, counts: frozenset[str]) -> Bound:

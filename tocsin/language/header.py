@@ -38,7 +38,7 @@ class Header:
         default=(),
     )
     min_group: int = word(
-        "published counts of persons below this are suppressed", shape=INTEGER, example="10", default=0
+        "published counts of persons below this, but for 0, are suppressed", shape=INTEGER, example="10", default=0
     )
     language: Text = word("version of the language", shape=LANGUAGE, example="1", default=Text("1"))
     mark: Mark = NOWHERE
