@@ -37,7 +37,7 @@ class Input:
 
     `key`: expressions (without look-ups) that give the stage's key columns. `counted_null`: rows with a null in the key
     are dropped and counted under this name. `probe`: these rows ask (`at:`), the others answer. `dedup`: drops copies
-    whose times differ, where the stream says so.
+    whose times differ, where the stream says so. `step`: of a sequence, whose rows these are.
     """
 
     upstream: str
@@ -45,10 +45,13 @@ class Input:
     key: tuple[tuple[str, Bound], ...] = ()
     probe: bool | None = None
     dedup: Dedup | None = None
+    step: str = ""
 
     @property
     def name(self) -> str:
-        """Tell the inputs of a stage apart: a node may be asked about at its own rows."""
+        """Tell the inputs of a stage apart: a node may be asked about at its own rows, and be several steps."""
+        if self.step:
+            return f"{self.upstream} as {self.step}"
         return f"{self.upstream} asks" if self.probe else self.upstream
 
     def prepare(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:

@@ -25,6 +25,7 @@ from operators.lookups import ALWAYS, GONE
 from operators.movement import movement_operator
 from operators.occupancy import occupancy_operator, presence_operator
 from operators.rowwise import Column, Condition, Each, LookUps, Rowwise
+from operators.sequence import STEP, StepSpec, sequence_operator
 from operators.stage import PROBE
 from operators.trailing import trailing_operator
 from operators.windows.build import windows_operator
@@ -279,6 +280,49 @@ PLACES = {
     "occupancy": Case(build=lambda: occupancy_operator("o", 10, _presence().output), feed=_moves, by=("unit",)),
 }
 
+# --- sequences -----------------------------------------------------------------------------------------------------
+
+_OWN = {"amount": EVENT.columns["amount"], "unit": STRING}
+
+
+def _steps(rows: pl.DataFrame, names: Sequence[str] = ("a", "b", "c")) -> pl.DataFrame:
+    """Give rows that are one step, and some that are all steps at once, as the heads of a stage with an input each."""
+    turns = (pl.col("at") % len(names) == step for step in range(len(names)))
+    many = rows.with_row_index("at").with_columns(
+        pl.concat_list(pl.when(turn | pl.col(PROBE)).then(step) for step, turn in enumerate(turns)).alias(STEP)
+    )
+    marked = many.explode(STEP).drop_nulls(STEP).with_columns(pl.col(STEP).cast(pl.Int64))
+    own = (
+        pl.when(pl.col(STEP) == step).then(pl.col(column)).alias(f"{name}.{column}")
+        for step, name in enumerate(names)
+        for column in _OWN
+    )
+    return marked.select(TIME, pl.format("{}.{}", ID, STEP).alias(ID), POSITION, "key", STEP, *own)
+
+
+def _sequence(*conditions: str | None, absent: int | None = None, by: tuple[str, ...] = ("key",)) -> Operator:
+    steps: list[StepSpec] = []
+    for name, condition in zip("abc", conditions, strict=False):
+        before = {column: type_ for step in steps for column, type_ in step.named.items()}
+        bound = None if condition is None else bind(condition, Scope({**_OWN, **before}))
+        steps.append(StepSpec(name, _OWN, bound))
+    return sequence_operator(dict.fromkeys(by, STRING), steps, 12, absent=absent)
+
+
+_TWO = partial(_steps, names="ab")
+SEQUENCES = {
+    "sequence": Case(build=partial(_sequence, None, "amount > 0"), feed=_TWO),
+    "sequence without by": Case(build=partial(_sequence, None, "amount > 0", by=()), feed=_TWO, by=()),
+    "sequence of three": Case(build=partial(_sequence, None, "amount > 0", None), feed=_steps),
+    "sequence that compares": Case(build=partial(_sequence, None, None, "amount >= a.amount"), feed=_steps),
+    "sequence without the first": Case(build=partial(_sequence, "amount > 0", None, absent=0), feed=_TWO),
+    "sequence without the one between": Case(build=partial(_sequence, None, "amount > 0", None, absent=1), feed=_steps),
+    "sequence without the last": Case(build=partial(_sequence, None, "amount > 0", absent=1), feed=_TWO),
+    "sequence without the last of three": Case(
+        build=partial(_sequence, None, None, "amount < 0", absent=2), feed=_steps
+    ),
+}
+
 # --- detectors -----------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +332,7 @@ def _detector(kind: str, **options: str) -> Operator:
 
 
 _SEASONAL = {"season": "hour of day", "history": "72h", "refresh": "12h", "accept": "24h", "least": "2"}
+
 
 def _filling(by: tuple[str, ...] = ("key",)) -> Operator:
     output = FEATURE.plus({"__d": FEATURE.columns["amount"]})
@@ -400,5 +445,5 @@ ROW_BY_ROW = {
     "each": Case(build=_each, tables={"slots": _SLOTS}),
 }
 
-CASES: Mapping[str, Case] = {**WINDOWS, **TRAILING, **PLACES, **DETECTED, **RULES, **ROW_BY_ROW}
-assert len(CASES) == sum(map(len, (WINDOWS, TRAILING, PLACES, DETECTED, RULES, ROW_BY_ROW)))  # no name twice
+CASES: Mapping[str, Case] = {**WINDOWS, **TRAILING, **PLACES, **SEQUENCES, **DETECTED, **RULES, **ROW_BY_ROW}
+assert len(CASES) == sum(map(len, (WINDOWS, TRAILING, PLACES, SEQUENCES, DETECTED, RULES, ROW_BY_ROW)))  # no name twice
