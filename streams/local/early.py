@@ -4,8 +4,8 @@ They bypass outbox and commits, may be lost or doubled, and are replaced by the 
 *confirmed* when the truth raises the same id; one whose cell the watermark has passed without that is counted as
 unconfirmed: the event was one of differing copies, and another one stayed.
 
-Only rules that read a stream as it comes have early copies; one whose entity is looked up in a table waits for the
-truth.
+Tables are asked as they are when the event arrives. All of them are read to their ends before the first event is
+(`assembly.load_tables`), so that no copy goes out against a table that has not caught up.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tocsin.model.rows import HASH, ID, TIME
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from operators.stage import Input, Stage
+    from operators.stage import Stage
     from tocsin.compiler import Plan
 
 PENDING: Mapping[str, pl.DataType] = {"alert_id": pl.String(), "rule": pl.String(), "until": pl.Int64()}
@@ -32,22 +32,21 @@ PENDING: Mapping[str, pl.DataType] = {"alert_id": pl.String(), "rule": pl.String
 
 @dataclass(slots=True)
 class _Early:
-    """One rule: the row-wise steps before its machine, the machine, the cells that were given."""
+    """One rule: its stage, that which looks up its entity before (if it needs a table), the cells that were given."""
 
-    stage: Stage
-    item: Input
+    stages: tuple[Stage, ...]
     machine: ImmediateMachine
     seen: pl.DataFrame
 
+    @property
+    def stream(self) -> str:
+        """The stream that the rule reads."""
+        return self.stages[0].inputs[0].upstream
+
     def copies(self, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         """Give the early copies of rows as they arrived."""
-        rows, _ = self.item.prepare(rows)
-        if self.item.reorder.numbered:
-            rows = rows.with_columns(pl.format("{}#0", HASH).alias(ID))
-        rows = rows.sort(TIME, ID)
-        instant = Instant(0, tables={name: tables[name] for name in self.stage.tables})
-        for operator in self.stage.chain[:-1]:
-            rows = operator.step(rows, operator.initial(), instant).rows
+        for stage in self.stages:
+            rows = _row_by_row(stage, rows, tables)
         copies, self.seen = early_copies(rows, self.machine.spec, self.seen)
         return copies
 
@@ -61,9 +60,9 @@ class EarlyCopies:
     _rules: Mapping[str, Sequence[_Early]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Find the rules that read a stream directly."""
+        """Find the immediate rules."""
         found = list(_immediate(self.plan))
-        self._rules = {name: [e for e in found if e.item.upstream == name] for name in self.plan.streams}
+        self._rules = {name: [early for early in found if early.stream == name] for name in self.plan.streams}
 
     def arrived(self, stream: str, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         """Give the early copies, columns TRANSITIONS, of rows that a stream has just given."""
@@ -88,7 +87,23 @@ class EarlyCopies:
 
 
 def _immediate(plan: Plan) -> Iterator[_Early]:
+    stages = {stage.name: stage for stage in plan.stages}
     for stage in plan.stages:
         machine = stage.chain[-1] if stage.chain else None
-        if isinstance(machine, ImmediateMachine) and stage.inputs[0].upstream in plan.streams:
-            yield _Early(stage, stage.inputs[0], machine, no_cells(machine.spec))
+        if isinstance(machine, ImmediateMachine):
+            before = stages.get(stage.inputs[0].upstream)
+            yield _Early((stage,) if before is None else (before, stage), machine, no_cells(machine.spec))
+
+
+def _row_by_row(stage: Stage, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Send rows through a stage, but neither through its head, which waits, nor through its machine."""
+    item = stage.inputs[0]
+    rows, _ = item.prepare(rows)
+    if item.reorder.numbered:
+        rows = rows.with_columns(pl.format("{}#0", HASH).alias(ID))
+    rows = rows.sort(TIME, ID)
+    instant = Instant(0, tables={name: tables[name] for name in stage.tables})
+    for operator in stage.chain:
+        if not isinstance(operator, ImmediateMachine):
+            rows = operator.step(rows, operator.initial(), instant).rows
+    return rows

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from local_runs import House, busy_hour, entry
+from local_runs import DOORS, House, busy_hour, entry
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+ROOMS = """tables:
+  rooms:
+    key: door
+    topic: house.room.v1
+    fields: {door: string, hall: string}"""
 
 
 @pytest.fixture
@@ -41,6 +47,15 @@ class TestEarlyCopies:
         assert crowd.told() == [("group", "raised", "red", 0)]
         assert crowd.log()["early"].all()
         assert given.tally.early == {("group", "copies"): 1}
+
+    def test_an_entity_that_is_looked_up_has_them_too(self, crowd: House) -> None:
+        crowd.topology = DOORS.replace("entity: [door]", "entity: [rooms(door).hall]").replace("tables:", ROOMS)
+        crowd.write("rooms", [{"door": "d0", "hall": "west"}, {"door": "d1", "hall": "west"}])
+        crowd.run(early=True, batch_rows=7)
+        log = crowd.log()
+        early, truth = log.filter("early"), log.filter(~pl.col("early") & (pl.col("rule") == "group"))
+        assert early["entity"].to_list() == ['{"rooms(door).hall":"west"}']  # nobody knows the hall of d2
+        assert early["alert_id"].to_list() == truth["alert_id"].to_list()
 
     def test_there_are_none_unless_asked_for(self, crowd: House) -> None:
         crowd.run()
