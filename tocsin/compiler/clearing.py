@@ -21,6 +21,7 @@ _MUST_KEEP = {
     Shape.MOVEMENT: "a movement row gives null when it says nothing, and null resets nothing",
     Shape.STREAM: "an event gives one row and then nothing",
     Shape.ASKED: "a row that asks gives one row and then nothing",
+    Shape.SEQUENCE: "a sequence gives one row per match and then nothing",
 }
 
 

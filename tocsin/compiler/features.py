@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from operators.align import Align
     from operators.contract import Operator
     from tocsin.compiler.empty_rows import EmptyRow
+    from tocsin.compiler.report import Report
     from tocsin.model.types import Type
 
 _CALL = re.compile(r"\s*(?P<table>[A-Za-z][A-Za-z0-9_-]*)\s*\((?P<key>.*)\)\s*", re.DOTALL)
@@ -138,7 +139,7 @@ class Draft:
 def begin(word: FeatureWord, context: Context) -> Draft | None:
     """Look up what the feature reads; None if a source is not known."""
     noted = len(context.report.problems)
-    sources = read_nodes(word.sources, context)
+    sources = _sources(word, context)
     if sources is None:
         return None
     own = constants(word.parameters, context.report)
@@ -159,8 +160,18 @@ def begin(word: FeatureWord, context: Context) -> Draft | None:
     )
 
 
+def _sources(word: FeatureWord, context: Context) -> tuple[Node, ...] | None:
+    """Give what is read: rows side by side, or the rows of each step of a sequence."""
+    if not word.sequence:
+        return read_nodes(word.sources, context)
+    nodes = tuple(node for step in word.sequence if (node := context.node(step.source)) is not None)
+    return nodes if len(nodes) == len(word.sequence) else None
+
+
 def read_rows(draft: Draft) -> None:
     """Compile `each`, `by` and `where` (in that order of scope) into steps before the operator."""
+    if draft.word.sequence:
+        return  # each step has a key and a condition of its own
     for name, text in draft.word.each.items():
         _each(draft, name, text)
     for name, text in draft.word.by.items():
@@ -186,18 +197,21 @@ def _key(draft: Draft, name: Text, text: Expression) -> None:
     bound = draft.bind(text)
     if bound is None:
         return
-    if bound.type.kind in NO_KEY:
-        report.add(
-            text,
-            "key",
-            f"{text} is of type {bound.type}, which is no key",
-            expected="texts, whole numbers, exact decimals or times",
-        )
+    if not check_key(text, bound, report):
+        pass
     elif str(name) in draft.columns and not _is(bound, str(name)):
         what = f"{name} is a column of {draft.sources[0].name} and a part of the key of {draft.name}"
         report.add(name, "name-twice", what, expected="another name for the part of the key")
     draft.by[str(name)] = bound
     draft.mentioned |= bound.columns
+
+
+def check_key(text: Text, bound: Bound, report: Report) -> bool:
+    """Note a part of a key that cannot be compared for being the same; whether it can."""
+    if bound.type.kind in NO_KEY:
+        what = f"{text} is of type {bound.type}, which is no key"
+        report.add(text, "key", what, expected="texts, whole numbers, exact decimals or times")
+    return bound.type.kind not in NO_KEY
 
 
 def _is(bound: Bound, name: str) -> bool:

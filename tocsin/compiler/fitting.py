@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 def check_feature(word: FeatureWord, report: Report) -> bool:
     """Note words that cannot stand together; whether all can."""
-    notes = [*_not_yet(word), *_operators(word), *_asking(word), *_several(word), *_expecting(word)]
+    if word.sequence:
+        notes = list(_beside_sequence(word))
+    else:
+        notes = [*_operators(word), *_asking(word), *_several(word), *_expecting(word)]
     for place, code, what, expected in notes:
         report.add(place, code, what, expected=expected)
     return not notes
@@ -34,10 +37,23 @@ def check_stream(word: StreamWord, report: Report) -> None:
         report.add(word.dedup.text, "dedup", what, expected="id: the field that names an event")
 
 
-def _not_yet(word: FeatureWord) -> Iterator[Note]:
-    if word.sequence:
-        what = "sequences are not part of this version"
-        yield word.sequence[0].mark, "not-yet", what, "windows, movement or occupancy"
+def _beside_sequence(word: FeatureWord) -> Iterator[Note]:
+    """Only a key, and what is computed from matches, stands beside the steps, which say what they read."""
+    beside: dict[str, Text | Mark | None] = {
+        "from": next(iter(word.sources), None),
+        "where": word.where,
+        "each": next(iter(word.each), None),
+        "for_all": word.for_all,
+        "at": word.at,
+        "roll_up": word.roll_up,
+        "windows": next((window.mark for window in word.windows), None),
+        "movement": None if word.movement is None else word.movement.mark,
+        "occupancy": None if word.occupancy is None else word.occupancy.mark,
+    }
+    for name, place in beside.items():
+        if place is not None:
+            expected = "`from` and `where` in its steps; other words in a feature that reads this one"
+            yield place, "operators", f"`{name}` beside a sequence", expected
 
 
 def _expecting(word: FeatureWord) -> Iterator[Note]:

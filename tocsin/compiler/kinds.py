@@ -1,4 +1,4 @@
-"""What each kind of feature compiles to: windows, trailing windows with movement, or rows as they are."""
+"""What each kind of feature compiles to: windows, trailing windows with movement, sequences, or rows as they are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tocsin.compiler.features import Draft, read_inputs
 from tocsin.compiler.groups import aggregated_groups
 from tocsin.compiler.nodes import Rhythm, Shape
 from tocsin.compiler.occupying import occupancy
+from tocsin.compiler.sequencing import sequence
 from tocsin.compiler.window_columns import (
     all_columns,
     bind_windows,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 def kind_of(word: FeatureWord) -> Callable[[Draft], None]:
     """Choose what computes a feature whose words go together."""
+    if word.sequence:
+        return sequence
     if word.occupancy is not None:
         return occupancy
     if word.at is not None:

@@ -35,6 +35,7 @@ class Shape(StrEnum):
     SESSION = "session"
     MOVEMENT = "movement"
     ASKED = "asked"
+    SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Route:
 _ALONE = {
     Shape.STREAM: "is a stream, whose events happen at times of their own",
     Shape.SESSION: "has sessions, which end at times of their own",
+    Shape.SEQUENCE: "has matches of a sequence, which happen at times of their own",
 }
 
 
