@@ -13,6 +13,7 @@ from operators.alerting.canonical import canonical
 from streams.dead_letters import DeadLetterStore
 from streams.ingest.stage import Ingest
 from streams.local.assembly import first_needed, load_tables, make_flow, open_feeds
+from streams.local.dataflow import judges_quality
 from streams.local.feed import Span
 from streams.local.note import read_note
 from streams.local.runner import Runner, Settings
@@ -95,6 +96,8 @@ def recompute(run: Earlier, rule: str) -> pl.DataFrame:
     """Give the transitions of one rule, from the sources; StateError if the topology has no such rule any more."""
     if rule not in run.plan.rules:
         raise StateError(f"{run.topology} has no rule {rule} any more")
+    if judges_quality(run.plan, run.plan.rules[rule].stage):
+        raise StateError(f"{rule} judges how records were read, minute by minute: its alerts cannot be computed again")
     return _transitions(run, [run.plan.rules[rule].stage])
 
 
@@ -105,7 +108,7 @@ def replay_letters(state: Path, stream: str) -> Difference:
         raise StateError(f"{run.plan.name} has no stream {stream!r}, only {', '.join(run.plan.streams)}")
     letters = DeadLetterStore(state / DEAD).letters(stream)
     extra = Held.of(stream, letters)
-    stages = [rule.stage for rule in run.plan.rules.values()]
+    stages = [rule.stage for rule in run.plan.rules.values() if not judges_quality(run.plan, rule.stage)]
     before = canonical(_transitions(run, stages))
     after = canonical(_transitions(run, stages, extra))
     same = ["alert_id", "sequence", "kind", "level", "time", "values"]

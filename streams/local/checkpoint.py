@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 FEED = "feed"
 """The first part of the names of frames that belong to feeds; the others are the dataflow's."""
+COUNTED = ("quality",)
+"""The frame of what was counted of the streams and not given yet."""
 
 
 class Meta(msgspec.Struct, frozen=True):
     """A run beside its frames and feeds.
 
     `start`: its `emit_from`. `keep`: whether it leaves windows open at the end, for a later run. `through`: whether all
-    sources had been read to their ends.
+    sources had been read to their ends. `quality`: the minute and the end of what is counted.
     """
 
     flow: Plain
@@ -37,6 +39,7 @@ class Meta(msgspec.Struct, frozen=True):
     start: int | None
     keep: bool
     through: bool
+    quality: tuple[int, int | None] | None = None
 
 
 def take(run: Runner) -> Snapshot:
@@ -47,7 +50,11 @@ def take(run: Runner) -> Snapshot:
     through = all(feed.ended for feed in run.feeds.values())
     brakes = {name: brake.counts for name, brake in run.brakes.items()}
     settings, outbox = run.settings, run.publisher.outbox
-    meta = Meta(plain, run.tally.as_meta(), brakes, settings.emit_from, settings.keep, through)
+    counted = None
+    if run.quality is not None:
+        frames[COUNTED] = run.quality.pending
+        counted = run.quality.minute, run.quality.end
+    meta = Meta(plain, run.tally.as_meta(), brakes, settings.emit_from, settings.keep, through, counted)
     return Snapshot(
         frames,
         positions={name: msgspec.to_builtins(feed.place) for name, feed in run.feeds.items()},
@@ -65,6 +72,8 @@ def resume(run: Runner, snapshot: Snapshot) -> None:
     if refused is not None:
         raise StateError(refused)
     _restore_flow(run, snapshot, meta)
+    if run.quality is not None and meta.quality is not None:
+        run.quality.resume(*meta.quality, snapshot.frames[COUNTED])
     run.tally.resume(meta.tally)
     run.flow.counts.update(run.tally.stages)
     for name, feed in run.feeds.items():

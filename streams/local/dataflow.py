@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, TypedDict
 
 import polars as pl
 
-from operators.contract import Instant
+from operators.contract import Instant, earliest
 from operators.lookups import GONE, merge_versions
 from operators.stage import own_part
+from operators.windows.for_all import START, counting_from
 from tocsin.model.keys import bucket_of, split
+from tocsin.model.quality import QUALITY
 from tocsin.model.rows import ID, TIME
 
 if TYPE_CHECKING:
@@ -61,15 +63,22 @@ class Dataflow:
         self.tables: dict[str, pl.DataFrame] = {}
         self._wanted = set(wanted) if wanted is not None else {rule.stage for rule in plan.rules.values()}
         self._stages = _needed(plan, self._wanted)
+        self._clocked = _clocked(self._stages)
         self._tasks = {s.name: [Task(s.initial()) for _ in range(buckets)] for s in self._stages}
-        self._watermarks = dict.fromkeys([*plan.streams, *(s.name for s in self._stages)], BEGINNING)
         self._readers = _readers(self._stages)
+        counted = [QUALITY] if self.counts_quality else []
+        self._watermarks = dict.fromkeys([*plan.streams, *counted, *(s.name for s in self._stages)], BEGINNING)
         self._keys = {name: table.key for name, table in plan.tables.items()}
 
     @property
+    def counts_quality(self) -> bool:
+        """Whether a wanted stage depends on the built-in stream `quality`, whose rows the host has to bring."""
+        return QUALITY in self._readers
+
+    @property
     def streams(self) -> set[str]:
-        """The streams that the wanted stages depend on."""
-        return {item.upstream for stage in self._stages for item in stage.inputs} & set(self.plan.streams)
+        """The streams that the wanted stages depend on; where their quality is judged, all of them."""
+        return set(self.plan.streams) if self.counts_quality else set(self._readers) & set(self.plan.streams)
 
     @property
     def table_names(self) -> set[str]:
@@ -94,16 +103,33 @@ class Dataflow:
         """Move the watermarks of streams on, and give the rows of wanted stages that became final."""
         for name, watermark in watermarks.items():
             self._watermarks[name] = max(self._watermarks[name], watermark)
-        return self._sweep(until=None)
+        return self._sweep()
 
-    def close(self, until: int) -> dict[str, pl.DataFrame]:
-        """Take the closing step of a bounded run: windows in progress give their rows, timers stop at `until`."""
-        return self._sweep(until=until)
+    def close(self, until: int | None, clock: int | None = None) -> dict[str, pl.DataFrame]:
+        """Take the closing step of a bounded run: windows in progress give their rows, timers stop at `until`.
 
-    def _sweep(self, until: int | None) -> dict[str, pl.DataFrame]:
+        `clock`: the same for stages that read nothing but `quality`. None: there was nothing that could be closed.
+        """
+        ends = {stage.name: clock if stage.name in self._clocked else until for stage in self._stages}
+        return self._sweep({name: end for name, end in ends.items() if end is not None})
+
+    def count_from(self, clock: int) -> None:
+        """Say since when (ms) quality is counted: a stream that is silent from then on is told of by `for_all`."""
+        for stage in self._stages:
+            names = [operator.name for operator in stage.chain if START in operator.initial()]
+            if names and stage.name in self._clocked:
+                for task in self._tasks[stage.name]:
+                    said = {name: counting_from(task.state[name], clock) for name in names}
+                    task.state = {**task.state, **said}
+                    task.next_due = earliest(task.next_due, clock)
+
+    def _sweep(self, closing: Mapping[str, int] | None = None) -> dict[str, pl.DataFrame]:
+        """Step the stages in order; `closing`: the ends of those to be closed."""
         given: dict[str, pl.DataFrame] = {}
         for stage in self._stages:
-            rows = self._close(stage, until) if until is not None else self._advance(stage)
+            if closing is not None and stage.name not in closing:
+                continue
+            rows = self._advance(stage) if closing is None else self._close(stage, closing[stage.name])
             if rows is None or rows.is_empty():
                 continue
             self.feed(stage.name, rows)
@@ -202,6 +228,20 @@ def _needed(plan: Plan, wanted: set[str]) -> list[Stage]:
         if stage.name in needed:
             needed |= {item.upstream for item in stage.inputs}
     return [stage for stage in plan.stages if stage.name in needed]
+
+
+def judges_quality(plan: Plan, stage: str) -> bool:
+    """Whether a stage depends on `quality`, so that its rows cannot be had again from the sources."""
+    return any(item.upstream == QUALITY for needed in _needed(plan, {stage}) for item in needed.inputs)
+
+
+def _clocked(stages: Iterable[Stage]) -> set[str]:
+    """Give the stages that depend on `quality` alone: their time is that of the clock."""
+    found = {QUALITY}
+    for stage in stages:
+        if all(item.upstream in found for item in stage.inputs):
+            found.add(stage.name)
+    return found - {QUALITY}
 
 
 def _readers(stages: Iterable[Stage]) -> dict[str, list[tuple[Stage, Input]]]:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from streams.brake import Brake
+from streams.leaps import Leaps
 from streams.local import checkpoint
 from streams.local.committing import Committer
-from streams.local.dataflow import END
+from streams.local.dataflow import BEGINNING, END
 from streams.local.early import EarlyCopies
 from streams.local.publishing import Publisher
+from streams.local.quality import QualityCounts
 from streams.local.tally import Tally
 from tocsin.model.alerts import TRANSITIONS
+from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,16 +117,20 @@ class Runner:
     begin: Snapshot | None = None
     brakes: Mapping[str, Brake] = field(init=False)
     publisher: Publisher = field(init=False)
+    quality: QualityCounts | None = field(init=False)
     _committer: Committer | None = field(init=False)
     _early: EarlyCopies | None = field(init=False)
+    _leaps: Mapping[str, Leaps] = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with an empty outbox."""
         how, metrics = self.settings, self.tally.metrics
         self.publisher = Publisher(self.deliveries)
+        self.quality = QualityCounts(self.flow) if self.flow.counts_quality else None
         self.brakes = {name: Brake(feed.plan.name) for name, feed in self.feeds.items() if how.brakes}
         self._committer = None if self.store is None else Committer(self.store, how.commit_seconds, metrics, how.clock)
         self._early = EarlyCopies(self.plan) if how.early else None
+        self._leaps = {name: Leaps(feed.plan.name, feed.plan.ahead) for name, feed in self.feeds.items()}
         self.tally.begin({feed.plan.name for feed in self.feeds.values()})
 
     def run(self) -> Summary:
@@ -138,6 +145,8 @@ class Runner:
         try:
             if self.begin is not None:
                 checkpoint.resume(self, self.begin)
+            if self.quality is not None:
+                self.quality.begin(self.settings.wall())
             self.publisher.start()
             stopped = self._read_on()
             flushed = self._finish(stopped=stopped)
@@ -163,19 +172,24 @@ class Runner:
 
     def _take(self, name: str) -> None:
         read = self.feeds[name].read(self.settings.batch_rows)
+        for sentence in self._leaps[name].finish() if read is None else self._leaps[name].watch(read.ingested):
+            self.settings.warn(sentence)
         if read is not None:
             self._take_in(name, read)
         elif name in self.brakes:
             self.brakes[name].finish()
         if self._lagging() is not None:
             watermarks = self._watermarks()
-            self._give(self.flow.advance(watermarks), min(watermarks.values()))
+            clock = {} if self.quality is None else {QUALITY: self.quality.watermark(self.settings.wall())}
+            self._give(self.flow.advance(watermarks | clock), min(watermarks.values()))
 
     def _take_in(self, name: str, read: Read) -> None:
         """Store what is dead before the brake judges it: what stops a run can be looked at."""
         stream = self.feeds[name].plan.name
         now = self.settings.wall()
         self.tally.read(stream, read, now)
+        if self.quality is not None:
+            self.quality.count(read.ingested.counts, now)
         if self.dead_letters is not None:
             self.dead_letters.put(read.aside, round(now * 1000))
         if name in self.brakes:
@@ -258,13 +272,23 @@ class Runner:
 
         What closing gives is decided by the commit before it: a run that is repeated from there gives the same.
         """
+        ends = not stopped and not self.settings.keep
+        if ends and self.quality is not None:
+            self.quality.close(self.settings.wall())
         if self._committer is not None:
             self._harvest(self._committer, wait=True)
             self._begin_commit(self._committer)
             self._harvest(self._committer, wait=True)
-        until = self._end()
-        if until is not None and not stopped and not self.settings.keep:
-            self._give(self.flow.advance({feed.plan.name: until for feed in self.feeds.values()}), until)
-            self._give(self.flow.close(until), END)
+        if ends:
+            self._close()
         self.publisher.release(self.publisher.outbox.end)
         return self.publisher.flush(HURRY_SECONDS if stopped else FLUSH_SECONDS)
+
+    def _close(self) -> None:
+        until, clock = self._end(), None if self.quality is None else self.quality.end
+        last = {} if until is None else {feed.plan.name: until for feed in self.feeds.values()}
+        self._give(
+            self.flow.advance(last if clock is None else {**last, QUALITY: clock}),
+            BEGINNING if until is None else until,
+        )
+        self._give(self.flow.close(until, clock), END)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from operators.expressions import names_in
+from tocsin.compiler.built_in import quality_node, streams_table, with_alerts
 from tocsin.compiler.detecting import detect
 from tocsin.compiler.features import Draft, begin, derive, read_rows
 from tocsin.compiler.fitting import check_feature
 from tocsin.compiler.kinds import kind_of
+from tocsin.compiler.log_reading import readers_of_alerts, rules_read
 from tocsin.compiler.naming import check_names
 from tocsin.compiler.nodes import Context
-from tocsin.compiler.order import in_order
+from tocsin.compiler.order import in_order, key_of, read_by
 from tocsin.compiler.parameters import check_parameters
 from tocsin.compiler.plan import Plan
 from tocsin.compiler.report import Report
@@ -20,11 +23,16 @@ from tocsin.compiler.sinking import sink_plan, tellable
 from tocsin.compiler.streams import shapes, stream_plan, table_plans
 from tocsin.compiler.versions import topology_version
 from tocsin.errors import ExpressionError
+from tocsin.language.model import FeatureWord
+from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tocsin.language.model import Expression, FeatureWord, Text, Topology
+    from tocsin.compiler.nodes import Node
+    from tocsin.compiler.order import Reader
+    from tocsin.compiler.plan import RulePlan
+    from tocsin.language.model import Expression, Text, Topology
 
 
 def compile_topology(topology: Topology) -> Plan:
@@ -34,13 +42,12 @@ def compile_topology(topology: Topology) -> Plan:
         TopologyError: something is wrong; it holds every problem found.
     """
     report = Report()
-    tables = table_plans(topology.tables, report)
+    tables = table_plans(topology.tables, report) | streams_table(topology)
     context = Context(topology, report, shapes(tables))
     streams = {str(name): stream_plan(word, context) for name, word in topology.streams.items()}
+    context.nodes[QUALITY] = quality_node()
     check_names(topology, report)
-    for word in in_order(topology.features, context):
-        _feature(word, context)
-    rules = {str(n): rule for n, word in topology.rules.items() if (rule := compile_rule(word, context)) is not None}
+    rules = _features_and_rules(context)
     told = tellable(topology, rules)
     sinks = tuple(sink_plan(word, told, report) for word in topology.sinks.values())
     _check_parameters(context)
@@ -57,6 +64,30 @@ def compile_topology(topology: Topology) -> Plan:
         {str(name): str(name) for name in sorted(topology.features)},
         _memory(context),
     )
+
+
+def _features_and_rules(context: Context) -> dict[str, RulePlan]:
+    """Compile what reads no alerts, then what does, where features may have to wait for rules; give the rules."""
+    topology = context.topology
+    readers = readers_of_alerts(topology)
+    rules: dict[str, RulePlan | None] = {}
+    for feature in in_order((word for word in topology.features.values() if key_of(word) not in readers), context):
+        _feature(feature, context)
+    for name, rule in topology.rules.items():
+        if key_of(rule) not in readers:
+            rules[str(name)] = compile_rule(rule, context)
+    words: list[Reader] = [*topology.features.values(), *topology.rules.values()]
+    for word in in_order([word for word in words if key_of(word) in readers], context, partial(_reads, topology)):
+        routed = with_alerts(word, rules, context)
+        if isinstance(routed, FeatureWord):
+            _feature(routed, context)
+        else:
+            rules[str(word.name)] = compile_rule(routed, context)
+    return {str(name): plan for name in topology.rules if (plan := rules.get(str(name))) is not None}
+
+
+def _reads(topology: Topology, word: Reader) -> list[str]:
+    return [*read_by(word), *(f"rule {name}" for name in rules_read(word, topology))]
 
 
 def _memory(context: Context) -> dict[str, int]:
@@ -117,5 +148,9 @@ def _check_parameters(context: Context) -> None:
         return
     for name, word in context.topology.features.items():
         node = context.nodes[str(name)]
-        read = {column: None for source in word.sources for column in context.nodes[str(source)].columns}
+        read = {column: None for node in _read_nodes(word, context) for column in node.columns}
         check_parameters(word.parameters, node.parameters, {**read, **node.columns}, context.report)
+
+
+def _read_nodes(word: FeatureWord, context: Context) -> list[Node]:
+    return [context.nodes[str(source)] for source in word.sources if str(source) in context.nodes]

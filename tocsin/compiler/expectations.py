@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tocsin.compiler.log_reading import ALERTS, base_rules
 from tocsin.compiler.report import nearest
+from tocsin.language.model import Text
+from tocsin.model.quality import FIELDS, QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tocsin.compiler.report import Report
-    from tocsin.language.model import GivenWord, RuleTest, RuleWord, Text, Topology
+    from tocsin.language.model import GivenWord, RuleTest, RuleWord, Topology
 
 _CLEAR = "clear"
 _PARTS = "/"
@@ -35,6 +38,15 @@ def _check_given(name: Text, lines: tuple[GivenWord, ...], topology: Topology, r
     elif name in topology.tables:
         known = topology.tables[name].fields
         _check_keys(name, lines, topology, report)
+    elif name == QUALITY:
+        known = {Text(field): None for field in FIELDS}
+        for line in lines:
+            if line.at is None or Text("stream") not in line.values:
+                report.add(line.mark, "test", "counts without a stream or a minute", expected="stream: …, at: 10:00")
+    elif name == ALERTS:
+        expected = f"the events of which {', '.join(base_rules(topology)) or 'other rules'} makes alerts"
+        report.add(name, "test", "alerts come from the rules under test", expected=expected)
+        return
     else:
         declared = [*map(str, topology.streams), *map(str, topology.tables)]
         report.unknown(name, "stream or table", declared)

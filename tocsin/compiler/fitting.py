@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from tocsin.model.windows import Same, Session, Trailing
 
-ALL_STREAMS = "streams"
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,8 +60,6 @@ def _expecting(word: FeatureWord) -> Iterator[Note]:
     if not word.windows or any(isinstance(window.window, Trailing | Session | Same) for window in word.windows):
         what = "`for_all` goes with windows that end without events"
         yield word.for_all, "for-all", what, "tumbling, hopping or cumulating windows"
-    if word.for_all == ALL_STREAMS:
-        yield word.for_all, "not-yet", "`for_all: streams` is not part of this version", "a table"
 
 
 def _operators(word: FeatureWord) -> Iterator[Note]:

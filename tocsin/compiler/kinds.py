@@ -11,6 +11,7 @@ from operators.trailing import trailing_operator
 from operators.windows.build import mixes, windows_operator
 from operators.windows.for_all import ForAll
 from tocsin.compiler.asking import asked
+from tocsin.compiler.built_in import horizon, names_all
 from tocsin.compiler.empty_rows import empty_row
 from tocsin.compiler.features import Draft, read_inputs
 from tocsin.compiler.groups import aggregated_groups
@@ -88,13 +89,14 @@ def _expected(draft: Draft) -> ForAll | None:
         report.unknown(name, "table", draft.context.tables)
         return None
     key = [table.fields[part].physical for part in table.key]
-    if [bound.type.physical for bound in draft.by.values()] != key:
+    types = [bound.type for bound in draft.by.values()]
+    if [type_.physical for type_ in types] != key or not names_all(str(name), types):
         what = f"the key of {draft.name} is not that of {name}"
         report.add(name, "for-all", what, expected=f"by: as many parts as {', '.join(table.key)}, of the same types")
         return None
     draft.own[str(name)] = table.key
     draft.tables.add(str(name))
-    return ForAll(own_part(str(name)), table.key)
+    return ForAll(own_part(str(name)), table.key, horizon(str(name), [word.window for word in draft.word.windows]))
 
 
 def _append_windows(draft: Draft, bound: Aggregates, expected: ForAll | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from operators.expressions.scope import Constant, Scope, TableShape
 from tocsin.compiler.parameters import Parameters
+from tocsin.language.streams import BUILT_IN
 from tocsin.model.rows import SOURCE_SYSTEM, Schema
 
 if TYPE_CHECKING:
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     from tocsin.compiler.report import Report
     from tocsin.language.model import Text, Topology
     from tocsin.model.types import Type
-
-NOT_YET = {
-    "alerts": "rules over alerts are not part of this version",
-    "quality": "rules over the quality of streams are not part of this version",
-}
-"""Built-in streams, and why they cannot be read."""
 
 
 class Shape(StrEnum):
@@ -105,11 +100,8 @@ class Context:
         found = self.nodes.get(str(name))
         if found is not None or str(name) in self.broken:
             return found
-        if str(name) in NOT_YET:
-            self.report.add(name, "not-yet", NOT_YET[str(name)], expected="a stream or feature of this topology")
-        else:
-            declared = {*self.topology.streams, *self.topology.features}
-            self.report.unknown(name, "stream or feature", map(str, declared))
+        declared = {*self.topology.streams, *self.topology.features, *BUILT_IN}
+        self.report.unknown(name, "stream or feature", map(str, declared))
         return None
 
     def scope(self, columns: Mapping[str, Type], parameters: Mapping[str, Constant] | None = None) -> Scope:

@@ -1,40 +1,58 @@
-"""In which order features are compiled: each after those that it reads."""
+"""In which order features and rules are compiled: each after those that it reads."""
 
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from tocsin.language.model import FeatureWord, RuleWord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tocsin.compiler.nodes import Context
-    from tocsin.language.model import FeatureWord, Text
+
+Reader = FeatureWord | RuleWord
+ReaderT = TypeVar("ReaderT", bound=Reader)
 
 
-def in_order(features: Mapping[Text, FeatureWord], context: Context) -> list[FeatureWord]:
-    """Sort the features; those of a ring are noted, and broken."""
-    named = {str(name): word for name, word in features.items()}
+def in_order(
+    words: Iterable[ReaderT], context: Context, reads: Callable[[Reader], Iterable[str]] | None = None
+) -> list[ReaderT]:
+    """Sort features and rules; those of a ring are noted, and broken.
+
+    `reads`: gives the keys of what a word reads; by default those of the streams and features that it names.
+    """
+    named = {key_of(word): word for word in words}
     while True:
-        sorter = TopologicalSorter({n: [s for s in read_by(word) if s in named] for n, word in named.items()})
+        read = {key: [name for name in (reads or read_by)(word) if name in named] for key, word in named.items()}
         try:
-            return [named[name] for name in sorter.static_order()]
+            return [named[name] for name in TopologicalSorter(read).static_order()]
         except CycleError as error:
             ring = [str(name) for name in reversed(error.args[1])]
             _note(ring, named, context)
             named = {name: word for name, word in named.items() if name not in ring}
 
 
-def _note(ring: list[str], named: Mapping[str, FeatureWord], context: Context) -> None:
-    """Note a ring at the feature that stands first in the file."""
+def _note(ring: list[str], named: Mapping[str, Reader], context: Context) -> None:
+    """Note a ring at the word that stands first in the file."""
     first = min(ring, key=lambda name: named[name].name.mark)
     turned = ring[ring.index(first) : -1] + ring[: ring.index(first) + 1]
-    what = f"features read each other in a ring: {' -> '.join(turned)}"
-    context.report.add(named[first].name, "cycle", what, expected="features that read streams or features above them")
+    what, expected = "features read each other in a ring", "features that read streams or features above them"
+    if any(isinstance(named[name], RuleWord) for name in ring):
+        what, expected = "alerts are made of themselves in a ring", "a rule over the alerts of other rules"
+    context.report.add(named[first].name, "cycle", f"{what}: {' -> '.join(turned)}", expected=expected)
     context.broken.update(ring)
 
 
-def read_by(word: FeatureWord) -> list[str]:
-    """Give the names of all streams and features that a feature reads."""
+def key_of(word: Reader) -> str:
+    """Tell features and rules apart by name."""
+    return f"rule {word.name}" if isinstance(word, RuleWord) else str(word.name)
+
+
+def read_by(word: Reader) -> list[str]:
+    """Give the names of all streams and features that a feature or rule reads."""
+    if isinstance(word, RuleWord):
+        return [str(name) for name in word.sources]
     at = [] if word.at is None else [word.at]
     return [str(name) for name in (*word.sources, *at, *(step.source for step in word.sequence))]

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tocsin.compiler.order import read_by
+from tocsin.compiler.log_reading import rules_read
+from tocsin.compiler.order import key_of, read_by
+from tocsin.language.model import StreamWord
+from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
-    from tocsin.language.model import RuleWord, Topology
+    from tocsin.language.model import FeatureWord, RuleWord, Topology
 
 _FOR_PEOPLE = {"mark", "says", "why", "see", "runbook", "owner", "tests", "labels", "files", "sinks", "incident"}
 _OF_THE_HOST = {"skew", "broadcast", "keyed", "partitioned_by", "text"}
@@ -59,20 +62,27 @@ def _digest(parts: list[object]) -> str:
 
 
 def _closure(rule: RuleWord, topology: Topology) -> list[object]:
-    features = {str(name): word for name, word in topology.features.items()}
-    streams = {str(name): word for name, word in topology.streams.items()}
+    known: dict[str, FeatureWord | RuleWord | StreamWord] = {
+        **{str(name): stream for name, stream in topology.streams.items()},
+        **{str(name): feature for name, feature in topology.features.items()},
+        **{key_of(word): word for word in topology.rules.values()},
+    }
     seen: dict[str, object] = {}
-    open_names = [str(name) for name in rule.sources]
+    open_names = _reads(rule, topology)
     while open_names:
         name = open_names.pop()
-        if name in seen:
-            continue
-        if name in features:
-            seen[name] = features[name]
-            open_names += read_by(features[name])
-        elif name in streams:
-            seen[name] = streams[name]
+        if name in known and name not in seen:
+            word = known[name]
+            seen[name] = word
+            open_names += [] if isinstance(word, StreamWord) else _reads(word, topology)
     return [seen[name] for name in sorted(seen)] + _tables([rule, *seen.values()], topology)
+
+
+def _reads(word: FeatureWord | RuleWord, topology: Topology) -> list[str]:
+    """Give what a word reads; behind `alerts` there are rules, behind `quality` all streams."""
+    names = read_by(word)
+    counted = [str(name) for name in topology.streams] if QUALITY in names else []
+    return [*names, *counted, *(f"rule {name}" for name in rules_read(word, topology))]
 
 
 def _tables(words: list[object], topology: Topology) -> list[object]:

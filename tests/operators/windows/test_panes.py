@@ -30,11 +30,13 @@ from window_oracle import (
 from operators.contract import Operator
 from operators.windows.build import mixes, windows_operator
 from operators.windows.for_all import ForAll
-from tocsin.model.rows import EVIDENCE, ID, TIME, WINDOW_END, WINDOW_START
+from tocsin.model.rows import EVIDENCE, ID, POSITION, TIME, WINDOW_END, WINDOW_START
 from tocsin.model.windows import Calendar, Cumulating, Hopping, Session, Trailing, Window
 
 SPAN = 100
 FAR = 10_000
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+NOW, IN_2099 = 1_767_225_600_000, 4_070_908_800_000
 Bounds = Callable[[int], tuple[int, int]]
 
 SHAPES: dict[str, tuple[Window, Sequence[tuple[int, int]]]] = {
@@ -191,15 +193,24 @@ class TestForAll:
         versions = [row for row in self.TABLE.to_dicts() if row["unit"] == key and row[TIME] <= time]
         return bool(versions) and not versions[-1]["__gone"]
 
-    def oracle(self, rows: Sequence[Row], size: int, start: int | None, until: int) -> list[tuple[str, int, int]]:
+    def born(self, key: str, time: int) -> int:
+        return max(row[TIME] for row in self.TABLE.to_dicts() if row["unit"] == key and row[TIME] <= time)
+
+    def oracle(
+        self, rows: Sequence[Row], size: int, start: int | None, horizon: int, until: int
+    ) -> list[tuple[str, int, int]]:
         wanted = []
         for key in ("a", "b", "c", 'q"\\'):
-            seen = False
+            since: int | None = None
             for end in range(10, until + 1, 10):
                 count = sum(1 for row in rows if row["key"] == key and end - size <= row[TIME] < end)
                 there = self.alive(key, end - 1)
-                seen = there and (seen or count > 0)
-                if count or seen or (there and start is not None and end > start):
+                since = None if not there else end if count else since
+                seen = start is None and since is not None and end - since <= horizon
+                counts = there and start is not None and end > start
+                known = [time for time in (start, since) if time is not None]
+                said = counts and end - max(*known, self.born(key, end - 1)) <= horizon
+                if count or seen or said:
                     wanted.append((key, end, count))
         return sorted(wanted, key=lambda row: (row[1], json.dumps([row[0]])))
 
@@ -209,19 +220,47 @@ class TestForAll:
         cuts=st.lists(st.integers(0, 140), max_size=8),
         size=st.sampled_from([10, 30]),
         start=st.sampled_from([None, 0, 35]),
+        horizon=st.sampled_from([1_000, 25]),
     )
     def test_keys_of_the_table_are_given_in_empty_windows_too(
-        self, rows: list[Row], cuts: list[int], size: int, start: int | None
+        self, rows: list[Row], cuts: list[int], size: int, start: int | None, horizon: int
     ) -> None:
-        everyone = ForAll("units", ("unit",))
+        everyone = ForAll("units", ("unit",), horizon)
         word = (Hopping(size, 10), columns([0, 2]))
         node = windows_operator("w", ("key",), [word], SCHEMA, for_all=everyone)
         said = pl.DataFrame({"time": [] if start is None else [start]}, schema={"time": pl.Int64})
         begin = {**node.initial(), "start": said}
         given_rows = run(node, frame(rows), [*cuts, 149], tables={"units": self.TABLE}, begin=begin)
-        assert given_rows.select("key", WINDOW_END, "c0").rows() == self.oracle(rows, size, start, 150)
+        assert given_rows.select("key", WINDOW_END, "c0").rows() == self.oracle(rows, size, start, horizon, 150)
         empty = given_rows.filter(pl.col("c0") == 0)
         assert empty["c2"].null_count() == empty.height
+
+    @pytest.mark.parametrize("window", [Hopping(MINUTE, MINUTE), Hopping(HOUR, MINUTE), Calendar(0, "Europe/Berlin")])
+    def test_a_watermark_long_before_the_first_row_lists_no_windows(self, window: Window) -> None:
+        rows = frame([self.at(NOW)])
+        given_rows = run(self.operator(window), rows, [0, NOW + 5 * MINUTE], tables={"units": self.TABLE})
+        assert given_rows.filter(pl.col(WINDOW_END) <= NOW).is_empty()
+
+    @pytest.mark.parametrize("window", [Hopping(MINUTE, MINUTE), Hopping(HOUR, MINUTE), Calendar(0, "Europe/Berlin")])
+    def test_a_record_of_the_far_future_ends_in_a_horizon_of_empty_windows(self, window: Window) -> None:
+        rows = frame([self.at(NOW), self.at(IN_2099)])
+        given_rows = run(self.operator(window), rows, [NOW - 1, IN_2099 + 2 * DAY], tables={"units": self.TABLE})
+        empty = given_rows.filter(pl.col("c0") == 0)
+        last = given_rows.filter(pl.col("c0") > 0)[WINDOW_END]
+        after = last.max() - NOW  # type: ignore[operator]  # Int64 column
+        assert after > 70 * 365 * DAY
+        assert empty.filter(pl.col(WINDOW_END) < IN_2099)[WINDOW_END].max() <= NOW + HOUR + 2 * DAY + DAY  # type: ignore[operator]
+        assert 0 < empty.height <= 2 * (2 * DAY // MINUTE)
+
+    @staticmethod
+    def at(time: int) -> Row:
+        values = {"amount": 1, "heat": None, "place": None, "flag": None}
+        return {TIME: time, ID: str(time), "key": "a", POSITION: 0, **values}
+
+    @staticmethod
+    def operator(window: Window) -> Operator:
+        everyone = ForAll("units", ("unit",), 2 * DAY)
+        return windows_operator("w", ("key",), [(window, columns([0]))], SCHEMA, for_all=everyone)
 
     def test_a_table_with_another_key_is_refused(self) -> None:
         with pytest.raises(ValueError, match="parts of `by`"):
