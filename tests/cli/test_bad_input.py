@@ -132,6 +132,14 @@ class TestSources:
         said = say(*RUN, "--json")
         assert (said.code, accounts(said)) == (0, (0, {}))
 
+    def test_one_record_of_2099_that_makes_all_others_late_is_named(self, say: Say, tmp_path: Path) -> None:
+        far = 4_070_908_800_000
+        shop(tmp_path, [payment(n, far if n == 5 else BEGIN + n * 1000, "c") for n in range(20)])
+        said = say(*RUN)
+        assert said.code == 0
+        assert "the record at offset 5 is of 2099-01-01 00:00:00 UTC" in said.err
+        assert "14 of the 14 records behind it are late" in said.err
+
     def test_a_damaged_parquet_says_so(self, say: Say, tmp_path: Path) -> None:
         write_shop(tmp_path, 10)
         (tmp_path / "p.parquet").write_bytes(b"PAR1" + b"x" * 100 + b"PAR1")
