@@ -121,7 +121,10 @@ class FeatureWord:
         "the longest time from the first step of a sequence to its last", shape=DURATION, example="2h", default=None
     )
     absence: Text | None = word(
-        "the step that must be missing: A without B", shape=COLUMN, example="transfer", default=None
+        "the step that must be missing: before the others, between two of them, or until `within` is over",
+        shape=COLUMN,
+        example="transfer",
+        default=None,
     )
     derive: Mapping[Text, Expression] = word(
         "further columns, computed from the rows given",

@@ -32,7 +32,12 @@ class SequenceStep:
         example="{customer: callee.customer}",
         default_factory=dict,
     )
-    where: Expression | None = word("which of its rows", shape=EXPRESSION, example="caller in flagged", default=None)
+    where: Expression | None = word(
+        "which of its rows; it may compare them with the steps before, as `step.column`",
+        shape=EXPRESSION,
+        example="caller in flagged",
+        default=None,
+    )
     mark: Mark = NOWHERE
 
 
