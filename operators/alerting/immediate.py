@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from operators.alerting.steps import with_evidence
-from operators.alerting.transitions import LOG, Emission, write
+from operators.alerting.transitions import LOG, Said, Writer
 from operators.contract import Step
-from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
-from tocsin.model.rows import EVIDENCE, ID, TIME
+from tocsin.model.alerts import CLOSED_AT_BIRTH
+from tocsin.model.rows import ID, TIME
 
 if TYPE_CHECKING:
     from operators.alerting.rule import MachineSpec
@@ -94,15 +94,15 @@ def _first_of_cells(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -
 def _raised(rows: pl.DataFrame, spec: MachineSpec, *, early: bool) -> pl.DataFrame:
     if not rows.height:
         return LOG.empty()
-    shown = with_evidence(rows).select(TIME, ID, EVIDENCE, _LEVEL, _CELL, *spec.read)
-    return write(
-        spec,
-        [(_emission(spec, number, row), row) for number, row in enumerate(shown.iter_rows(named=True))],
-        early=early,
+    levels, cells = rows[_LEVEL].to_list(), rows[_CELL].to_list()
+    names = ["", *(f'"{one.level.name.lower()}"' for one in spec.levels)]
+    same = [0] * rows.height
+    said = Said(
+        level=levels,
+        before=same,
+        time=rows[TIME].to_list(),
+        sequence=[1] * rows.height,
+        identity=[f"{names[level]},{cell}" for level, cell in zip(levels, cells, strict=True)],
+        reason=[CLOSED_AT_BIRTH] * rows.height,
     )
-
-
-def _emission(spec: MachineSpec, number: int, row: dict[str, object]) -> Emission:
-    level, cell, time = (int(str(row[name])) for name in (_LEVEL, _CELL, TIME))
-    identity = (spec.levels[level - 1].level.name.lower(), cell)
-    return Emission(Transition.RAISED, level, 0, time, 1, identity, number, CLOSED_AT_BIRTH)
+    return Writer(spec).write(said, with_evidence(rows), early=early)

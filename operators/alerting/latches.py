@@ -22,11 +22,9 @@ an empty row that knows nothing).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from operators.alerting.steps import CONTENT, FALSE_SHIFT, FILLED, LEVEL_BITS, RESET_SHIFT, TRUSTED
-from operators.alerting.transitions import Emission
-from tocsin.model.alerts import Transition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +37,18 @@ if TYPE_CHECKING:
 NEVER = 1 << 62
 BITS = tuple(tuple(bit for bit in range(4) if mask >> bit & 1) for mask in range(16))
 """The numbers of the bits that are set in a mask of four."""
+
+
+class Emission(NamedTuple):
+    """A transition of one fingerprint: as `Said` has them in columns, and the number of the row that explains it."""
+
+    level: int
+    before: int
+    time: int
+    sequence: int
+    identity: str
+    reason: str
+    row: int
 
 
 class Latches:
@@ -204,17 +214,9 @@ class Evaluator:
             latches.started, latches.sequence = first_step, 0
         latches.sequence += 1
         latches.changed, latches.told = time, self._contents[row] if row >= 0 else self._kept[-1 - row]
-        kind, reason = _kind(before, after), reason if not after else ""
-        identity = (latches.started,)
-        self.emissions.append(Emission(kind, after, before, time, latches.sequence, identity, row, reason))
-
-
-def _kind(before: int, after: int) -> Transition:
-    if not before:
-        return Transition.RAISED
-    if not after:
-        return Transition.CLEARED
-    return Transition.UPDATED if after == before else Transition.LEVEL_CHANGED
+        identity = str(latches.started)
+        reason = reason if not after else ""
+        self.emissions.append(Emission(after, before, time, latches.sequence, identity, reason, row))
 
 
 def _reason(mask: int) -> str:

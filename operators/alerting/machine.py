@@ -5,7 +5,7 @@ What happens at one event time stands in `operators.alerting.latches`; this modu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,15 +14,15 @@ from operators.alerting.episodes import DUE, Source, empty_episodes, load, save
 from operators.alerting.latches import NEVER, Evaluator
 from operators.alerting.quiet import carried_on, quiet_runs
 from operators.alerting.steps import memory_columns, no_steps, numbered, steps
-from operators.alerting.transitions import LOG, write
+from operators.alerting.transitions import LOG, Said, Writer
 from operators.contract import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from operators.alerting.latches import Emission
     from operators.alerting.rule import MachineSpec
     from operators.alerting.steps import Steps
-    from operators.alerting.transitions import Emission
     from operators.contract import Instant, State
     from tocsin.model.rows import Schema
 
@@ -42,6 +42,11 @@ class AlertMachine:
     spec: MachineSpec
     name: str = "alerts"
     output: Schema = LOG
+    _writer: Writer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what all calls share."""
+        object.__setattr__(self, "_writer", Writer(self.spec))
 
     def initial(self) -> State:
         """Give the state before any row."""
@@ -80,8 +85,8 @@ class AlertMachine:
     def _write(self, emissions: Sequence[Emission], source: Source) -> pl.DataFrame:
         if not emissions:
             return self.output.empty()
-        rows = source.take([emission.row for emission in emissions]).iter_rows(named=True)
-        return write(self.spec, zip(emissions, rows, strict=True))
+        *said, rows = zip(*emissions, strict=True)
+        return self._writer.write(Said(*said), source.take(rows))
 
 
 def _without(episodes: pl.DataFrame, numbers: Iterable[int]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Sentences with values in them: `{payments} payments at {terminals} terminals`, `{gaps:%}`, `{rise:.2}`.
 
 A template's text is cut once, when the topology is read; the compiler types each `{expression}` and gives it a column.
-What is left for the machine is to put a row's values between the texts.
+What is left for the machine is to put the values of rows between the texts.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tocsin.errors import TocsinError
-from tocsin.model.display import display
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from tocsin.model.types import Type
 
@@ -55,16 +54,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Texts and slots, in order."""
+    """Texts and slots, in order; `operators.alerting.texts` puts the values of rows between the texts."""
 
     parts: tuple[str | Slot, ...]
-
-    def render(self, row: Mapping[str, object], zone: str) -> str:
-        """Give the sentence for a row of physical values; null is shown as such."""
-        return "".join(
-            part if isinstance(part, str) else display(row[part.column], part.type, part.spec, zone=zone)
-            for part in self.parts
-        )
 
     @property
     def slots(self) -> tuple[Slot, ...]:

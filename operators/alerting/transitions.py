@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from operators.alerting.encoding import Json, alert_id, encode, fingerprint, typed
+from operators.alerting.encoding import Json, alert_id, encode
 from operators.alerting.template import SIGNS
+from operators.alerting.texts import Parts, Quoted, Texts, Value, json_object
 from tocsin.model.alerts import TRANSITIONS, Level, Transition
 from tocsin.model.rows import EVIDENCE, ID, SYSTEM, TIME, Schema
 from tocsin.model.types import BOOLEAN, INT64, STRING, TIMESTAMP, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from operators.alerting.rule import LevelSpec, MachineSpec
     from operators.expressions.scope import Constant
 
 _SEQUENCE_DIGITS = 9
 """Wide enough that the text of a sequence sorts as its number."""
+
+_LEVELS = range(len(Level))
+_RAISED = [Transition.RAISED.value for _ in _LEVELS]
+_CHANGED = [Transition.CLEARED.value, *[Transition.LEVEL_CHANGED.value] * (len(_LEVELS) - 1)]
+_KINDS = [_RAISED, *([*_CHANGED[:n], Transition.UPDATED.value, *_CHANGED[n + 1 :]] for n in _LEVELS[1:])]
+"""What a transition is, by the number of the level before and after."""
 
 _TYPES: Mapping[str, Type] = {"sequence": INT64, "time": TIMESTAMP, "early": BOOLEAN}
 
@@ -41,82 +48,107 @@ class LogSchema(Schema):
 LOG = LogSchema({name: _TYPES.get(name, STRING) for name in TRANSITIONS if name != "evidence"}, (TIME, ID))
 
 
-class Emission(NamedTuple):
-    """What the latches decided: a transition before it is written out.
+class Said(NamedTuple):
+    """What the machine decided, in columns: transitions before they are written out.
 
     `level` and `before`: numbers of the rule's levels from 1, after and before; 0 is clear. `identity`: what follows
-    the fingerprint in the id's hash. `row`: the number of the row that explains it.
+    the fingerprint in the id's hash, as JSON.
     """
 
-    kind: Transition
-    level: int
-    before: int
-    time: int
-    sequence: int
-    identity: tuple[str | int, ...]
-    row: int
-    reason: str = ""
+    level: Sequence[int]
+    before: Sequence[int]
+    time: Sequence[int]
+    sequence: Sequence[int]
+    identity: Sequence[str]
+    reason: Sequence[str]
 
 
-def write(
-    spec: MachineSpec, emissions: Iterable[tuple[Emission, Mapping[str, object]]], *, early: bool = False
-) -> pl.DataFrame:
-    """Give the transitions as a batch of LOG, sorted by (`__time`, `__id`).
+class Writer:
+    """Writes transitions out; everything that is the same in all of a rule's transitions is made once, here."""
 
-    Each emission comes with its row: `spec.read` columns, `__time`, `__id` and `__evidence`.
-    """
-    records = [_record(spec, emission, row, early=early) for emission, row in emissions]
-    return pl.DataFrame(records, schema=LOG.physical, orient="row").sort(TIME, ID)
+    def __init__(self, spec: MachineSpec) -> None:
+        """Cut what a transition says into parts."""
+        self._spec = spec
+        self._about = f"{encode([spec.topology, spec.rule])[:-1]},"
+        self._entity = json_object({name: (Value(name, kind),) for name, kind in spec.entity.items()})
+        self._values = _values(spec)
+        self._voices = [_sentence(spec, level) for level in spec.levels]
+        self._labels = json_object({name: (Quoted(text.parts),) for name, text in spec.labels.items()})
+        self._levels = tuple(level.name.lower() for level in (Level.CLEAR, *(one.level for one in spec.levels)))
+
+    def write(self, said: Said, rows: pl.DataFrame, *, early: bool = False) -> pl.DataFrame:
+        """Give transitions as a batch of LOG, sorted by (`__time`, `__id`).
+
+        Args:
+            said: the transitions.
+            rows: the row that explains each: `spec.read` columns and `__evidence`.
+            early: whether they are early copies.
+
+        """
+        spec, texts = self._spec, Texts(rows, self._spec.signs, self._spec.zone)
+        entity = texts.joined(self._entity)
+        ids = self._ids(entity, said)
+        numbers = {number: f"/{number:0{_SEQUENCE_DIGITS}d}" for number in set(said.sequence)}
+        made: dict[str, Sequence[object]] = {
+            TIME: said.time,
+            ID: [one + numbers[number] for one, number in zip(ids, said.sequence, strict=True)],
+            "alert_id": ids,
+            "sequence": said.sequence,
+            "kind": [_KINDS[before][after] for before, after in zip(said.before, said.level, strict=True)],
+            "level": [self._levels[number] for number in said.level],
+            "time": said.time,
+            "entity": entity,
+            "values": texts.joined(self._values),
+            "says": self._says(texts, said),
+            "labels": texts.joined(self._labels),
+            "reason": said.reason,
+        }
+        series = [pl.Series(name, column, LOG.physical[name]) for name, column in made.items()]
+        same = {"topology": spec.topology, "rule": spec.rule, "rule_version": spec.version, "runbook": spec.runbook}
+        constants = {name: pl.lit(value) for name, value in same.items()} | {"early": pl.lit(early)}
+        evidence = _evidence(rows.get_column(EVIDENCE), spec.evidence_most)
+        batch = pl.DataFrame([*series, evidence]).with_columns(**constants)
+        return batch.select(list(LOG.physical)).sort(TIME, ID)
+
+    def _ids(self, entity: Sequence[str], said: Said) -> list[str]:
+        told = zip(entity, said.identity, strict=True)
+        return [alert_id(f"{self._about}{encode(one)},{identity}]") for one, identity in told]
+
+    def _says(self, texts: Texts, said: Said) -> list[str]:
+        """Give the sentences: of the level after, or of the one before where none is left."""
+        if len(set(self._voices)) == 1:
+            return texts.joined(self._voices[0])
+        spoken = [max(level or before, 1) - 1 for level, before in zip(said.level, said.before, strict=True)]
+        voices = [iter(texts.joined(parts, [n == one for one in spoken])) for n, parts in enumerate(self._voices)]
+        return [next(voices[number]) for number in spoken]
 
 
-def _record(spec: MachineSpec, emission: Emission, row: Mapping[str, object], *, early: bool) -> dict[str, object]:
-    entity = fingerprint(row, spec.entity)
-    identity = alert_id(spec.topology, spec.rule, entity, *emission.identity)
-    level = spec.levels[max(emission.level or emission.before, 1) - 1]
-    told = row if not spec.signs else {**row, SIGNS: ", ".join(_signs(spec, row))}
-    return {
-        TIME: emission.time,
-        ID: f"{identity}/{emission.sequence:0{_SEQUENCE_DIGITS}d}",
-        "alert_id": identity,
-        "sequence": emission.sequence,
-        "kind": str(emission.kind),
-        "level": (level.level if emission.level else Level.CLEAR).name.lower(),
-        "time": emission.time,
-        "topology": spec.topology,
-        "rule": spec.rule,
-        "rule_version": spec.version,
-        "entity": entity,
-        "values": encode(values(spec, row)),
-        "evidence": _evidence(spec, row),
-        "says": _sentence(spec, level, told),
-        "labels": encode({name: template.render(told, spec.zone) for name, template in spec.labels.items()}),
-        "runbook": spec.runbook,
-        "reason": emission.reason,
-        "early": early,
-    }
+def _evidence(events: pl.Series, most: int) -> pl.Series:
+    known = events.list.tail(most).alias("evidence")
+    return known.fill_null(pl.Series([[]], dtype=known.dtype)) if known.null_count() else known
 
 
-def values(spec: MachineSpec, row: Mapping[str, object]) -> Mapping[str, Json]:
+def _values(spec: MachineSpec) -> Parts:
     """Give what an alert's `values` hold: columns, measure, thresholds by level, parameters, signs that are true."""
-    shown: dict[str, Json] = {
-        name: typed(row[name], kind) for name, kind in spec.columns.items() if not name.startswith("__")
+    shown: dict[str, Parts] = {
+        name: (Value(name, kind),) for name, kind in spec.columns.items() if not name.startswith("__")
     }
     if spec.measure:
-        shown["measure"] = typed(row[spec.measure], spec.columns[spec.measure])
-    bounds = {level.level.name.lower(): _bound(spec, level, row) for level in spec.levels if level.bound is not None}
+        shown["measure"] = (Value(spec.measure, spec.columns[spec.measure]),)
+    bounds = {level.level.name.lower(): _bound(spec, level) for level in spec.levels if level.bound is not None}
     if bounds:
-        shown["thresholds"] = bounds
+        shown["thresholds"] = json_object(bounds)
     if spec.parameters:
-        shown["parameters"] = {name: _parameter(constant) for name, constant in spec.parameters.items()}
+        shown["parameters"] = (encode({name: _parameter(constant) for name, constant in spec.parameters.items()}),)
     if spec.signs:
-        shown["signs"] = _signs(spec, row)
-    return shown
+        shown["signs"] = (Value(SIGNS, STRING),)
+    return json_object(shown)
 
 
-def _bound(spec: MachineSpec, level: LevelSpec, row: Mapping[str, object]) -> Json:
+def _bound(spec: MachineSpec, level: LevelSpec) -> Parts:
     if isinstance(level.bound, str):
-        return typed(row[level.bound], spec.columns[level.bound])
-    return None if level.bound is None else level.bound.value
+        return (Value(level.bound, spec.columns[level.bound]),)
+    return (encode(None if level.bound is None else level.bound.value),)
 
 
 def _parameter(constant: Constant) -> Mapping[str, Json]:
@@ -124,15 +156,8 @@ def _parameter(constant: Constant) -> Mapping[str, Json]:
     return {"value": constant.value, "text": constant.text, **unit}
 
 
-def _signs(spec: MachineSpec, row: Mapping[str, object]) -> list[str]:
-    return [name for name, column in spec.signs.items() if row[column]]
-
-
-def _evidence(spec: MachineSpec, row: Mapping[str, object]) -> list[object]:
-    evidence = row[EVIDENCE]
-    return list(evidence)[-spec.evidence_most :] if isinstance(evidence, list) else []
-
-
-def _sentence(spec: MachineSpec, level: LevelSpec, row: Mapping[str, object]) -> str:
-    sentences = {name: text.render(row, spec.zone) for name, text in (level.says or spec.says).items()}
-    return sentences.get("", "") if set(sentences) <= {""} else encode(sentences)
+def _sentence(spec: MachineSpec, level: LevelSpec) -> Parts:
+    sentences = level.says or spec.says
+    if set(sentences) <= {""}:
+        return sentences[""].parts if sentences else ()
+    return json_object({name: (Quoted(text.parts),) for name, text in sentences.items()})

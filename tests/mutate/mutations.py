@@ -238,8 +238,8 @@ MUTATIONS = (
         "16",
         "an episode keeps the id of its first step",
         "operators/alerting/latches.py",
-        "identity = (latches.started,)",
-        "identity = (time,)",
+        "identity = str(latches.started)",
+        "identity = str(time)",
         (MACHINE,),
     ),
     Mutation(

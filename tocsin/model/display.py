@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tocsin.model.types import Kind
@@ -25,7 +25,13 @@ NULL = "–"  # noqa: RUF001  # the typographic sign for nothing
 _SPEC = re.compile(r"(?:\.(\d{1,2}))?(%?)")
 _STEPS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_KM_FROM, _KMH_FROM, _WHOLE_FROM = 1000, 10, 100
+_DURATION_PARTS = 2
+_WHOLE_FROM = 100
+_SCALED: Mapping[str, tuple[int, Decimal, str]] = {
+    "m": (1000, Decimal("0.001"), "km"),
+    "m/s": (10, Decimal("3.6"), "km/h"),
+}
+"""From which number on a unit is shown as a larger one, the factor, and that unit."""
 
 
 def is_spec(spec: str, kind: Kind) -> bool:
@@ -50,62 +56,54 @@ def display(value: object, type_: Type, spec: str = "", *, zone: str = "UTC") ->
         ValueError: the spec is not one for this kind.
 
     """
-    return displayer(type_, spec, zone=zone)(value)
+    shown = displayer(type_, spec, zone=zone)
+    return NULL if value is None else shown(value)
 
 
 def displayer(type_: Type, spec: str = "", *, zone: str = "UTC") -> Callable[[object], str]:
-    """Give `display` for many values of one type: what does not depend on the value is done once."""
+    """Give `display` for many values of one type, none of them null: what does not depend on the value is done once."""
     if not is_spec(spec, type_.kind):
         raise ValueError(f"{spec!r} does not format a {type_}")
-    shown: Callable[[object], str] = _OTHER.get(type_.kind, str)
     if type_.kind is Kind.TIMESTAMP:
-        shown = partial(_timestamp, spec=spec or "%Y-%m-%d %H:%M:%S", zone=ZoneInfo(zone))
-    elif type_.numeric:
-        shown = partial(_number, form=_form(type_, spec))
-    return lambda value: NULL if value is None else shown(value)
+        return partial(_timestamp, spec=spec or "%Y-%m-%d %H:%M:%S", zone=ZoneInfo(zone))
+    return _numbers(type_, spec) if type_.numeric else _OTHER.get(type_.kind, str)
 
 
 def _whole(value: object) -> int:
     return int(str(value))
 
 
-class _Form(NamedTuple):
-    """How numbers of a column are shown; `scale`: of a decimal, else None; `digits` after the point, "" for as is."""
-
-    kind: Kind
-    scale: int | None
-    unit: str
-    digits: str
-    percent: bool
-
-
-def _form(type_: Type, spec: str) -> _Form:
-    match = _SPEC.fullmatch(spec)
-    digits, percent = (match[1] or "", bool(match[2])) if match else ("", False)
-    return _Form(type_.kind, type_.scale if type_.kind is Kind.DECIMAL else None, type_.unit, digits, percent)
+def _numbers(type_: Type, spec: str) -> Callable[[object], str]:
+    match, scale = _SPEC.fullmatch(spec), type_.scale if type_.kind is Kind.DECIMAL else None
+    digits, percent = (match[1] or "", match[2]) if match else ("", "")
+    form = f".{digits}f" if digits else "f" if type_.kind is not Kind.FLOAT64 else ""
+    if percent:
+        return lambda value: f"{_text(_number(value, scale) * 100, form if digits else '')}%"
+    if type_.unit in _SCALED:
+        return partial(_scaled, scale=scale, form=form, digits=digits, unit=type_.unit)
+    unit = _unit(type_.unit)
+    return lambda value: f"{_text(_number(value, scale), form)}{unit}"
 
 
-def _number(value: object, form: _Form) -> str:
-    number, digits = Decimal(str(value)), form.digits
-    if form.scale is not None:
-        number = number.scaleb(-form.scale)
-    if form.percent:
-        return f"{number * 100:.{digits}f}%" if digits else f"{_short(number * 100)}%"
-    shown, unit = _scaled(number, form.unit)
-    text = f"{shown:.{digits}f}" if digits else _plain(shown, exact=shown is number and form.kind is not Kind.FLOAT64)
-    return f"{text} {unit.removeprefix('1')}".rstrip()
+def _number(value: object, scale: int | None) -> Decimal:
+    number = Decimal(str(value))
+    return number if scale is None else number.scaleb(-scale)
 
 
-def _scaled(number: Decimal, unit: str) -> tuple[Decimal, str]:
-    if unit == "m" and abs(number) >= _KM_FROM:
-        return number / 1000, "km"
-    if unit == "m/s" and abs(number) >= _KMH_FROM:
-        return number * Decimal("3.6"), "km/h"
-    return number, unit
+def _text(number: Decimal, form: str) -> str:
+    return f"{number:{form}}" if form else _short(number)
 
 
-def _plain(number: Decimal, *, exact: bool) -> str:
-    return f"{number:f}" if exact else _short(number)
+def _unit(unit: str) -> str:
+    return f" {unit.removeprefix('1')}".rstrip()
+
+
+def _scaled(value: object, scale: int | None, form: str, digits: str, unit: str) -> str:
+    number = _number(value, scale)
+    least, factor, larger = _SCALED[unit]
+    if abs(number) >= least:
+        return f"{_text(number * factor, form if digits else '')} {larger}"
+    return f"{_text(number, form)}{_unit(unit)}"
 
 
 def _short(number: Decimal) -> str:
@@ -119,12 +117,13 @@ def _short(number: Decimal) -> str:
 
 def _duration(value: object) -> str:
     ms = _whole(value)
-    sign, rest, parts = ("-" if ms < 0 else ""), abs(ms), []
+    sign, rest = ("-" if ms < 0 else ""), abs(ms)
+    parts: list[str] = []
     for unit, size in _STEPS:
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return sign + (" ".join(parts[:2]) or "0s")
+        if rest >= size and len(parts) < _DURATION_PARTS:
+            parts.append(f"{rest // size}{unit}")
+            rest %= size
+    return sign + (" ".join(parts) or "0s")
 
 
 def _timestamp(value: object, spec: str, zone: ZoneInfo) -> str:

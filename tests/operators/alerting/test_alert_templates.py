@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operators.alerting.template import Hole, Slot, Template, TemplateError, parse_template
-from tocsin.model.types import FLOAT64, INT64
+from operators.alerting.template import Hole, TemplateError, parse_template
 
 
 class TestParsing:
@@ -53,11 +52,3 @@ class TestParsing:
         with pytest.raises(TemplateError, match=what) as error:
             parse_template(text)
         assert error.value.offset == offset
-
-
-class TestRendering:
-    """A row's values are put between the texts."""
-
-    def test_values_are_shown_as_their_types_say(self) -> None:
-        template = Template((Slot("n", INT64), " of ", Slot("share", FLOAT64, ".1%")))
-        assert template.render({"n": 3, "share": 0.125}, "UTC") == "3 of 12.5%"
