@@ -30,7 +30,7 @@ chaos = st.builds(
     wakeups=st.booleans(),
     straight=st.booleans(),
 )
-KINDS = ["windows", "trailing", "occupancy", "asked", "over", "detected", "immediate", "together"]
+KINDS = ["windows", "trailing", "occupancy", "asked", "over", "sequence", "detected", "immediate", "together"]
 
 
 ROUGH = [Chaos(seed, 7, 3, delays=True, resends=True, crashes=True, wakeups=True) for seed in range(5)]

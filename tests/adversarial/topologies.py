@@ -222,8 +222,40 @@ def detected_feature(draw: st.DrawFn, clock: Clock, name: str) -> Made:
     return Made(name, words, key_names(by), ("w_n", "usual.score", "usual.value"), "gauge")
 
 
+SEQUENCE_KEYS: list[tuple[object, Mapping[str, str]]] = [
+    ("key", {}),
+    ({"k": "coalesce(other, key)"}, {"k": "key"}),
+    ({"unit": "cell.unit"}, {"unit": "coalesce(key, 'u1')"}),
+]
+"""Keys of events, and how labels say the same."""
+
+
+@st.composite
+def sequence_feature(draw: st.DrawFn, clock: Clock, name: str) -> Made:
+    """Draw two to four steps over events, labels and a feature, perhaps one of them missing, perhaps compared."""
+    by, otherwise = draw(st.sampled_from(SEQUENCE_KEYS))
+    below = Made(f"{name}_below", {"from": "events", "by": "who", "windows": draw(trailing_words(clock))}, (), (), "")
+    sources = draw(st.lists(st.sampled_from(["events", "events", "labels", below.name]), min_size=2, max_size=4))
+    absent = draw(st.one_of(st.none(), st.integers(0, len(sources) - 1)))
+    steps = []
+    for number, source in enumerate(sources):
+        words: Words = {"from": source} | ({"by": dict(otherwise)} if otherwise and source == "labels" else {})
+        conditions = ["bad", "worth > 0"] if source == "labels" else list(WHERE)
+        compared = [f"coalesce(s{n}.pieces, 0) <= coalesce(pieces, 1)" for n in range(number) if n != absent
+                    and "labels" not in {source, sources[n]} and not absent == number == len(sources) - 1]  # fmt: skip
+        where = draw(st.one_of(st.none(), st.sampled_from(conditions + compared * 2)))
+        steps.append({f"s{number}": words | ({} if where is None else {"where": where})})
+    first = 1 if absent == 0 else 0
+    number_of = "worth" if sources[first] == "labels" else "pieces"
+    words = {"by": by, "within": clock.text(draw(st.integers(1, 20))), "sequence": steps}
+    words |= {} if absent is None else {"absence": f"s{absent}"}
+    words["derive"] = {"m_n": f"abs(coalesce(s{first}.{number_of}, 3))"}
+    return Made(name, words, key_names(by), ("m_n",), "sequence", (below,) if below.name in sources else ())
+
+
 FEATURES = {
     "detected": detected_feature,
+    "sequence": sequence_feature,
     "windows": window_feature,
     "trailing": trailing_feature,
     "occupancy": occupancy_feature,
@@ -246,7 +278,11 @@ def rules(draw: st.DrawFn, clock: Clock, made: Made) -> Words:
         words["levels"] = {"blue": {"when": f"{number} >= {low}"} | reset, "red": f"{number} >= {high}"}
     return (
         words
-        | draw(timers(clock, must_keep=made.shape in {"session", "movement"} or number in {"distance", "speed"}))
+        | draw(
+            timers(
+                clock, must_keep=made.shape in {"session", "movement", "sequence"} or number in {"distance", "speed"}
+            )
+        )
         | draw(exemption(made))
     )
 
