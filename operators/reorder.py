@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from tocsin.model.rows import HASH, ID, TIME
+from tocsin.model.rows import HASH, ID, POSITION, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,15 +67,18 @@ class Reorder:
             return Released(rows.clear(), rows, 0)
         waiting = rows.clear() if at.size == times.size else rows.filter(~due)
         ordered = self._in_order(rows, times, at)
+        if ordered is None:
+            return Released(self._named(rows.head(at.size)), waiting, 0)
         return Released(self._named(rows[ordered]), waiting, int(at.size - ordered.size))
 
-    def _in_order(self, rows: pl.DataFrame, times: Index, at: Index) -> Index:
-        """Give the places of the rows `at`, in order, copies left out."""
-        order, ranked = _sorted(times[at], self._key_hash(rows)[at])
+    def _in_order(self, rows: pl.DataFrame, times: Index, at: Index) -> Index | None:
+        """Give the places of the rows `at`, in order, copies left out; None if they lead and are in order already."""
+        own = times[at]
+        order, ranked = _sorted(own, self._key_hash(rows)[at])
         places = at[order]
         same = ranked[1:] == ranked[:-1]
         if not same.any():
-            return places
+            return None if at[-1] == at.size - 1 and (own[1:] >= own[:-1]).all() else places
         tied = np.zeros(at.size, dtype=np.bool_)
         tied[1:] = same
         tied[:-1] |= same
@@ -91,12 +94,12 @@ class Reorder:
 
     def _untied(self, rows: pl.DataFrame, places: Index, ranks: Index) -> Index:
         """Order rows of one rank by id and content; of copies the first one stays, the others become -1."""
-        columns = [*self.key, ID, TIME, *([HASH] if self.source else [])]
+        columns = [*self.key, ID, TIME, *([HASH, POSITION] if self.source else [])]
         few = rows.select(columns)[places].with_columns(pl.Series("__rank", ranks), pl.Series("__place", places))
         if not self.source and few.select("__rank", ID).n_unique() < few.height:
             few = few.with_columns(self._content(rows[places]))
-        content = [name for name in (HASH, CONTENT) if name in few.columns]
-        few = few.sort("__rank", *([HASH] if self.numbered else [ID]), *content)
+        content = [name for name in (HASH, CONTENT, POSITION) if name in few.columns]
+        few = few.sort("__rank", *([] if self.numbered else [ID]), *content)
         if not self.source or self.numbered:
             return few.get_column("__place").to_numpy()
         copy = few.select(pl.struct(*self.key, ID, TIME).is_first_distinct().not_()).to_series().to_numpy()

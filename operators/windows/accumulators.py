@@ -1,7 +1,6 @@
 """Aggregate calls as accumulators: partials per slice of the stream, merges of partials, and results.
 
-Everything is one Polars `group_by` each, whatever the number of keys. Rows come sorted by (time, id), and partials are
-merged in the order of their rows.
+Rows come sorted by (time, id), and partials are merged in the order of their rows.
 """
 
 from __future__ import annotations
@@ -12,29 +11,31 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from operators.windows import calls as call_parts
+from operators.windows import items
 from operators.windows.bags import Bag
 from operators.windows.calls import BAGS, COUNTS
-from operators.windows.parts import Part, Parts
-from tocsin.model.rows import EVIDENCE, EVIDENCE_MOST, ID, POSITION
+from operators.windows.grouping import grouped
+from operators.windows.parts import Part, Parts, Sum
+from tocsin.model.rows import EVIDENCE, POSITION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from operators.expressions.bound import AggregateCall, Aggregated
+    from operators.windows.grouping import Groups
     from tocsin.model.rows import Schema
-
-OWN_EVIDENCE = pl.struct(pl.col(ID).alias("id"), pl.col(POSITION).alias("position")).alias(EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Accumulators:
     """What a list of calls keeps per group.
 
-    `inputs`: prepared columns. `parts`: columns of the scalar partials. `finals`: result of each scalar call over them.
-    `bags`: the rest. `evidence`: where the evidence of the rows stands: "" (nowhere), POSITION or EVIDENCE.
+    `inputs`: prepared columns. `sums`, `parts`: columns of the scalar partials. `finals`: result of each scalar call
+    over them. `bags`: the rest. `evidence`: where the evidence of the rows stands: "" (nowhere), POSITION or EVIDENCE.
     """
 
     inputs: Mapping[str, pl.Expr]
+    sums: tuple[Sum, ...]
     parts: tuple[Part, ...]
     finals: Mapping[str, pl.Expr]
     bags: tuple[Bag, ...]
@@ -43,36 +44,51 @@ class Accumulators:
 
     def prepare(self, rows: pl.DataFrame, keys: Iterable[str | pl.Expr]) -> pl.DataFrame:
         """Evaluate keys and arguments once per row."""
-        carried = {POSITION: [OWN_EVIDENCE], EVIDENCE: [pl.col(EVIDENCE)]}.get(self.evidence, [])
+        carried: Sequence[pl.Expr | pl.Series] = ()
+        if self.evidence:
+            carried = items.OWN if self.evidence == POSITION else items.of_lists(rows)
         return rows.select(*keys, *carried, *(value.alias(name) for name, value in self.inputs.items()))
 
     def partial(self, prepared: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = ()) -> pl.DataFrame:
         """Give the scalar partials of prepared rows, one row per group; `also`: more columns to aggregate."""
-        columns = [part.partial.alias(part.name) for part in self.parts]
-        return prepared.group_by(*keys).agg(*columns, *self._evidence_partial(), *also)
+        groups = grouped(prepared.select(keys))
+        sums = [part.partial(prepared, groups) for part in self.sums]
+        rest = [part.partial.alias(part.name) for part in self.parts]
+        evidence = items.latest_rows if self.evidence == POSITION else items.latest
+        return self._together(prepared, keys, groups, sums, [*rest, *also], evidence)
 
     def merge(self, partials: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = ()) -> pl.DataFrame:
         """Give one row per group from partials whose order within a group is that of their rows."""
-        columns = [part.merge.alias(part.name) for part in self.parts]
-        return partials.group_by(*keys).agg(*columns, *self._evidence_merge(), *also)
+        groups = grouped(partials.select(keys))
+        sums = [part.merge(partials, groups) for part in self.sums]
+        rest = [part.merge.alias(part.name) for part in self.parts]
+        return self._together(partials, keys, groups, sums, [*rest, *also], items.latest)
 
-    def finalise(self, merged: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-        """Give the results of the scalar calls, each in a column named by its text, and the evidence."""
-        results = [value.alias(name) for name, value in self.finals.items()]
-        return merged.select(*keys, *results, *([EVIDENCE] if self.evidence else []))
+    def finalise(self, merged: pl.DataFrame, keys: Sequence[str], *, evidence: bool = True) -> pl.DataFrame:
+        """Give the results of the scalar calls, each in a column named by its text, and the evidence if wanted."""
+        results = merged.select(*keys, *(value.alias(name) for name, value in self.finals.items()))
+        return results.with_columns(items.lists(merged)) if self.evidence and evidence else results
 
     def complete(self, results: pl.DataFrame) -> pl.DataFrame:
         """Put 0 where a count had nothing to count in the group."""
         there = [name for name in self.counts if name in results.columns]
         return results.with_columns(pl.col(there).fill_null(0)) if there else results
 
-    def _evidence_partial(self) -> list[pl.Expr]:
-        if self.evidence == EVIDENCE:
-            return [pl.col(EVIDENCE).drop_nulls().explode().tail(EVIDENCE_MOST)]
-        return [pl.col(EVIDENCE).tail(EVIDENCE_MOST)] if self.evidence else []
-
-    def _evidence_merge(self) -> list[pl.Expr]:
-        return [pl.col(EVIDENCE).explode().tail(EVIDENCE_MOST)] if self.evidence else []
+    def _together(  # what is known of the groups
+        self,
+        rows: pl.DataFrame,
+        keys: Sequence[str],
+        groups: Groups,
+        sums: Sequence[pl.Series],
+        rest: Sequence[pl.Expr],
+        evidence: Callable[[pl.DataFrame, Groups], pl.DataFrame],
+    ) -> pl.DataFrame:
+        frames = [groups.firsts(rows.select(keys)), pl.DataFrame(sums)]
+        if rest:
+            frames.append(groups.aggregated(rows, rest))
+        if self.evidence:
+            frames.append(evidence(rows, groups))
+        return pl.concat([frame for frame in frames if frame.width], how="horizontal")
 
 
 def accumulators(columns: Iterable[Aggregated], schema: Schema, *, rows: bool = False) -> Accumulators:
@@ -85,7 +101,9 @@ def accumulators(columns: Iterable[Aggregated], schema: Schema, *, rows: bool = 
     bags = _bags([call for call in distinct.values() if call.function in BAGS], parts)
     counts = tuple(text for text, call in distinct.items() if call.function in COUNTS)
     evidence = next((name for name in (EVIDENCE, POSITION) if name in schema.system), "")
-    return Accumulators(parts.inputs, tuple(parts.parts.values()), finals, bags, counts, evidence)
+    sums = tuple(part for part in parts.parts.values() if isinstance(part, Sum))
+    others = tuple(part for part in parts.parts.values() if isinstance(part, Part))
+    return Accumulators(parts.inputs, sums, others, finals, bags, counts, evidence)
 
 
 def _bags(calls: Sequence[AggregateCall], parts: Parts) -> tuple[Bag, ...]:

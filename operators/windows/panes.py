@@ -15,10 +15,10 @@ import polars as pl
 from operators.contract import Step
 from operators.windows import runs
 from operators.windows.ending import END, PANE, Ending, ending
-from operators.windows.late import evidence_items, latest_items, with_evidence
+from operators.windows.late import with_late
 from operators.windows.results import finished, side_by_side
 from operators.windows.sliding import Sliding
-from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, TIME, WINDOW_END, WINDOW_START
+from tocsin.model.rows import EVIDENCE, TIME, WINDOW_END, WINDOW_START
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,8 @@ class PaneWindows:
         for number, window in enumerate(self.windows):
             merged = self._merged(number, end, partials, sums)
             values = {bag.column: end.spread(bags[bag.column], number) for bag in window.accumulators.bags}
-            results.append(None if merged is None else window.results(merged, values, keys))
+            named = number == self.wide
+            results.append(None if merged is None else window.results(merged, values, keys, evidence=named))
         wanted = self._wanted(end, results[self.wide], sums, instant)
         if wanted.is_empty():
             return self.output.empty()
@@ -162,11 +163,8 @@ class PaneWindows:
         sums[f"{_SUM}{number}"] = slid.sums
         merged = slid.merged
         if own.evidence and number == self.wide:
-            items = evidence_items(end, partials, sums.get(_LATE))
-            sums[_LATE] = latest_items(items, end, self.wide)
-            merged = with_evidence(merged, items, end, self.wide)
-        elif own.evidence:
-            merged = merged.with_columns(pl.lit(None, dtype=EVIDENCE_DTYPE).alias(EVIDENCE))
+            late = with_late(merged, end, partials, sums.get(_LATE), self.wide)
+            merged, sums[_LATE] = late.merged, late.kept
         return merged if merged.height else None
 
     def _kept(self, pieces: Runs, reached: int) -> Runs:

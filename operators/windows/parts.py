@@ -7,7 +7,7 @@ same order. Parts with the same name are the same, so `avg(x)` and `sum(x)` shar
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -16,19 +16,54 @@ from tocsin.model.rows import TIME
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from operators.expressions.bound import AggregateCall, Bound
+    from operators.windows.grouping import Groups
 
 ROWS = "#rows"
 
 
+Of = Literal["rows", "true", "there", "values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A column of partials that are added up, and subtracted again where windows slide.
+
+    `of`: what is added: one for every row, for every true or every present value of a prepared column, or its values
+    themselves.
+    """
+
+    name: str
+    of: Of
+    column: str = ""
+
+    def partial(self, prepared: pl.DataFrame, groups: Groups) -> pl.Series:
+        """Give the sum of each group, Int64 for numbers of rows, Int128 for sums of values."""
+        return _SUMS[self.of](prepared, self.column, groups).alias(self.name)
+
+    def merge(self, partials: pl.DataFrame, groups: Groups) -> pl.Series:
+        """Add up partials."""
+        own = partials.get_column(self.name)
+        return groups.sums(own).cast(own.dtype)
+
+
+_SUMS: Mapping[Of, Callable[[pl.DataFrame, str, Groups], pl.Series]] = {
+    "rows": lambda _, __, groups: pl.Series(groups.sizes, dtype=pl.Int64),
+    "true": lambda prepared, column, groups: groups.sums(prepared.get_column(column)),
+    "there": lambda prepared, column, groups: groups.there(prepared.get_column(column)),
+    "values": lambda prepared, column, groups: groups.sums(prepared.get_column(column)).cast(pl.Int128),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One column of partials. `additive`: partials may also be subtracted again, as hopping windows do."""
+    """A column of partials that cannot be subtracted: least, greatest, first, last."""
 
     name: str
     partial: pl.Expr
     merge: pl.Expr
-    additive: bool = False
 
 
 @dataclass(slots=True)
@@ -39,34 +74,29 @@ class Parts:
     """
 
     inputs: dict[str, pl.Expr] = field(default_factory=dict)
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, Part | Sum] = field(default_factory=dict)
 
     def rows(self, where: Bound | None) -> str:
         """Count the rows that pass the filter."""
         if where is None:
-            return self._add(Part(ROWS, pl.len().cast(pl.Int64), pl.col(ROWS).sum(), additive=True))
-        name = f"#rows|{where.text}"
-        mask = self.mask(where)
-        return self._add(Part(name, pl.col(mask).sum().cast(pl.Int64), pl.col(name).sum(), additive=True))
+            return self._add(Sum(ROWS, "rows"))
+        return self._add(Sum(f"#rows|{where.text}", "true", self.mask(where)))
 
     def count(self, argument: Bound, where: Bound | None) -> str:
         """Count the values that are there."""
         column = self.value(argument, where)
-        name = f"#count|{column}"
-        return self._add(Part(name, pl.col(column).count().cast(pl.Int64), pl.col(name).sum(), additive=True))
+        return self._add(Sum(f"#count|{column}", "there", column))
 
     def counted(self, argument: Bound, where: Bound | None) -> str:
         """Count the values that could be counted in integer steps; only floats can be too great."""
         if argument.type.kind is not Kind.FLOAT64:
             return self.count(argument, where)
         column = self.scaled(argument, where)
-        name = f"#count|{column}"
-        return self._add(Part(name, pl.col(column).count().cast(pl.Int64), pl.col(name).sum(), additive=True))
+        return self._add(Sum(f"#count|{column}", "there", column))
 
     def sum(self, column: str) -> str:
-        """Sum a prepared Int128 column."""
-        name = f"#sum|{column}"
-        return self._add(Part(name, pl.col(column).sum(), pl.col(name).sum(), additive=True))
+        """Sum a prepared column of integers."""
+        return self._add(Sum(f"#sum|{column}", "values", column))
 
     def greatest(self, column: str) -> str:
         """Keep the greatest value of a prepared column."""
@@ -130,7 +160,9 @@ class Parts:
         return self._prepare(f"{argument.text} where {where.text}", masked)
 
     def scaled(self, argument: Bound, where: Bound | None) -> str:
-        """Prepare the value in integer steps."""
+        """Prepare the value in integer steps; where it is an integer already, that is itself."""
+        if argument.type.kind is not Kind.FLOAT64:
+            return self.value(argument, where)
         return self._integers("steps", argument, where, integer(argument.expr, argument.type))
 
     def squared(self, argument: Bound, where: Bound | None) -> str:
@@ -160,6 +192,6 @@ class Parts:
         self.inputs.setdefault(name, value)
         return name
 
-    def _add(self, part: Part) -> str:
+    def _add(self, part: Part | Sum) -> str:
         self.parts.setdefault(part.name, part)
         return part.name

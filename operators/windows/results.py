@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from operators.windows.identity import key_text
-from tocsin.model.rows import FEATURE_SYSTEM, ID, TIME, WINDOW_COLUMNS, WINDOW_END, Schema
+from tocsin.model.rows import FEATURE_SYSTEM, TIME, WINDOW_COLUMNS, WINDOW_END, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,9 +30,11 @@ class WindowColumns:
         bags: Mapping[str, pl.DataFrame | None],
         keys: Sequence[str],
         also: Sequence[str] = (),
+        *,
+        evidence: bool = True,
     ) -> pl.DataFrame:
         """Give the results of all calls, one row per group of `scalars` (merged partials), and the columns `also`."""
-        rows = self.accumulators.finalise(scalars, [*keys, *also])
+        rows = self.accumulators.finalise(scalars, [*keys, *also], evidence=evidence)
         for bag in self.accumulators.bags:
             values = bags.get(bag.column)
             if values is None:
@@ -67,9 +69,9 @@ def window_schema(by: Sequence[str], windows: Iterable[Mapping[str, Aggregated]]
 
 
 def finished(rows: pl.DataFrame, by: Sequence[str], output: Schema) -> pl.DataFrame:
-    """Add time and id to rows that have WINDOW_START and WINDOW_END, and sort them."""
-    timed = rows.with_columns((pl.col(WINDOW_END) - 1).alias(TIME), key_text(by))
-    return output.conform(timed).sort(TIME, ID)
+    """Add time and id to rows that have WINDOW_START and WINDOW_END, and put them in order of time."""
+    timed = output.conform(rows.with_columns((pl.col(WINDOW_END) - 1).alias(TIME), key_text(by)))
+    return timed if timed.get_column(TIME).is_sorted() else timed.sort(TIME, maintain_order=True)
 
 
 def side_by_side(

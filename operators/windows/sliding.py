@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from operators.windows.ending import END, PANE
+from operators.windows.grouping import grouped
 from operators.windows.parts import ROWS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from operators.windows.accumulators import Accumulators
     from operators.windows.ending import Ending
+    from operators.windows.grouping import Groups
 
 _AT, _LAST, _NEXT = "#at", "#last", "#next"
 
@@ -40,15 +42,25 @@ class Sliding:
     def slide(self, end: Ending, partials: Sequence[pl.DataFrame], sums: pl.DataFrame | None) -> Slid:
         """Give the partials of every window that ends, for keys that have rows in it."""
         pool = self._changes(end, partials, sums)
-        names = self._additive
-        kept = pool.group_by(end.by).agg(pl.col(names).sum()).filter(pl.col(ROWS) > 0)
-        now = pool.filter(pl.col(_AT) <= end.most)
-        slid = self._one_hop(end, now) if end.is_one_hop else self._many_hops(end, now)
+        groups = grouped(pool.select(end.by))
+        keys = groups.firsts(pool.select(end.by))
+        kept = self._summed(keys, pool, groups)
+        now = pl.col(_AT) <= end.most
+        if end.is_one_hop:
+            coming = pool.select(pl.when(now).then(pl.col(self._additive)).otherwise(0))
+            slid = self._summed(keys, coming, groups).with_columns(pl.lit(end.most, dtype=pl.Int64).alias(END))
+        else:
+            slid = self._many_hops(end, pool.filter(now))
         return Slid(self._with_rest(slid, end, partials), kept)
 
     @property
     def _additive(self) -> list[str]:
-        return [part.name for part in self.accumulators.parts if part.additive]
+        return [part.name for part in self.accumulators.sums]
+
+    def _summed(self, keys: pl.DataFrame, changes: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+        """Give the sums of keys that have rows."""
+        sums = [part.merge(changes, groups) for part in self.accumulators.sums]
+        return keys.hstack(sums).filter(pl.col(ROWS) > 0)
 
     def _changes(self, end: Ending, partials: Sequence[pl.DataFrame], sums: pl.DataFrame | None) -> pl.DataFrame:
         """Give what comes into the sums and goes out of them, each at the end where it does."""
@@ -67,10 +79,6 @@ class Sliding:
             )
         return pl.concat(changes)
 
-    def _one_hop(self, end: Ending, changes: pl.DataFrame) -> pl.DataFrame:
-        sums = changes.group_by(end.by).agg(pl.col(self._additive).sum()).filter(pl.col(ROWS) > 0)
-        return sums.with_columns(pl.lit(end.most, dtype=pl.Int64).alias(END))
-
     def _many_hops(self, end: Ending, changes: pl.DataFrame) -> pl.DataFrame:
         """Sum up by key over time; each sum holds at every end until the next change."""
         names = self._additive
@@ -87,9 +95,7 @@ class Sliding:
 
     def _with_rest(self, slid: pl.DataFrame, end: Ending, partials: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Add the parts that are merged from all panes of each window."""
-        rest = replace(
-            self.accumulators, parts=tuple(part for part in self.accumulators.parts if not part.additive), evidence=""
-        )
+        rest = replace(self.accumulators, sums=(), evidence="")
         pieces = end.spread(partials, self.window) if rest.parts else None
         if pieces is None:
             return slid

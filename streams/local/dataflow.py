@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, TypedDict
 
 import polars as pl
@@ -21,7 +22,7 @@ from tocsin.model.quality import QUALITY
 from tocsin.model.rows import ID, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from operators.stage import Input, Stage, StageState
     from tocsin.compiler import Plan
@@ -53,13 +54,15 @@ class Dataflow:
     """The stages of a plan, with their state.
 
     `buckets`: into how many parts the keys are spread; no result depends on it. `wanted`: names of stages whose rows
-    are given back by `advance` and `close`; by default those of rules.
+    are given back by `advance` and `close`; by default those of rules. `watch` is told of each step: stage, rows given,
+    seconds.
     """
 
     def __init__(self, plan: Plan, *, buckets: int = 1, wanted: Iterable[str] | None = None) -> None:
         self.plan = plan
         self.buckets = buckets
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.watch: Callable[[str, int, float], None] | None = None
         self.tables: dict[str, pl.DataFrame] = {}
         self._wanted = set(wanted) if wanted is not None else {rule.stage for rule in plan.rules.values()}
         self._stages = _needed(plan, self._wanted)
@@ -134,7 +137,7 @@ class Dataflow:
                 continue
             self.feed(stage.name, rows)
             if stage.name in self._wanted:
-                given[stage.name] = rows
+                given[stage.name] = rows.sort(TIME, ID)  # an order that does not depend on where the stream was cut
         return given
 
     def _advance(self, stage: Stage) -> pl.DataFrame | None:
@@ -160,10 +163,15 @@ class Dataflow:
     def _step(self, stage: Stage, task: Task, instant: Instant) -> pl.DataFrame:
         arrived = dict(task.arrived)
         task.arrived.clear()
+        begun = perf_counter()
         taken = stage.step(arrived, task.state, instant)
+        if self.watch is not None:
+            self.watch(stage.name, taken.rows.height, perf_counter() - begun)
         task.state, task.next_due = taken.state, taken.next_due
         for name, number in taken.counts.items():
             self.counts[stage.name, name] += number
+        for table, number in instant.missed.items():
+            self.counts[table, "misses"] += number
         return taken.rows
 
     def _tables_of(self, stage: Stage, bucket: int) -> Mapping[str, pl.DataFrame]:
@@ -180,7 +188,7 @@ class Dataflow:
         full = [part for part in parts if part.height]
         if not full:
             return stage.output.empty()
-        return full[0] if len(full) == 1 else pl.concat(full).sort(TIME, ID)
+        return full[0] if len(full) == 1 else pl.concat(full).sort(TIME)
 
     def snapshot(self) -> tuple[dict[tuple[str, ...], pl.DataFrame], Plain]:
         """Give the state as named frames and plain data; only between two calls of `advance`."""

@@ -1,0 +1,152 @@
+"""Rows by group, found by sorting hashes of their keys, which costs the same whatever the number of keys.
+
+A hash of the key and the row's place lie in one integer each; sorted, rows of one key lie together in their own order.
+Neighbours are then compared by their keys themselves, so that two keys of one hash are never taken for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    Index = npt.NDArray[np.int64]
+    Mask = npt.NDArray[np.bool_]
+
+GROUP = "#group"
+_BITS = 63
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio, odd: spreads what is multiplied with it over all bits (Knuth, volume 3, 6.4)."""
+_INT64_MOST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """`order`: places of rows so that those of a group are together, in row order. `starts`: where groups begin in it.
+
+    Groups are numbered in that order, which means nothing.
+    """
+
+    order: Index
+    starts: Index
+
+    @property
+    def ends(self) -> Index:
+        """Where groups end in `order`."""
+        return self.starts + self.sizes
+
+    @property
+    def sizes(self) -> Index:
+        """How many rows each group has."""
+        return np.diff(self.starts, append=self.order.size)
+
+    @property
+    def numbers(self) -> npt.NDArray[np.uint32]:
+        """The number of each row's group."""
+        numbers = np.empty(self.order.size, dtype=np.uint32)
+        numbers[self.order] = np.repeat(np.arange(self.starts.size, dtype=np.uint32), self.sizes)
+        return numbers
+
+    def firsts(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give the first row of each group."""
+        return taken(rows, self.order[self.starts])
+
+    def sums(self, values: pl.Series) -> pl.Series:
+        """Add up integers, or count true ones; null is nothing. Int64, or Int128 where that could be too little."""
+        array = _narrow(values)
+        if array is None:
+            wide = values.cast(pl.Int128).to_frame()
+            return self.aggregated(wide, [pl.col(values.name).sum()]).to_series()
+        added = np.add.reduceat(array[self.order], self.starts) if array.size else array
+        return pl.Series(values.name, added, dtype=pl.Int64)
+
+    def there(self, values: pl.Series) -> pl.Series:
+        """Count values that are not null."""
+        if not values.null_count():
+            return pl.Series(values.name, self.sizes, dtype=pl.Int64)
+        return self.sums(values.is_not_null())
+
+    def aggregated(self, rows: pl.DataFrame, expressions: Sequence[pl.Expr]) -> pl.DataFrame:
+        """Aggregate by any expressions, one row per group."""
+        numbered = rows.with_columns(pl.Series(GROUP, self.numbers, dtype=pl.UInt32))
+        return numbered.group_by(GROUP).agg(*expressions).sort(GROUP).drop(GROUP)
+
+
+def _narrow(values: pl.Series) -> Index | None:
+    """Give integers or Booleans as Int64 if no sum of them can be beyond it."""
+    narrow = values if values.dtype == pl.Int64 else values.cast(pl.Int64, strict=False)
+    if narrow.null_count():
+        if narrow.null_count() != values.null_count():
+            return None
+        narrow = narrow.fill_null(0)
+    array: Index = narrow.to_numpy()
+    reach = max(abs(int(array.min())), abs(int(array.max()))) if array.size else 0
+    return array if reach * array.size <= _INT64_MOST else None
+
+
+def taken(rows: pl.DataFrame, places: Index) -> pl.DataFrame:
+    """Give the rows at some places; all columns at once, unlike indexing."""
+    return rows.select(pl.all().gather(pl.Series(places.astype(np.uint32))))
+
+
+def grouped(keys: pl.DataFrame, bits: int = _BITS) -> Groups:
+    """Group rows by all columns of `keys`; `bits`: of a place and what is left for the hash, fewer to test with."""
+    if not keys.height:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Groups(nothing, nothing)
+    place_bits = keys.height.bit_length()
+    packed = _hashes(keys) >> np.uint64(64 - bits + place_bits)
+    packed <<= np.uint64(place_bits)
+    packed |= np.arange(keys.height, dtype=np.uint64)
+    packed.sort()
+    order = (packed & np.uint64((1 << place_bits) - 1)).astype(np.int64)
+    packed >>= np.uint64(place_bits)
+    apart = packed[1:] != packed[:-1]
+    differs = _differ(keys, order)
+    if (differs != apart).any():
+        _tell_apart(keys, order, apart)
+        differs = _differ(keys, order)
+    return Groups(order, np.concatenate([[0], np.flatnonzero(differs) + 1]))
+
+
+def _hashes(keys: pl.DataFrame) -> npt.NDArray[np.uint64]:
+    """Hash rows; integers as themselves, as what is multiplied with is odd and the texts beside them are hashed."""
+    hashes: npt.NDArray[np.uint64] | None = None
+    for column in keys.get_columns():
+        if hashes is not None and column.dtype == pl.Int64 and not column.null_count():
+            own = column.to_numpy().view(np.uint64) * _SPREAD
+        else:
+            own = column.to_physical().hash().to_numpy()
+        hashes = own if hashes is None else hashes * _SPREAD ^ own
+    assert hashes is not None  # noqa: S101  # windows without a key have a constant one
+    return hashes
+
+
+def _differ(keys: pl.DataFrame, order: Index) -> Mask:
+    """Say for each row in order, but the first, whether its key is another than that of the row before."""
+    differs = np.zeros(order.size - 1, dtype=np.bool_)
+    places = pl.Series(order.astype(np.uint32))
+    for column in keys.get_columns():
+        if column.dtype == pl.Int64 and not column.null_count():
+            values = column.to_numpy()[order]
+            differs |= values[1:] != values[:-1]
+        else:
+            sorted_ = column.gather(places)
+            differs |= sorted_.slice(1).ne_missing(sorted_.slice(0, order.size - 1)).to_numpy()
+    return differs
+
+
+def _tell_apart(keys: pl.DataFrame, order: Index, apart: Mask) -> None:
+    """Put rows of one key together where several keys share a hash; the rarest of events, so it may cost something."""
+    run = np.concatenate([[0], np.cumsum(apart)])
+    places = pl.Series(order.astype(np.uint32))
+    told = keys.select(pl.all().gather(places)).with_columns(pl.Series("#run", run), pl.Series("#place", order))
+    first = pl.col("#place").first().over("#run", *keys.columns)
+    order[:] = told.select(pl.col("#place").sort_by("#run", first, "#place")).to_series().to_numpy()

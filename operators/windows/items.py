@@ -1,0 +1,110 @@
+"""Evidence in partials: the latest events of a group, in plain columns, so that groups are cut and merged by gathering.
+
+Ids and positions have a column per event each, the latest event in the last ones; HAS says how many of them count, and
+in those that do not stands anything. (Lists or structs would be gathered five times as slowly.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_MOST, ID, POSITION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from operators.windows.grouping import Groups, Index
+
+IDS = tuple(f"#id{number}" for number in range(EVIDENCE_MOST))
+POSITIONS = tuple(f"#position{number}" for number in range(EVIDENCE_MOST))
+HAS = "#has"
+ITEMS = (HAS, *IDS, *POSITIONS)
+OWN = (pl.col(ID).alias(IDS[-1]), pl.col(POSITION).alias(POSITIONS[-1]))
+"""The evidence of a row of a stream: itself."""
+BACK = range(EVIDENCE_MOST, 0, -1)
+"""How far from the end each item stands."""
+
+
+def of_lists(rows: pl.DataFrame) -> list[pl.Series]:
+    """Give the items of rows that have evidence as a list."""
+    lists = rows.get_column(EVIDENCE)
+    has = lists.list.len().fill_null(0).clip(upper_bound=EVIDENCE_MOST).cast(pl.Int64).alias(HAS)
+    columns = [has]
+    for back in BACK:
+        item = lists.list.get(-back, null_on_oob=True).struct
+        columns += [item.field("id").alias(IDS[-back]), item.field("position").alias(POSITIONS[-back])]
+    return columns
+
+
+def lists(rows: pl.DataFrame) -> pl.Series:
+    """Give the items of each row as a list again."""
+    flat = [interleaved(rows.select(names).get_columns()) for names in (IDS, POSITIONS)]
+    items = pl.DataFrame(flat, schema=["id", "position"]).to_struct()
+    full = items.reshape((-1, EVIDENCE_MOST)).arr.to_list().cast(EVIDENCE_DTYPE).alias(EVIDENCE)
+    if rows.is_empty() or rows.get_column(HAS).min() == EVIDENCE_MOST:
+        return full
+    return rows.select(HAS).with_columns(full).select(pl.col(EVIDENCE).list.tail(HAS)).to_series()
+
+
+def interleaved(columns: Sequence[pl.Series]) -> pl.Series:
+    """Put columns into one, row by row."""
+    width, height = len(columns), columns[0].len()
+    places = (np.arange(width)[None, :] * height + np.arange(height)[:, None]).ravel()
+    return _behind(columns).gather(pl.Series(places.astype(np.uint32)))
+
+
+def latest_rows(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Give the items of the latest rows of each group; every row has one."""
+    ids, positions = rows.get_column(IDS[-1]), rows.get_column(POSITIONS[-1])
+    columns = [pl.Series(HAS, np.minimum(groups.sizes, EVIDENCE_MOST), dtype=pl.Int64)]
+    for number, back in enumerate(BACK):
+        places = pl.Series(groups.order[np.maximum(groups.ends - back, groups.starts)].astype(np.uint32))
+        columns += [ids.gather(places).alias(IDS[number]), positions.gather(places).alias(POSITIONS[number])]
+    return pl.DataFrame(columns).select(ITEMS)
+
+
+def latest(rows: pl.DataFrame, groups: Groups, also: Sequence[tuple[str, ...]] = ()) -> pl.DataFrame:
+    """Give the latest items of each group of rows that have several.
+
+    `also`: other columns that stand beside the items, a name for each of an item.
+    """
+    places, has = _places(rows.get_column(HAS).to_numpy(), groups)
+    chosen = [pl.Series(at.astype(np.uint32)) for at in places]
+    columns = [pl.Series(HAS, has, dtype=pl.Int64)]
+    for names in (IDS, POSITIONS, *also):
+        behind = _behind(rows.select(names).get_columns())
+        columns += [behind.gather(at).alias(name) for name, at in zip(names, chosen, strict=True)]
+    return pl.DataFrame(columns)
+
+
+class _Places(NamedTuple):
+    """For each item to be: where it lies in the item's columns put behind each other; and how many count."""
+
+    places: list[Index]
+    has: Index
+
+
+def _places(counts: Index, groups: Groups) -> _Places:
+    """Number the items through all rows in the order of groups, and find the last of each group."""
+    last = groups.order[groups.ends - 1]
+    has = counts[last]
+    places = [slot * counts.size + last for slot in range(EVIDENCE_MOST)]
+    few = np.flatnonzero((has < EVIDENCE_MOST) & (groups.sizes > 1))
+    if few.size:
+        up_to = np.cumsum(counts[groups.order])
+        most = up_to[groups.ends[few] - 1]
+        begin = most - np.add.reduceat(counts[groups.order], groups.starts)[few]
+        has[few] = np.minimum(most - begin, EVIDENCE_MOST)
+        for slot, back in enumerate(BACK):
+            number = np.maximum(most - back, 0)
+            row = np.minimum(np.searchsorted(up_to, number, side="right"), counts.size - 1)
+            own_slot = np.clip(EVIDENCE_MOST - (up_to[row] - number), 0, EVIDENCE_MOST - 1)
+            places[slot][few] = own_slot * counts.size + groups.order[row]
+    return _Places(places, has)
+
+
+def _behind(columns: Sequence[pl.Series]) -> pl.Series:
+    return pl.concat([column.alias("") for column in columns], rechunk=True)
