@@ -28,8 +28,8 @@ class Metrics(Protocol):
         """Set a gauge."""
         ...
 
-    def observe(self, metric: Histogram[L], value: float) -> None:
-        """Add one observation to a histogram."""
+    def observe(self, metric: Histogram[L], value: float, times: int = 1) -> None:
+        """Add one observation to a histogram, or several that are equal."""
         ...
 
 
@@ -42,7 +42,7 @@ class NoMetrics:
     def gauge(self, metric: Gauge[L], value: float) -> None:
         """Forget it."""
 
-    def observe(self, metric: Histogram[L], value: float) -> None:
+    def observe(self, metric: Histogram[L], value: float, times: int = 1) -> None:
         """Forget it."""
 
 
@@ -83,13 +83,13 @@ class MemoryMetrics:
         with self._lock:
             self.values[_key(metric)] = value
 
-    def observe(self, metric: Histogram[L], value: float) -> None:
-        """Add one observation to a histogram."""
+    def observe(self, metric: Histogram[L], value: float, times: int = 1) -> None:
+        """Add one observation to a histogram, or several that are equal."""
         with self._lock:
             empty = Observed([0] * (len(metric.buckets) + 1))
             seen = self.histograms.setdefault(_key(metric), empty)
-            seen.counts[bisect_left(metric.buckets, value)] += 1
-            seen.sum += value
+            seen.counts[bisect_left(metric.buckets, value)] += times
+            seen.sum += value * times
 
     def value(self, metric: Counter[L] | Gauge[L]) -> float:
         """Give a counter's or gauge's value; 0 if nothing was recorded."""

@@ -78,13 +78,15 @@ _SINK: tuple[Sink, ...] = get_args(Sink)
 
 # Ingest
 RECORDS_READ = Counter("tocsin_records_read_total", "Records read from a source, good or bad.", _STREAM)
-RECORD_BYTES = Counter("tocsin_record_bytes_total", "Bytes of records read from a source.", _STREAM, "bytes")
+RECORD_BYTES = Counter(
+    "tocsin_record_bytes_total", "Bytes of records read, of columns as they lie in memory.", _STREAM, "bytes"
+)
 DEAD_LETTERS = Counter("tocsin_dead_letters_total", "Records that were put aside, by reason.", _STREAM_REASON)
 LATE_RECORDS = Counter("tocsin_late_records_total", "Records that came after their watermark.", _STREAM)
 DUPLICATES = Counter("tocsin_duplicate_rows_total", "Further copies (same key, id, time) that a stage dropped.", _STAGE)
 OUTSIDE = Counter("tocsin_outside_rows_total", "Rows before --from or after --until that were read.", _STREAM)
 NULL_KEYS = Counter("tocsin_null_key_rows_total", "Rows left out of a stage: its key was null.", _STAGE)
-LOOKUP_MISSES = Counter("tocsin_lookup_misses_total", "Look-ups that found no row in a table.", _TABLE)
+LOOKUP_MISSES = Counter("tocsin_lookup_misses_total", "Look-ups of stages that found no row in a table.", _TABLE)
 WATERMARK_LAG = Gauge("tocsin_watermark_lag_seconds", "Clock minus watermark of a stream.", _STREAM, "seconds")
 
 # Stages
@@ -99,7 +101,9 @@ TRANSITIONS = Counter("tocsin_alert_transitions_total", "Transitions by rule and
 OPEN_ALERTS = Gauge("tocsin_open_alerts", "Episodes that are open now.", _RULE)
 EARLY_COPIES = Counter("tocsin_early_copies_total", "Early copies raised by immediate rules.", _RULE)
 EARLY_UNCONFIRMED = Counter("tocsin_early_unconfirmed_total", "Early copies that the truth did not confirm.", _RULE)
-EVENT_TO_ALERT = Histogram("tocsin_event_to_alert_seconds", "From a record's arrival to its alert.", _RULE, "seconds")
+EVENT_TO_ALERT = Histogram(
+    "tocsin_event_to_alert_seconds", "From the arrival of its event time to an alert.", _RULE, "seconds"
+)
 
 # Commits
 COMMITS: Counter[NoLabel] = Counter("tocsin_commits_total", "Commits that became durable.")

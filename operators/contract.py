@@ -20,6 +20,7 @@ the state away as bytes and bring it back in another process.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -38,11 +39,14 @@ class Instant:
 
     `tables`: all versions still needed, per table: its key columns, `__time` (valid from), `__gone` (deleted), its
     other fields; sorted by `__time`. `file` and `rows` tables have one version with the least possible time.
+
+    `missed` takes how many look-ups found no row, by table: for a host that counts, no result depends on it.
     """
 
     watermark: int
     until: int | None = None
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    missed: Counter[str] = field(default_factory=Counter, compare=False)
 
     @property
     def closing(self) -> bool:

@@ -13,6 +13,7 @@ import polars as pl
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping, Sequence
 
     from operators.expressions.bound import Lookup
@@ -29,21 +30,26 @@ def look_up(
     lookups: Sequence[Lookup],
     tables: Mapping[str, pl.DataFrame],
     keys: Mapping[str, tuple[str, ...]],
+    missed: Counter[str] | None = None,
 ) -> pl.DataFrame:
     """Add the columns of the look-ups that are not there yet; `rows` are sorted by `__time`.
 
-    `keys` names the key fields of each table.
+    `keys` names the key fields of each table. `missed` takes, by table, for how many rows there was
+    none to read from; that `in` says no is no miss.
     """
     for lookup in lookups:
         wanted = {field: column for field, column in lookup.into.items() if column not in rows.columns}
         if wanted or (lookup.found and lookup.found not in rows.columns):
-            rows = _look_up_one(rows, lookup, wanted, tables[lookup.table], keys[lookup.table])
+            rows, found = _look_up_one(rows, lookup, wanted, tables[lookup.table], keys[lookup.table])
+            if missed is not None and wanted:
+                missed[lookup.table] += rows.height - found
     return rows
 
 
 def _look_up_one(
     rows: pl.DataFrame, lookup: Lookup, wanted: Mapping[str, str], table: pl.DataFrame, key: tuple[str, ...]
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, int]:
+    """Give the rows with the columns, and for how many of them there is a row in the table."""
     key_columns = [f"__key{i}" for i in range(len(key))]
     left = rows.with_columns(e.alias(c) for e, c in zip(lookup.keys, key_columns, strict=True))
     right = table.select(
@@ -54,7 +60,7 @@ def _look_up_one(
     )
     joined = _join(left, right, key_columns)
     found = [pl.col(_FOUND).fill_null(value=False).alias(lookup.found)] if lookup.found else []
-    return joined.with_columns(found).drop(*key_columns, _FOUND)
+    return joined.with_columns(found).drop(*key_columns, _FOUND), int(joined.get_column(_FOUND).sum())
 
 
 def _join(left: pl.DataFrame, right: pl.DataFrame, key: list[str]) -> pl.DataFrame:

@@ -81,8 +81,8 @@ class Rowwise:
             table = step.lookup.table
             return each_row(rows, step.lookup, instant.tables[table], self.keys[table], step.prefix)
         if isinstance(step, LookUps):
-            return look_up(rows, step.lookups, instant.tables, self.keys)
-        rows = look_up(rows, step.bound.lookups, instant.tables, self.keys)
+            return look_up(rows, step.lookups, instant.tables, self.keys, instant.missed)
+        rows = look_up(rows, step.bound.lookups, instant.tables, self.keys, instant.missed)
         if isinstance(step, Condition):
             return rows.filter(step.bound.expr)
         return rows.with_columns(step.bound.expr.cast(step.bound.type.physical).alias(step.name))

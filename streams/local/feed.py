@@ -61,13 +61,14 @@ class Place(msgspec.Struct, frozen=True):
 class Read:
     """What one read gave: rows that are wanted, all that was put aside (late records among them), the step itself.
 
-    `outside`: rows that are not of this run: before `start`, or after `until`.
+    `outside`: rows that are not of this run: before `start`, or after `until`. `size`: bytes of the records.
     """
 
     rows: pl.DataFrame
     aside: pl.DataFrame
     ingested: Ingested
     outside: int
+    size: int
 
     @property
     def records(self) -> int:
@@ -81,6 +82,7 @@ class _Step(NamedTuple):
 
     done: Ingested
     place: Position
+    size: int
 
 
 @dataclass(slots=True)
@@ -117,13 +119,14 @@ class Feed:
         if step is None:
             self.ended = True
             return None
-        done, self._place = step
+        done, self._place, size = step
         self.state = done.state
         self._note_time(done.watermark)
         if self.reader is not None and not self._passed_until():
             self._ahead = self.reader.submit(self._step, most, self.state)
         rows = self._wanted(done.rows)
-        return Read(rows, pl.concat([done.dead, _late_letters(done.late)]), done, done.rows.height - rows.height)
+        aside = pl.concat([done.dead, _late_letters(done.late)])
+        return Read(rows, aside, done, done.rows.height - rows.height, size)
 
     def _next(self, most: int) -> _Step | None:
         ahead, self._ahead = self._ahead, None
@@ -132,7 +135,7 @@ class Feed:
     def _step(self, most: int, state: Mapping[str, pl.DataFrame]) -> _Step | None:
         """Read and ingest the records after `state`; None at the end of the source."""
         raw = self.source.read(most)
-        return None if raw is None else _Step(self.ingest.step(raw, state), self.source.position)
+        return None if raw is None else _Step(self.ingest.step(raw, state), self.source.position, raw.size)
 
     def _note_time(self, watermark: int | None) -> None:
         """Every record with a plausible time counts, dead or late ones too, so no watermark is ahead of the end."""

@@ -133,6 +133,7 @@ class Runner:
         self._leaps = {name: Leaps(feed.plan.name, feed.plan.ahead) for name, feed in self.feeds.items()}
         self.tally.begin({feed.plan.name for feed in self.feeds.values()})
 
+        self.flow.watch = self.tally.stepped
     def run(self) -> Summary:
         """Read everything, close, flush.
 

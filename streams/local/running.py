@@ -76,7 +76,7 @@ def carry_out(order: Order) -> Summary:
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
     feeds = open_feeds(flow, order.sources, pseudonyms, span=span)
     if order.state is None:
-        deliveries, tally = _deliveries(order, None), Tally(order.metrics)
+        deliveries, tally = _deliveries(order, None), Tally(order.metrics, order.settings.wall)
         return Runner(plan, flow, feeds, deliveries, settings=order.settings, tally=tally).run()
     _forget_if_through(order.state)
     with Store.open(order.state / COMMITS, plan.version, plan.name) as store:
@@ -106,7 +106,7 @@ def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -
     dead.put(prepared.aside, round(order.settings.wall() * 1000))
     note = Note.of(order.topology, order.sources, order.settings)
     note.write(state)
-    tally, deliveries = Tally(order.metrics), _deliveries(order, begin)
+    tally, deliveries = Tally(order.metrics, order.settings.wall), _deliveries(order, begin)
     flow, feeds, _ = prepared
     summary = Runner(order.plan, flow, feeds, deliveries, store, dead, order.settings, tally, begin).run()
     note.ended(summary.until).write(state)

@@ -5,6 +5,7 @@ The same numbers go to the metrics of the process as they grow; those begin anew
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
@@ -13,17 +14,19 @@ import polars as pl
 
 from monitoring import registry
 from monitoring.metrics import Metrics, NoMetrics
+from streams.local.arrivals import Arrivals
 from streams.local.feed import LATE
 from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
+from tocsin.model.rows import greatest_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from streams.local.feed import Read
     from streams.local.outbox import Outbox
 
-DUPLICATES, NULL_KEYS = "duplicates", "null_keys"
-"""Names under which stages count rows that they dropped."""
+DUPLICATES, NULL_KEYS, MISSES = "duplicates", "null_keys", "misses"
+"""Names under which rows that stages dropped are counted, and look-ups that found no row."""
 COPIES, UNCONFIRMED = "copies", "unconfirmed"
 """Names under which early copies are counted."""
 
@@ -35,10 +38,14 @@ class Tally:
     """Counters of a run.
 
     `records`: (stream, "records") and (stream, "outside"). `aside`: (stream, reason). `stages`: (stage, DUPLICATES or
-    NULL_KEYS). `transitions`: (rule, kind). `early`: (rule, COPIES or UNCONFIRMED).
+    NULL_KEYS) and (table, MISSES). `transitions`: (rule, kind). `early`: (rule, COPIES or UNCONFIRMED).
+
+    `wall`: seconds since the epoch.
     """
 
     metrics: Metrics = field(default_factory=NoMetrics)
+    wall: Callable[[], float] = time.time
+    arrivals: Arrivals = field(default_factory=Arrivals)
     records: Pairs = field(default_factory=Counter)
     aside: Pairs = field(default_factory=Counter)
     stages: Pairs = field(default_factory=Counter)
@@ -46,7 +53,8 @@ class Tally:
     early: Pairs = field(default_factory=Counter)
 
     def begin(self, streams: Iterable[str]) -> None:
-        """Count nothing of these yet: an empty stream is one that is told of, too."""
+        """Count nothing of these yet: an empty stream is one that is told of, too. What a state holds came now."""
+        self.arrivals.note(-(1 << 62), self.wall())
         self.records.update({(stream, kind): 0 for stream in sorted(streams) for kind in ("records", "outside")})
 
     def read(self, stream: str, read: Read, now: float) -> None:
@@ -55,7 +63,9 @@ class Tally:
             self.metrics.gauge(registry.WATERMARK_LAG.of({"stream": stream}), now - read.ingested.watermark / 1000)
         self.records[stream, "records"] += read.records
         self.records[stream, "outside"] += read.outside
+        self.arrivals.note(greatest_time(read.rows), now)
         self.metrics.count(registry.RECORDS_READ.of({"stream": stream}), read.records)
+        self.metrics.count(registry.RECORD_BYTES.of({"stream": stream}), read.size)
         self.metrics.count(registry.OUTSIDE.of({"stream": stream}), read.outside)
         for reason, number in read.aside.group_by("reason").len().iter_rows():
             self.aside[stream, reason] += number
@@ -64,29 +74,48 @@ class Tally:
             else:
                 self.metrics.count(registry.DEAD_LETTERS.of({"stream": stream, "reason": reason}), number)
 
+    def stepped(self, stage: str, rows: int, seconds: float) -> None:
+        """Note a step of a stage."""
+        self.metrics.count(registry.STAGE_ROWS.of({"stage": stage}), rows)
+        self.metrics.observe(registry.STEP_SECONDS.of({"stage": stage}), seconds)
+        self.metrics.gauge(registry.HEARTBEAT.of({"stage": stage}), self.wall())
+
     def dropped(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Take the sums of what stages dropped since the run began, as the dataflow counts them."""
+        """Take the sums of what stages dropped and did not find since the run began, as the dataflow counts them."""
         known = {DUPLICATES: registry.DUPLICATES, NULL_KEYS: registry.NULL_KEYS}
-        for (stage, name), total in counts.items():
-            grown = total - self.stages[stage, name]
-            if grown and name in known:
-                self.metrics.count(known[name].of({"stage": stage}), grown)
-            self.stages[stage, name] = total
+        for (where, name), total in counts.items():
+            grown = total - self.stages[where, name]
+            if grown and name == MISSES:
+                self.metrics.count(registry.LOOKUP_MISSES.of({"table": where}), grown)
+            elif grown and name in known:
+                self.metrics.count(known[name].of({"stage": where}), grown)
+            self.stages[where, name] = total
 
     def log(self, transitions: pl.DataFrame) -> None:
         """Count transitions that were decided."""
         for rule, kind, number in transitions.group_by("rule", "kind").len().iter_rows():
             self.transitions[rule, kind] += number
             self.metrics.count(registry.TRANSITIONS.of({"rule": rule, "kind": kind}), number)
+        self._since_arrival(transitions)
         for rule in transitions.filter(pl.col("reason") != CLOSED_AT_BIRTH)["rule"].unique():
             opened = self.transitions[rule, Transition.RAISED] - self.transitions[rule, Transition.CLEARED]
             self.metrics.gauge(registry.OPEN_ALERTS.of({"rule": rule}), opened)
+
+    def _since_arrival(self, alerts: pl.DataFrame) -> None:
+        """Observe how long ago the event times of new alerts were reached."""
+        raised = alerts.filter(pl.col("kind") == Transition.RAISED)
+        if raised.height:
+            now = self.wall()
+            reached = self.arrivals.of(raised.get_column("time")).alias("reached")
+            for rule, at, number in raised.group_by("rule", reached).len().iter_rows():
+                self.metrics.observe(registry.EVENT_TO_ALERT.of({"rule": rule}), max(0.0, now - at), number)
 
     def early_copies(self, copies: pl.DataFrame) -> None:
         """Count early copies that went out."""
         for rule, number in copies.group_by("rule").len().iter_rows():
             self.early[rule, COPIES] += number
             self.metrics.count(registry.EARLY_COPIES.of({"rule": rule}), number)
+        self._since_arrival(copies)
 
     def unconfirmed(self, counts: Mapping[str, int]) -> None:
         """Count early copies, by rule, that the truth did not confirm."""

@@ -84,6 +84,11 @@ class Records:
             return len(self.starts)
         return self.blob.count(b"\n") + (bool(self.blob) and not self.blob.endswith(b"\n"))
 
+    @property
+    def size(self) -> int:
+        """How many bytes there are, ends of lines included."""
+        return len(self.blob)
+
     def offset(self, row: int) -> int:
         """Give the offset of a record by its place in the batch."""
         return self.first + row if self.offsets is None else int(self.offsets[row])
@@ -108,6 +113,11 @@ class Columns:
     def count(self) -> int:
         """How many records there are."""
         return self.frame.height
+
+    @property
+    def size(self) -> int:
+        """How many bytes they take in memory."""
+        return int(self.frame.estimated_size())
 
 
 RawBatch = Records | Columns

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streams.local.tally import MISSES
+
 if TYPE_CHECKING:
     from collections import Counter
 
@@ -21,7 +23,10 @@ def as_json(summary: Summary, metrics: MemoryMetrics) -> dict[str, object]:
         "records": _of_streams(summary, "records"),
         "outside": _of_streams(summary, "outside"),
         "put_aside": [{"stream": s, "reason": r, "records": n} for (s, r), n in sorted(tally.aside.items())],
-        "stages": [{"stage": s, "count": c, "rows": n} for (s, c), n in sorted(tally.stages.items()) if n],
+        "stages": [
+            {"stage": s, "count": c, "rows": n} for (s, c), n in sorted(tally.stages.items()) if n and c != MISSES
+        ],
+        "misses": {table: n for (table, c), n in sorted(tally.stages.items()) if n and c == MISSES},
         "transitions": [{"rule": r, "kind": k, "number": n} for (r, k), n in sorted(tally.transitions.items()) if n],
         "early": [{"rule": r, "kind": k, "number": n} for (r, k), n in sorted(tally.early.items()) if n],
         "until": summary.until,
@@ -40,7 +45,7 @@ def show(plan: Plan, summary: Summary) -> None:
     for (stream, reason), number in sorted(tally.aside.items()):
         click.echo(f"  {stream}: {number:,} put aside: {reason}", err=True)
     for (stage, name), number in sorted(tally.stages.items()):
-        if number:
+        if number and name != MISSES:  # a table of few rows is missed all the time
             click.echo(f"  {stage}: {number:,} rows dropped: {name.replace('_', ' ')}", err=True)
     for rule, kinds in _by_rule(tally.transitions).items():
         click.echo(
