@@ -52,6 +52,11 @@ class Pseudonyms:
     development: bool = False
     _domains: dict[str, _Domain] = field(default_factory=dict, init=False, repr=False)
 
+    @property
+    def fingerprint(self) -> str:
+        """Give what tells this key from others and nothing about it: the keyed hash of nothing."""
+        return blake2b(digest_size=8, key=blake2b(self.key).digest(), person=b"tocsin key").hexdigest()
+
     def of(self, identifiers: pl.Series, domain: str) -> pl.Series:
         """Give the pseudonym of each identifier (String), null for null; numbers count by their decimal text."""
         texts = identifiers.cast(pl.String)

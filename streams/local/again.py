@@ -87,6 +87,7 @@ def _moment() -> pl.Expr:
 def earlier_run(state: Path) -> Earlier:
     """Read the note that a run left in its state folder; StateError if there is none."""
     note = read_note(state)
+    note.refuse_other_key(load_pseudonyms(), state)
     topology = Path(note.topology)
     until = note.until if note.reached is None else note.reached
     return Earlier(topology, compile_topology(load(topology)), note.sources, until, note.start)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from streams.pseudonyms import DEVELOPMENT_KEY, KEY, KEY_FILE, Pseudonyms
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
@@ -18,19 +19,34 @@ NAME = "run.json"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Absolute paths; times in ms. `reached`: the event time at which the run ended, None while it runs."""
+    """Absolute paths; times in ms. `reached`: the event time at which the run ended, None while it runs.
+
+    `key`: the fingerprint of the key that made its pseudonyms, "" where it has none.
+    """
 
     topology: str
     sources: dict[str, str]
     until: int | None
     start: int | None
     reached: int | None = None
+    key: str = ""
 
     @classmethod
-    def of(cls, topology: Path, sources: Mapping[str, str], settings: Settings) -> Note:
+    def of(cls, topology: Path, sources: Mapping[str, str], settings: Settings, key: str = "") -> Note:
         """Note a run that begins."""
         absolute = {name: _absolute(uri) for name, uri in sources.items()}
-        return cls(str(topology.absolute()), absolute, settings.until, settings.emit_from)
+        return cls(str(topology.absolute()), absolute, settings.until, settings.emit_from, key=key)
+
+    def refuse_other_key(self, pseudonyms: Pseudonyms, state: Path) -> None:
+        """Raise StateError if the pseudonyms of this run were made with another key: the same person would be two."""
+        if self.key in {"", pseudonyms.fingerprint}:
+            return
+        made = "without a pseudonym key" if self.key == Pseudonyms(DEVELOPMENT_KEY).fingerprint else "with another key"
+        now = f"{KEY} is not set" if pseudonyms.development else f"{KEY} or {KEY_FILE} is set to one"
+        raise StateError(
+            f"the pseudonyms in {state} were made {made}, and now {now}: "
+            "nobody would be recognised. Use the key of then, or another --state folder"
+        )
 
     def ended(self, reached: int | None) -> Note:
         """Give the note of the run when it has ended."""

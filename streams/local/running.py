@@ -21,7 +21,8 @@ from sinks.where import Where
 from streams.dead_letters import DeadLetterStore
 from streams.local.assembly import first_needed, load_tables, make_flow, open_feeds
 from streams.local.feed import Span
-from streams.local.note import Note
+from streams.local.note import NAME as NOTE
+from streams.local.note import Note, read_note
 from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
 from streams.local.tally import Tally
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from streams.local.feed import Feed
     from streams.local.snapshot import Snapshot
     from tocsin.compiler import Plan
+    from streams.pseudonyms import Pseudonyms
 
 COMMITS = "commits"
 LOCK = "lock"
@@ -80,7 +82,8 @@ def carry_out(order: Order) -> Summary:
         return Runner(plan, flow, feeds, deliveries, settings=order.settings, tally=tally).run()
     _forget_if_through(order.state)
     with Store.open(order.state / COMMITS, plan.version, plan.name) as store:
-        summary = _carry_out_in(order.state, store, order, Prepared(flow, feeds, aside))
+        made = pseudonyms if _persons(plan) else None
+        summary = _carry_out_in(order.state, store, order, Prepared(flow, feeds, aside, made))
     _forget_if_through(order.state)
     return summary
 
@@ -92,22 +95,29 @@ def _persons(plan: Plan) -> bool:
 
 
 class Prepared(NamedTuple):
-    """What was opened before the state: the dataflow with its tables, the feeds, dead letters of the tables."""
+    """What was opened before the state: the dataflow with its tables, the feeds, dead letters of the tables.
+
+    `pseudonyms`: None where nobody needs one.
+    """
 
     flow: Dataflow
     feeds: Mapping[str, Feed]
     aside: pl.DataFrame
 
+    pseudonyms: Pseudonyms | None
 
 def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -> Summary:
     """Run with a state folder that is ours; mark it when the run is through."""
     begin = store.load()
+    flow, feeds, aside, pseudonyms = prepared
     dead = _dead_letters(state, fresh=begin is None)
-    dead.put(prepared.aside, round(order.settings.wall() * 1000))
-    note = Note.of(order.topology, order.sources, order.settings)
+    if begin is not None and pseudonyms is not None and (state / NOTE).exists():
+        read_note(state).refuse_other_key(pseudonyms, state)
+    dead.put(aside, round(order.settings.wall() * 1000))
+    key = "" if pseudonyms is None else pseudonyms.fingerprint
+    note = Note.of(order.topology, order.sources, order.settings, key)
     note.write(state)
     tally, deliveries = Tally(order.metrics, order.settings.wall), _deliveries(order, begin)
-    flow, feeds, _ = prepared
     summary = Runner(order.plan, flow, feeds, deliveries, store, dead, order.settings, tally, begin).run()
     note.ended(summary.until).write(state)
     if summary.flushed and not summary.stopped and not order.settings.keep:

@@ -11,7 +11,9 @@ from local_runs import BEGIN, Countdown, House, busy_hour
 from operators.alerting.canonical import canonical
 from sinks import file
 from streams.local import store
+from streams.local.again import earlier_run
 from streams.local.running import carry_out
+from streams.pseudonyms import KEY
 from tocsin.errors import BrakeError, SinkError, SinkUnavailable, StateError
 
 if TYPE_CHECKING:
@@ -41,6 +43,23 @@ class TestAStateOfAnotherRun:
         order.sources = {**order.sources, "entries": f"ndjson:{other}"}
         with pytest.raises(StateError, match=r"made from entries=ndjson:.*entries\.ndjson, not from .*others\.ndjson"):
             carry_out(order)
+
+    def test_another_pseudonym_key(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        house.topology = house.topology.replace("door: string, people", "door: person(door), people")
+        house.topology = house.topology.replace("coalesce(crowded(door).most, 10)", "10")
+        monkeypatch.setenv(KEY, "the key of then, long enough")
+        assert house.run(batch_rows=5, stop=Countdown(20)).stopped
+        monkeypatch.setenv(KEY, "the key of now, as long as it")
+        with pytest.raises(StateError, match=r"made with another key.*Use the key of then, or another --state folder"):
+            house.run()
+        with pytest.raises(StateError, match="made with another key"):
+            earlier_run(house.folder / "state")
+        monkeypatch.delenv(KEY)
+        with pytest.raises(StateError, match="TOCSIN_PSEUDONYM_KEY is not set"):
+            house.run()
+        monkeypatch.setenv(KEY, "the key of then, long enough")
+        assert not house.run().stopped
+        assert "the key" not in (house.folder / "state" / "run.json").read_text()
 
     def test_another_number_of_buckets(self, stopped: House) -> None:
         order = stopped.order()
