@@ -28,6 +28,7 @@ import numpy as np
 import polars as pl
 
 from operators.contract import Step
+from operators.expressions.division import ratio
 from operators.expressions.geodesy import haversine
 from operators.geometry import inside_each
 from operators.trailing import evidence, keyring, latest, memory
@@ -127,7 +128,7 @@ def _compared(placed: pl.DataFrame, before: pl.DataFrame, forget: int) -> pl.Dat
     return there.select(
         "distance",
         "elapsed",
-        (pl.col("distance") * MS_PER_SECOND / pl.col("elapsed").clip(lower_bound=1)).alias("speed"),
+        ratio(pl.col("distance") * MS_PER_SECOND, pl.col("elapsed").clip(lower_bound=1)).alias("speed"),
         pl.col(INSIDE).alias("inside"),
         pl.when(pl.col(INSIDE).is_not_null()).then(pl.col(INSIDE) & ~was).alias("entered"),
         pl.when(pl.col(INSIDE).is_not_null()).then(~pl.col(INSIDE) & was).alias("left"),

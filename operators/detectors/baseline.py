@@ -53,7 +53,7 @@ import polars as pl
 from operators.contract import Step
 from operators.detectors.contract import SCORED, DetectorKind, Option, OptionKind, Setting
 from operators.detectors.history import BLOCK, CELL, FLAGGED, VALUE, History
-from operators.detectors.robust import MEDIAN, SEEN, SPREAD, score
+from operators.detectors.robust import MEDIAN, SEEN, SPREAD, judgement
 from tocsin.model.rows import TIME
 from tocsin.model.types import INT64
 
@@ -124,17 +124,9 @@ class Baseline:
             )
         joined = rows.join(baselines, on=[*self._keys, CELL], how="left", maintain_order="left")
         ignore = self.setting.number("ignore")
-        reach = ignore * pl.col(SPREAD)
-        columns = {
-            "value": pl.col(MEDIAN),
-            "score": score(pl.col(VALUE)),
-            "low": pl.col(MEDIAN) - reach,
-            "high": pl.col(MEDIAN) + reach,
-            "seen": pl.col(SEEN),
-        }
-        named = [value.alias(f"{self.name}.{suffix}") for suffix, value in columns.items()]
+        named = joined.with_columns(judgement(self.name, pl.col(VALUE), ignore, "seen"))
         flagged = (pl.col(f"{self.name}.score").abs() > ignore).fill_null(value=False)
-        return joined.with_columns(named).with_columns(flagged.alias(FLAGGED))
+        return named.with_columns(flagged.alias(FLAGGED))
 
 
 def season_cell(season: str, zone: str) -> pl.Expr:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.windows.scaling import divided, steps
+from operators.expressions.division import over
+from operators.windows.scaling import steps
 from tocsin.errors import UnitError
 from tocsin.model.rows import Schema
 from tocsin.model.types import FLOAT64, Kind, Type
@@ -73,7 +74,7 @@ class Setting:
     def value(self) -> pl.Expr:
         """The watched column as a Float64 in its unit; null if it is not finite."""
         number = pl.col(self.column).cast(pl.Float64)
-        value = number if self.type.kind is Kind.FLOAT64 else divided(number, steps(self.type))
+        value = number if self.type.kind is Kind.FLOAT64 else over(number, steps(self.type))
         return pl.when(value.is_finite()).then(value)
 
     def number(self, option: str) -> float:

@@ -47,9 +47,10 @@ import polars as pl
 
 from operators.contract import Step
 from operators.detectors.contract import SCORED, DetectorKind, Option, OptionKind, Setting
+from operators.expressions.division import over, ratio
 from operators.windows import runs
 from operators.windows.moments import centred
-from operators.windows.scaling import divided, integer, ratio, steps
+from operators.windows.scaling import integer, steps
 from tocsin.model.rows import TIME
 from tocsin.model.types import DURATION, FLOAT64
 
@@ -175,7 +176,7 @@ class Forecast:
         columns = {"value": value, "low": value - half, "high": value + half, "rise": slope * _HOUR}
         usable = (pl.col("n") >= _LEAST) & (pl.col(_OVER_T) > 0) & pl.col(_BEFORE).is_not_null()
         per_unit = steps(self.setting.type)
-        shown = {suffix: pl.when(usable).then(divided(column, per_unit)) for suffix, column in columns.items()}
+        shown = {suffix: pl.when(usable).then(over(column, per_unit)) for suffix, column in columns.items()}
         score = pl.when(usable).then(pl.when(error > 0).then(ratio(rest, error)).otherwise(pl.lit(0.0)))
         return {**shown, "score": score, "ahead": pl.when(usable).then(pl.lit(self.setting.whole("ahead")))}
 

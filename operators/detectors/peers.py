@@ -7,7 +7,7 @@ MAD). No history is needed, so a new member is judged from its first row that is
 Where it is weak. A class must be homogeneous: members of different size need a column per unit of size (use per
 capacity) to be watched instead. More than half of a class going wrong together moves the median itself. In a class of
 five the MAD is a rough estimate; scores near the bound come and go. Members without a row at that time are not in it
-(semantics 18).
+(semantics 18); one without a value is neither in it nor judged.
 
 Options
     class: the column whose equal values make a class; without it all rows of one time are one class.
@@ -40,7 +40,7 @@ import polars as pl
 
 from operators.contract import Step
 from operators.detectors.contract import SCORED, DetectorKind, Option, OptionKind, Setting
-from operators.detectors.robust import MEDIAN, SEEN, SPREAD, score, spreads
+from operators.detectors.robust import SEEN, judgement, spreads
 from tocsin.model.rows import TIME
 from tocsin.model.types import INT64
 
@@ -71,17 +71,11 @@ class Peers:
         valued = rows.with_columns(self.setting.value.alias(_VALUE))
         fleet = spreads(valued.drop_nulls([_VALUE, *groups]), groups, _VALUE, self.setting.number("floor"))
         enough = fleet.filter(pl.col(SEEN) >= self.setting.whole("least"))
-        judged = valued.join(enough, on=groups, how="left", maintain_order="left")
-        reach = self.setting.number("width") * pl.col(SPREAD)
-        columns = {
-            "value": pl.col(MEDIAN),
-            "score": score(pl.col(_VALUE)),
-            "low": pl.col(MEDIAN) - reach,
-            "high": pl.col(MEDIAN) + reach,
-            "members": pl.col(SEEN),
-        }
-        named = (value.alias(f"{self.name}.{suffix}") for suffix, value in columns.items())
-        return Step(self.output.conform(judged.with_columns(named)), state, None)
+        beside = valued.join(enough, on=groups, how="left", maintain_order="left")
+        judged = judgement(self.name, pl.col(_VALUE), self.setting.number("width"), "members")
+        # Else a rule could compare a row that is still filling with low and high.
+        shown = (pl.when(pl.col(_VALUE).is_not_null()).then(column) for column in judged)
+        return Step(self.output.conform(beside.with_columns(shown)), state, None)
 
 
 def _build(setting: Setting, output: Schema) -> Peers:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.windows.scaling import ratio
+from operators.expressions.division import ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,3 +33,19 @@ def score(value: pl.Expr) -> pl.Expr:
     """Give (value - median) / spread; 0 on the median; null where there is no spread to measure by."""
     away = value - pl.col(MEDIAN)
     return pl.when(away == 0).then(pl.lit(0.0)).when(pl.col(SPREAD) > 0).then(ratio(away, pl.col(SPREAD)))
+
+
+def judgement(name: str, value: pl.Expr, width: float, counted: str) -> list[pl.Expr]:
+    """Give the columns of the detector `name` over MEDIAN, SPREAD and SEEN of each row.
+
+    `width`: half that of low..high, in spreads. `counted`: what SEEN counts, as the column's suffix.
+    """
+    reach = width * pl.col(SPREAD)
+    columns = {
+        "value": pl.col(MEDIAN),
+        "score": score(value),
+        "low": pl.col(MEDIAN) - reach,
+        "high": pl.col(MEDIAN) + reach,
+        counted: pl.col(SEEN),
+    }
+    return [column.alias(f"{name}.{suffix}") for suffix, column in columns.items()]

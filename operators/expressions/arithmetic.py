@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from operators.expressions.division import over, ratio
 from operators.expressions.term import (
     INT64_MOST,
     INT128_MOST,
@@ -49,16 +50,6 @@ def real(term: Term) -> pl.Expr:
         return term.expr
     as_float = term.expr.cast(pl.Float64)
     return over(as_float, float(10**term.type.scale)) if term.type.scale else as_float
-
-
-def over(expr: pl.Expr, divisor: float) -> pl.Expr:
-    """Divide floats by a constant, correctly rounded: Polars multiplies by its reciprocal (3 / 10 > 0.3) otherwise."""
-    return let(expr, lambda x: x / (x * 0.0 + divisor))
-
-
-def ratio(expr: pl.Expr, by: pl.Expr) -> pl.Expr:
-    """Divide floats, the same for any number of rows: a divisor that Polars holds as one value is multiplied by too."""
-    return let(expr, lambda x: x / (x * 0.0 + by))
 
 
 def to_real(term: Term) -> Term:

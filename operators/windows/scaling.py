@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from operators.expressions.division import over as divided
+from operators.expressions.division import ratio
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
     from tocsin.model.types import Type
+
+__all__ = ["divided", "from_real", "integer", "ratio", "steps"]
 
 _MOST_STEPS = 2.0**96
 
@@ -33,21 +37,6 @@ def steps(type_: Type) -> float:
     if type_.kind is Kind.FLOAT64:
         return _steps_per_unit(type_)
     return 10.0**type_.scale if type_.kind is Kind.DECIMAL else 1.0
-
-
-def ratio(value: pl.Expr, by: pl.Expr) -> pl.Expr:
-    """Divide, the same for any number of rows; `value` must be finite, as all values here are.
-
-    Polars multiplies by 1/x where it knows the divisor to be one value for the whole batch: a literal, but also a
-    column that was joined from a table of one row. Then 35 / 100 is 0.35000000000000003, and 0.35 in another batch. A
-    divisor made to depend on each value is always divided by.
-    """
-    return value / (value * 0.0 + by)
-
-
-def divided(value: pl.Expr, by: float) -> pl.Expr:
-    """Divide by a constant, the same for any number of rows (see `ratio`)."""
-    return value if by == 1.0 else ratio(value, pl.lit(by))
 
 
 def from_real(value: pl.Expr, type_: Type) -> pl.Expr:

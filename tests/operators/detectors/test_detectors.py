@@ -265,8 +265,9 @@ class TestPeers:
             ]
             load = None if row["load"] is None else row["load"] / 10
             wanted.append(judged(load, *spread(fleet)) if len(fleet) >= 2 else None)
-        scores = run(detector("peers"), frame(rows), [])["d.score"].to_list()
-        assert all(map(close, scores, wanted))
+        found = run(detector("peers"), frame(rows), [])
+        assert all(map(close, found["d.score"].to_list(), wanted))
+        assert found.filter(pl.col("load").is_null())["d.members"].null_count() == found["load"].null_count()
 
 
 class TestForecast:
