@@ -123,6 +123,7 @@ SINK_RETRIES = Counter("tocsin_sink_retries_total", "Deliveries that failed and 
 SINK_FAILURES = Counter("tocsin_sink_failures_total", "Deliveries that a sink refused for good.", _SINK)
 SINK_REFUSED = Counter("tocsin_sink_refused_offers_total", "Offers put off because a sink's queue was full.", _SINK)
 SINK_EARLY_LOST = Counter("tocsin_sink_early_lost_total", "Early copies given up: the queue was full.", _SINK)
+SINK_HELD_BACK = Counter("tocsin_sink_held_back_total", "Alerts that `at_most` of a sink held back.", _SINK)
 SINK_QUEUE_ROWS = Gauge("tocsin_sink_queue_rows", "Transitions that wait for a sink.", _SINK)
 SINK_QUEUE_BYTES = Gauge("tocsin_sink_queue_bytes", "Estimated size of what waits for a sink.", _SINK, "bytes")
 SINK_BATCH_SECONDS = Histogram("tocsin_sink_batch_seconds", "Time of one delivery.", _SINK, "seconds")

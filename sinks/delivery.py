@@ -18,6 +18,7 @@ import polars as pl
 
 from monitoring import registry
 from monitoring.metrics import Metrics, NoMetrics
+from sinks.at_most import NEWEST, Memory, dated
 from sinks.backoff import Backoff
 from sinks.pending import Limits, Pending
 from sinks.where import Where
@@ -26,6 +27,7 @@ from tocsin.errors import SinkError, SinkUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sinks.at_most import AtMost
     from sinks.contract import Sink
     from sinks.pending import Offered
 
@@ -37,12 +39,14 @@ GRACE_SECONDS = 5.0
 class Progress:
     """What a host keeps per sink in each commit: all transitions before `position` are durable in the sink.
 
-    `passed`: the memory of the sink's `where` at that position. `bookmark`: the sink's own note of where it stood.
+    `passed`: the memory of the sink's `where` at that position, `limited` that of its `at_most`. `bookmark`: the sink's
+    own note of where it stood.
     """
 
     position: int = 0
     passed: pl.DataFrame = field(default_factory=Where.nothing_passed)
     bookmark: str = ""
+    limited: Memory = field(default_factory=Memory)
 
 
 class _Halted(Exception):
@@ -62,6 +66,7 @@ class Delivery:
         sink: Sink,
         *,
         where: Where | None = None,
+        at_most: AtMost | None = None,
         progress: Progress | None = None,
         limits: Limits | None = None,
         backoff: Backoff | None = None,
@@ -73,9 +78,11 @@ class Delivery:
         self.trouble: SinkUnavailable | None = None
         self._sink = sink
         self._where = where
+        self._at_most = at_most
         self._progress = progress or Progress()
         self._offered = self._progress.position
         self._passed = self._progress.passed
+        self._limited = self._progress.limited
         self._pending = Pending(limits or Limits(), clock)
         self._backoff = backoff or Backoff()
         self._metrics = metrics or NoMetrics()
@@ -96,6 +103,11 @@ class Delivery:
     def delivered(self) -> int:
         """All transitions before this position are durable in the sink."""
         return self._progress.position
+
+    @property
+    def held_back(self) -> int:
+        """How many alerts `at_most` has held back since the state was new."""
+        return self._progress.limited.flood.total
 
     @property
     def offered(self) -> int:
@@ -125,8 +137,10 @@ class Delivery:
         return False
 
     def offer_early(self, rows: pl.DataFrame) -> None:
-        """Offer early copies; they are given up if the queue is full, the truth will come."""
+        """Offer early copies; they are given up if the queue is full, or the truth may be held back."""
         self.check()
+        if self._at_most is not None:
+            return
         if not self._pending.offer(rows, None):
             self._metrics.count(registry.SINK_EARLY_LOST.of(self._labels), rows.height)
 
@@ -176,13 +190,21 @@ class Delivery:
             self._insist(partial(self._deliver, part))
         ends = [item.end for item in taken if item.end is not None]
         position = ends[-1] if ends else self._progress.position
-        self._progress = Progress(position, self._passed, self._sink.bookmark)
+        held = self._limited.flood.total - self._progress.limited.flood.total
+        self._metrics.count(registry.SINK_HELD_BACK.of(self._labels), held)
+        self._progress = Progress(position, self._passed, self._sink.bookmark, self._limited)
         self._gauge()
 
     def _select(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self._where is None:
-            return rows
-        rows, self._passed = self._where.through(rows, self._passed)
+        """Give what the sink is to get: of that which `where` lets through, as much as `at_most` does."""
+        newest = None
+        if self._at_most is not None:
+            rows = dated(rows, self._limited)
+            newest = rows[NEWEST].last()
+        if self._where is not None:
+            rows, self._passed = self._where.through(rows, self._passed)
+        if self._at_most is not None:
+            rows, self._limited = self._at_most.through(rows, newest, self._limited)  # type: ignore[arg-type]  # Int64
         return rows
 
     def _deliver(self, rows: pl.DataFrame) -> None:

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sinks.at_most import Flood  # noqa: TC001  # as below
 from streams.local.segments import Ref  # noqa: TC001  # msgspec reads the annotations
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of a state folder. Another one is refused: reading it by guess would be worse."""
 
 NAME = "manifest.json"
 
 
 class SinkEntry(msgspec.Struct, frozen=True):
-    """How far a sink was at the commit; `passed` is the memory of its `where`."""
+    """How far a sink was at the commit; `passed` is the memory of its `where`, `met` and `flood` that of `at_most`."""
 
     position: int
     bookmark: str
     passed: Ref
+    met: Ref
+    flood: Flood
 
 
 class OutboxEntry(msgspec.Struct, frozen=True):
@@ -63,7 +66,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return (
             {entry.ref for entry in self.frames}
             | {entry.rows for entry in self.outbox}
-            | {entry.passed for entry in self.sinks.values()}
+            | {ref for entry in self.sinks.values() for ref in (entry.passed, entry.met)}
         )
 
 

@@ -80,6 +80,11 @@ class Publisher:
         return {delivery.name: delivery.progress for delivery in self.deliveries}
 
     @property
+    def held_back(self) -> Mapping[str, int]:
+        """How many alerts `at_most` held back, per sink where any was."""
+        return {delivery.name: delivery.held_back for delivery in self.deliveries if delivery.held_back}
+
+    @property
     def troubles(self) -> list[str]:
         """Say which sinks are down now, and why."""
         return [f"{delivery.name}: {delivery.trouble}" for delivery in self.deliveries if delivery.trouble is not None]

@@ -59,6 +59,7 @@ class Summary:
 
     `seconds`: of this process. `flushed`: every sink has everything. `stopped`: it was told to stop before the end.
     `until`: the event time in ms at which it ended, None if no record had a time. `troubles`: sinks that are down.
+    `held_back`: alerts that `at_most` held back, per sink.
     """
 
     tally: Tally
@@ -67,6 +68,7 @@ class Summary:
     stopped: bool
     until: int | None
     troubles: tuple[str, ...] = ()
+    held_back: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -131,9 +133,9 @@ class Runner:
         self._committer = None if self.store is None else Committer(self.store, how.commit_seconds, metrics, how.clock)
         self._early = EarlyCopies(self.plan) if how.early else None
         self._leaps = {name: Leaps(feed.plan.name, feed.plan.ahead) for name, feed in self.feeds.items()}
+        self.flow.watch = self.tally.stepped
         self.tally.begin({feed.plan.name for feed in self.feeds.values()})
 
-        self.flow.watch = self.tally.stepped
     def run(self) -> Summary:
         """Read everything, close, flush.
 
@@ -155,7 +157,8 @@ class Runner:
             self.publisher.abandon()
             raise
         seconds = self.settings.clock() - started
-        return Summary(self.tally, seconds, flushed, stopped, self._end(), tuple(self.publisher.troubles))
+        troubles, held_back = tuple(self.publisher.troubles), self.publisher.held_back
+        return Summary(self.tally, seconds, flushed, stopped, self._end(), troubles, held_back)
 
     def _read_on(self) -> bool:
         """Read until all sources are at their end, or until told to stop; say whether it was the latter."""

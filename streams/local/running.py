@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitoring.metrics import Metrics, NoMetrics
+from sinks.at_most import AtMost
 from sinks.delivery import Delivery, Progress
 from sinks.opening import make_sink, open_sink
 from sinks.where import Where
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from streams.local.dataflow import Dataflow
     from streams.local.feed import Feed
     from streams.local.snapshot import Snapshot
-    from tocsin.compiler import Plan
     from streams.pseudonyms import Pseudonyms
+    from tocsin.compiler import Plan
 
 COMMITS = "commits"
 LOCK = "lock"
@@ -103,16 +104,16 @@ class Prepared(NamedTuple):
     flow: Dataflow
     feeds: Mapping[str, Feed]
     aside: pl.DataFrame
-
     pseudonyms: Pseudonyms | None
+
 
 def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -> Summary:
     """Run with a state folder that is ours; mark it when the run is through."""
-    begin = store.load()
     flow, feeds, aside, pseudonyms = prepared
-    dead = _dead_letters(state, fresh=begin is None)
+    begin = store.load()
     if begin is not None and pseudonyms is not None and (state / NOTE).exists():
         read_note(state).refuse_other_key(pseudonyms, state)
+    dead = _dead_letters(state, fresh=begin is None)
     dead.put(aside, round(order.settings.wall() * 1000))
     key = "" if pseudonyms is None else pseudonyms.fingerprint
     note = Note.of(order.topology, order.sources, order.settings, key)
@@ -140,8 +141,8 @@ def _deliveries(order: Order, begin: Snapshot | None) -> tuple[Delivery, ...]:
     """Make the sinks, each from where it stood; one that the state does not know gets what is decided from now on."""
     known = begin.sinks if begin is not None else {}
     first = begin.outbox_end - sum(chunk.rows.height for chunk in begin.outbox) if begin is not None else 0
-    made = [(uri, open_sink(uri), None) for uri in order.sinks] if order.sinks else _declared(order.plan)
-    names = [name for name, _, _ in made]
+    made = [_Made(uri, open_sink(uri)) for uri in order.sinks] if order.sinks else _declared(order.plan)
+    names = [sink.name for sink in made]
     if len(set(names)) < len(names):
         raise SinkError(f"one sink is given twice: {', '.join(names)}")
     for name in names:
@@ -149,14 +150,35 @@ def _deliveries(order: Order, begin: Snapshot | None) -> tuple[Delivery, ...]:
             order.settings.warn(f"the sink {name} is new to this run: it gets what is not delivered to all others yet")
     new = Progress(first)
     return tuple(
-        Delivery(name, sink, where=where, progress=known.get(name, new), metrics=order.metrics)
-        for name, sink, where in made
+        Delivery(
+            one.name,
+            one.sink,
+            where=one.where,
+            at_most=one.at_most,
+            progress=known.get(one.name, new),
+            metrics=order.metrics,
+        )
+        for one in made
     )
 
 
-def _declared(plan: Plan) -> list[tuple[str, Sink, Where | None]]:
+class _Made(NamedTuple):
+    """A sink that is not open yet, and what of the log it gets."""
+
+    name: str
+    sink: Sink
+    where: Where | None = None
+    at_most: AtMost | None = None
+
+
+def _declared(plan: Plan) -> list[_Made]:
     return [
-        (sink.name, make_sink(sink.kind, sink.target), None if sink.where is None else Where(sink.where))
+        _Made(
+            sink.name,
+            make_sink(sink.kind, sink.target),
+            None if sink.where is None else Where(sink.where),
+            None if sink.at_most is None else AtMost(sink.name, sink.at_most),
+        )
         for sink in plan.sinks
     ]
 

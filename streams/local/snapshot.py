@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sinks.at_most import Memory
 from sinks.delivery import Progress
 from streams.local.manifest import FrameEntry, Manifest, OutboxEntry, SinkEntry
 from streams.local.outbox import Chunk
@@ -55,6 +56,7 @@ class Snapshot:
         yield from self.frames.values()
         yield from (chunk.rows for chunk in self.outbox)
         yield from (progress.passed for progress in self.sinks.values())
+        yield from (progress.limited.met for progress in self.sinks.values())
 
 
 def describe(snapshot: Snapshot, owner: Owner, number: int, refs: Mapping[int, Ref]) -> Manifest:
@@ -69,7 +71,13 @@ def describe(snapshot: Snapshot, owner: Owner, number: int, refs: Mapping[int, R
         outbox=tuple(OutboxEntry(chunk.start, refs[id(chunk.rows)]) for chunk in snapshot.outbox),
         outbox_end=snapshot.outbox_end,
         sinks={
-            name: SinkEntry(progress.position, progress.bookmark, refs[id(progress.passed)])
+            name: SinkEntry(
+                progress.position,
+                progress.bookmark,
+                refs[id(progress.passed)],
+                refs[id(progress.limited.met)],
+                progress.limited.flood,
+            )
             for name, progress in snapshot.sinks.items()
         },
         frames=tuple(FrameEntry(name, refs[id(frame)]) for name, frame in snapshot.frames.items()),
@@ -86,7 +94,7 @@ def restore(manifest: Manifest, frames: Mapping[Ref, pl.DataFrame]) -> Snapshot:
         outbox=tuple(Chunk(entry.start, frames[entry.rows]) for entry in manifest.outbox),
         outbox_end=manifest.outbox_end,
         sinks={
-            name: Progress(entry.position, frames[entry.passed], entry.bookmark)
+            name: Progress(entry.position, frames[entry.passed], entry.bookmark, Memory(frames[entry.met], entry.flood))
             for name, entry in manifest.sinks.items()
         },
         meta=manifest.meta,

@@ -29,6 +29,7 @@ def as_json(summary: Summary, metrics: MemoryMetrics) -> dict[str, object]:
         "misses": {table: n for (table, c), n in sorted(tally.stages.items()) if n and c == MISSES},
         "transitions": [{"rule": r, "kind": k, "number": n} for (r, k), n in sorted(tally.transitions.items()) if n],
         "early": [{"rule": r, "kind": k, "number": n} for (r, k), n in sorted(tally.early.items()) if n],
+        "held_back": [{"sink": s, "alerts": n} for s, n in summary.held_back.items()],
         "until": summary.until,
         "seconds": round(summary.seconds, 3),
         "stopped": summary.stopped,
@@ -53,6 +54,8 @@ def show(plan: Plan, summary: Summary) -> None:
         )
     for rule, kinds in _by_rule(tally.early).items():
         click.echo(f"  {rule}: early " + ", ".join(f"{number:,} {kind}" for kind, number in kinds), err=True)
+    for sink, number in summary.held_back.items():
+        click.echo(f"  {sink}: {number:,} alerts held back by at_most", err=True)
     if not summary.flushed:
         why = f" ({'; '.join(summary.troubles)})" if summary.troubles else ""
         click.echo(f"  some alerts could not be delivered yet{why}; the same command tries again", err=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from operators.expressions.bound import Bound
     from operators.stage import Stage
+    from tocsin.model.rates import Rate
     from tocsin.model.rows import Schema
     from tocsin.model.types import Type
 
@@ -111,12 +112,13 @@ class LogCondition:
 
 @dataclass(frozen=True, slots=True)
 class SinkPlan:
-    """A sink of the topology: kind, target and an optional condition over the transition log."""
+    """A sink of the topology: kind, target, perhaps a condition over the transition log and a limit per time."""
 
     name: str
     kind: str
     target: str
     where: LogCondition | None = None
+    at_most: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from operators.expressions.scope import Constant, Scope
 from tocsin.compiler.plan import LEVEL_NUMBERS, LogCondition, SinkPlan
 from tocsin.compiler.report import nearest
 from tocsin.language.places import place_in
+from tocsin.model.rates import rate_of
 from tocsin.model.types import BOOLEAN, INT64, STRING, Type
 
 if TYPE_CHECKING:
@@ -45,11 +46,9 @@ def tellable(topology: Topology, rules: Mapping[str, RulePlan]) -> Tellable:
 
 def sink_plan(word: SinkWord, told: Tellable, report: Report) -> SinkPlan:
     """Type one sink."""
-    if word.at_most is not None:
-        what = "limits of how much a receiver gets are not part of this version"
-        report.add(word.at_most, "not-yet", what, expected="`where:` to choose what it gets")
     where = None if word.where is None else _where(word.where, told, report)
-    return SinkPlan(str(word.name), str(word.kind), str(word.target), where)
+    at_most = None if word.at_most is None else rate_of(word.at_most)
+    return SinkPlan(str(word.name), str(word.kind), str(word.target), where, at_most)
 
 
 def _where(text: Text, told: Tellable, report: Report) -> LogCondition | None:
