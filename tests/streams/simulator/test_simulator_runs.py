@@ -14,6 +14,7 @@ import pytest
 from streams.simulator import SCENARIOS, generate, read_labels, simulate, source_arguments
 from streams.simulator.arrival import FORMS
 from streams.simulator.setting import OFFSET
+from tocsin.errors import SinkError
 
 ROOT = Path(__file__).parents[3]
 SMALL = [name for name in SCENARIOS if name != "city"]
@@ -30,6 +31,30 @@ def event_time(name: str, rows: pl.DataFrame) -> pl.Series:
         return rows["at"].replace(-62_135_596_800_000, None)
     text = rows["at"].str.slice(0, 23).str.to_datetime("%Y-%m-%dT%H:%M:%S%.3f", time_unit="ms", strict=False)
     return text.cast(pl.Int64) - (OFFSET if FORMS[name].time == "shanghai" else 0)
+
+
+class TestAFolderThatHoldsSomething:
+    """What lies in the folder would be read along with what is written."""
+
+    def test_an_earlier_simulation_is_replaced_whatever_its_format(self, tmp_path: Path) -> None:
+        simulate("wangiri", 7, tmp_path / "again", scale=0.1, format="parquet")
+        simulate("wangiri", 7, tmp_path / "again", scale=0.1)
+        simulate("wangiri", 7, tmp_path / "once", scale=0.1)
+        assert hashes(tmp_path / "again") == hashes(tmp_path / "once")
+
+    def test_another_simulation_is_left_alone(self, tmp_path: Path) -> None:
+        simulate("wangiri", 7, tmp_path, scale=0.1)
+        before = hashes(tmp_path)
+        with pytest.raises(SinkError, match=r"streams/calls\.ndjson of another simulation: take an empty folder"):
+            simulate("card-velocity", 7, tmp_path)
+        assert hashes(tmp_path) == before
+
+    def test_files_of_somebody_else_are_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "streams").mkdir()
+        (tmp_path / "streams" / "calls.parquet").write_text("mine")
+        with pytest.raises(SinkError, match=r"streams/calls\.parquet that no simulation wrote"):
+            simulate("wangiri", 7, tmp_path, scale=0.1)
+        assert (tmp_path / "streams" / "calls.parquet").read_text() == "mine"
 
 
 class TestSameSeedSameBytes:
