@@ -10,24 +10,21 @@ import polars as pl
 from operators.trailing import evidence
 from operators.trailing.evaluate import Evaluation
 from operators.trailing.memory import stable_order, taken
-from operators.trailing.ranges import Edges, Line, Ranges
+from operators.trailing.ranges import Edges, Line
 from tocsin.model.rows import EVIDENCE, TIME
 
 if TYPE_CHECKING:
+    from operators.trailing.empties import Empties
     from operators.trailing.keyring import Ints
     from operators.trailing.memory import Rows
     from operators.trailing.operator import TrailingOperator
 
-EMPTY_ID = "\x00"
-"""Before the key's text in the id of an empty row."""
-AFTER_EMPTY_ID = "\x01"
-
 
 class Asked(NamedTuple):
-    """Rows that want to know, in order of (time, id).
+    """Rows that want to know, in order of time.
 
-    `key`: index of the key among the held rows' keys. `row`: index in `own`, the items by which rows are named where no
-    window holds them; -1 for an empty row.
+    `key`: index of the key among the held rows' keys. `row`: index of an event among the events that ask, by which it
+    is named in `own` where no window holds it; -1 for an empty row.
     """
 
     frame: pl.DataFrame
@@ -36,22 +33,56 @@ class Asked(NamedTuple):
     own: pl.Series | None
 
 
+def asked(rows: pl.DataFrame, key: Ints, own: pl.Series | None, empties: Empties) -> Asked:
+    """Put events that ask and empty rows together; of one time, empty rows come first."""
+    if not empties.time.size:
+        return Asked(rows, key, np.arange(rows.height), own)
+    times = np.concatenate([empties.time, rows.get_column(TIME).to_numpy()])
+    order = np.argsort(times, kind="stable")
+    event = order >= empties.time.size
+    row = order - empties.time.size
+    row[~event] = -1
+    own_key = {TIME, *empties.names.columns}
+    name = np.where(event, row, rows.height + empties.name[np.where(event, 0, order)])
+    named = pl.concat([rows.select(empties.names.columns), empties.names], rechunk=True)
+    frame = taken(rows.drop(own_key), np.maximum(row, 0)) if rows.height else rows.drop(own_key).clear(order.size)
+    frame = frame.select(pl.when(pl.Series(event)).then(pl.all())).hstack(taken(named, name))
+    frame = frame.with_columns(pl.Series(TIME, times[order], dtype=pl.Int64))
+    return Asked(frame, np.concatenate([empties.key, key])[order], row, own)
+
+
 def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) -> pl.DataFrame:
     """Evaluate all windows for all rows that ask."""
-    time = asked.frame.get_column(TIME).to_numpy()
     order = stable_order(asked.key)  # they come in order of time
-    stored = {name: held.column(name) for name in {name for calls in operator.calls for name in calls.stored}}
-    kept = pl.DataFrame({TIME: pl.Series(held.time, dtype=pl.Int64), **stored})
-    evaluation = Evaluation.of(kept, operator.calls)
-    edges = Edges(line, line.places(held.key, held.time), asked.key[order], time[order])
-    frames: list[pl.DataFrame] = []
+    evaluation = Evaluation(_kept(operator, held), operator.calls)
+    edges = _edges(operator, asked, held, line, order)
+    found: list[pl.Series] = []
     for (window, columns), calls in zip(operator.windows, operator.calls, strict=True):
-        results = evaluation.results(calls, edges.ranges(window.delayed + window.width, window.delayed))
-        frames.append(results.select(a.expr.cast(a.type.physical).alias(name) for name, a in columns.items()))
-    back = np.empty_like(order)
-    back[order] = np.arange(order.size)
-    low, high = edges.ranges(operator.memory, min(window.delayed for window, _ in operator.windows))
-    items = evidence.latest(held, Ranges(low[back], high[back]), asked.own, asked.row)
-    found = taken(pl.concat(frames, how="horizontal"), back)
-    given = asked.frame.with_columns(*found.get_columns(), items.alias(EVIDENCE))
-    return given.select(list(operator.output.physical))
+        results = evaluation.results(calls, edges.ranges(window.delayed + window.width, window.delayed), order)
+        found += results.select(a.expr.cast(a.type.physical).alias(name) for name, a in columns.items()).get_columns()
+    hull = edges.ranges(operator.memory, min(window.delayed for window, _ in operator.windows))
+    items = evidence.latest(held, hull.put(order), asked.own, asked.row)
+    return asked.frame.with_columns(*found, items.alias(EVIDENCE)).select(list(operator.output.physical))
+
+
+def _kept(operator: TrailingOperator, held: Rows) -> pl.DataFrame:
+    stored = {name: held.column(name) for name in {name for calls in operator.calls for name in calls.stored}}
+    return pl.DataFrame({TIME: pl.Series(held.time, dtype=pl.Int64), **stored})
+
+
+def _edges(operator: TrailingOperator, asked: Asked, held: Rows, line: Line, order: Ints) -> Edges:
+    """Give the edges of the windows of rows that ask, in an order by (key, time).
+
+    Up to now nothing is searched where events that ask are held themselves: they are the newest rows in the same order,
+    and an empty row stands behind the event before it, or behind the older rows of its key, all of which are earlier.
+    """
+    places = line.places(held.key, held.time)
+    edges = Edges(line, places, asked.key[order], asked.frame.get_column(TIME).to_numpy()[order])
+    if not operator.probe:
+        last, own = held.own + 1, places[held.own]
+        tied = np.flatnonzero(own[1:] == own[:-1])
+        last[tied] = np.searchsorted(places, own[tied], side="right")
+        up_to_now = held.newest[edges.key]
+        up_to_now[asked.row[order] >= 0] = last
+        edges.found[0] = np.maximum.accumulate(up_to_now)
+    return edges

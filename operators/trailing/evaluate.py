@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from operators.trailing import sliding
+from operators.trailing.parts import RangePart
 from operators.trailing.ranges import PrefixSums, Ranges, prefix_sums
 from operators.windows.bags import Bag
 from operators.windows.calls import argument
@@ -16,37 +17,65 @@ from operators.windows.scaling import from_real, steps
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from operators.expressions.bound import AggregateCall
     from operators.trailing.keyring import Ints
-    from operators.trailing.parts import Compiled, RangePart
+    from operators.trailing.parts import Compiled
 
 PAIRS_MOST = 1_000_000
 """Pairs of (range, row) that are laid out at a time where nothing shorter is known (top_k)."""
+ROWS = RangePart("rows")
+NARROW_MOST = 2.0**62
 DIRECT = frozenset({pl.Int64, pl.Float64})
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """Prepared columns of sorted rows; what was chosen of them is found once for all windows."""
+    """What the calls of `windows` need of sorted rows; what was prepared or chosen of them is found once for all.
 
-    prepared: pl.DataFrame
+    `kept`: what was kept of the rows.
+    """
+
+    kept: pl.DataFrame
+    windows: Sequence[Compiled]
+    prepared: dict[str, pl.Series] = field(default_factory=dict)
     present: dict[str, pl.Series] = field(default_factory=dict)
     sums: dict[str, PrefixSums] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, kept: pl.DataFrame, windows: Iterable[Compiled]) -> Evaluation:
-        """Prepare the columns that the calls of some windows need from what was kept of the rows."""
-        inputs = {name: value for calls in windows for name, value in calls.inputs.items()}
-        return cls(kept.select(value.alias(name) for name, value in inputs.items()))
+    def column(self, name: str) -> pl.Series:
+        """Give a prepared column; integer steps of floats are Int64 where all of them fit."""
+        if name not in self.prepared:
+            calls = next(calls for calls in self.windows if name in calls.inputs)
+            narrow = self._narrow(calls.whole[name]) if name in calls.whole else None
+            self.prepared[name] = self._of(calls.inputs[name]) if narrow is None else narrow
+        return self.prepared[name]
 
-    def results(self, calls: Compiled, ranges: Ranges) -> pl.DataFrame:
-        """Give the result of every call for every range, in columns named by the calls' texts."""
-        columns = [self._part(part, ranges).alias(name) for name, part in calls.ranged.items()]
-        columns += [self._bag(call, column, ranges).alias(call.text) for call, column in calls.bags]
+    def _narrow(self, whole: pl.Expr) -> pl.Series | None:
+        values = self._of(whole)
+        greatest = values.abs().max()
+        fits = greatest is None or greatest < NARROW_MOST  # type: ignore[operator]  # a float
+        return values.cast(pl.Int64, strict=False) if fits else None
+
+    def _of(self, value: pl.Expr) -> pl.Series:
+        return self.kept.select(value).to_series()
+
+    def results(self, calls: Compiled, ranges: Ranges, places: Ints) -> pl.DataFrame:
+        """Give the result of every call for every range, in columns named by the calls' texts.
+
+        `ranges` ascend; the result of each stands at its place of `places`. Parts are put there rather than results:
+        hardly any of them are null, which costs less, and many are the same.
+        """
+        parts = {name: self._plain(part) for name, part in calls.ranged.items()}
+        found = {part: _put(self._part(part, ranges), places) for part in dict.fromkeys(parts.values())}
+        columns = [found[part].alias(name) for name, part in parts.items()]
+        columns += [_put(self._bag(call, column, ranges), places).alias(call.text) for call, column in calls.bags]
         finals = [value.alias(name) for name, value in calls.finals.items()]
         return pl.DataFrame(columns).select(*finals, *(call.text for call, _ in calls.bags))
+
+    def _plain(self, part: RangePart) -> RangePart:
+        """Give the number of rows for the number of values where none is null."""
+        return ROWS if part.what == "count" and not self.column(part.column).null_count() else part
 
     def _part(self, part: RangePart, ranges: Ranges) -> pl.Series:
         return _PARTS[part.what](self, part, ranges)
@@ -54,14 +83,14 @@ class Evaluation:
     def chosen(self, column: str, ranges: Ranges) -> tuple[pl.Series, Ranges]:
         """Give which rows have a value that is not null (or, of Booleans, true) and the ranges among those."""
         if column not in self.present:
-            values = self.prepared.get_column(column)
+            values = self.column(column)
             self.present[column] = values if values.dtype == pl.Boolean else values.is_not_null()
         mask = self.present[column]
         return mask, ranges if mask.all() else ranges.within(mask.to_numpy())
 
     def values(self, column: str, ranges: Ranges) -> tuple[pl.Series, Ranges]:
         """Give the values that are there, and the ranges among those."""
-        values = self.prepared.get_column(column)
+        values = self.column(column)
         return values.drop_nulls(), ranges.within(values.is_not_null().to_numpy()) if values.null_count() else ranges
 
     def _bag(self, call: AggregateCall, column: str, ranges: Ranges) -> pl.Series:
@@ -75,14 +104,12 @@ def _rows(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
 
 
 def _count(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
-    column = self.prepared.get_column(part.column)
-    among = ranges.within(column.is_not_null().to_numpy()) if column.null_count() else ranges
-    return pl.Series(among.size, dtype=pl.Int64)
+    return pl.Series(ranges.within(self.column(part.column).is_not_null().to_numpy()).size, dtype=pl.Int64)
 
 
 def _sum(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
     if part.column not in self.sums:
-        self.sums[part.column] = prefix_sums(self.prepared.get_column(part.column))
+        self.sums[part.column] = prefix_sums(self.column(part.column))
     return self.sums[part.column].of(ranges)
 
 
@@ -97,7 +124,7 @@ def _extreme(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
 
 
 def _at_place(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
-    values = self.prepared.get_column(part.column)
+    values = self.column(part.column)
     if part.chosen:
         mask, ranges = self.chosen(part.chosen, ranges)
         values = values.filter(mask)
@@ -108,7 +135,7 @@ def _at_place(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
 
 def _at_extreme(self: Evaluation, part: RangePart, ranges: Ranges) -> pl.Series:
     order, among = self.values(part.chosen, ranges)
-    values = self.prepared.filter(pl.col(part.chosen).is_not_null()).get_column(part.column)
+    values = self.column(part.column).filter(self.column(part.chosen).is_not_null())
     some = np.flatnonzero(among.size)
     there = Ranges(among.low[some], among.high[some])
     return _spread(values.gather(sliding.extreme_place(order, there, least=part.what == "arg_min")), some, among)
@@ -122,6 +149,17 @@ def _spread(found: pl.Series, some: Ints, ranges: Ranges) -> pl.Series:
     places = np.zeros(size, dtype=np.int64)
     places[some] = np.arange(1, some.size + 1)
     return pl.concat([pl.Series([None], dtype=found.dtype), found.alias("")]).gather(places)
+
+
+def _put(found: pl.Series, places: Ints) -> pl.Series:
+    """Put each value at its place."""
+    if found.dtype == pl.Int64 and not found.null_count():
+        moved = np.empty(places.size, dtype=np.int64)
+        moved[places] = found.to_numpy()
+        return pl.Series(moved)
+    back = np.empty(places.size, dtype=np.uint32)
+    back[places] = np.arange(places.size)
+    return found.gather(pl.Series(back))
 
 
 def _distinct(_: AggregateCall, values: pl.Series, ranges: Ranges) -> pl.Series:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_ITEM, EVIDENCE_MOST, ID, POSITION
+from operators.trailing.memory import gathered, spread
+from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_MOST, ID, POSITION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from operators.trailing.ranges import Ranges
 
 ITEM = "__item"
-LAST = np.arange(EVIDENCE_MOST, 0, -1)
 
 
 def source(columns: Sequence[str]) -> pl.Expr:
@@ -49,39 +49,40 @@ def latest(rows: Rows, ranges: Ranges, own: pl.Series | None, asker: Ints) -> pl
     `own`: items of the rows that ask, where these do not lie in their own range; they stand last. `asker`: the index of
     each range's row in `own`, -1 for an empty row, which has none.
     """
-    size = ranges.low.size
-    if not size:
-        return pl.Series(EVIDENCE, [], dtype=EVIDENCE_DTYPE)
-    places = np.maximum(ranges.high[:, None] - LAST, 0)
+    parts = [piece.get_column(ITEM) for piece in rows.pieces]
     count = np.minimum(ranges.size, EVIDENCE_MOST)
-    if not rows.key.size:
-        items = pl.Series([None], dtype=EVIDENCE_ITEM if own is None else own.dtype).new_from_index(0, places.size)
-    else:
-        items = rows.pick(ITEM, places.ravel())
     if own is None:
-        return _lists(items, count)
-    index = np.arange(places.size).reshape(places.shape)
+        return _lists(gathered(parts, rows.source[spread(ranges.high - count, count)]), count)
     asks = asker >= 0
-    index[asks, :-1] = index[asks, 1:]
-    index[asks, -1] = places.size + asker[asks]
-    items = pl.concat([items, own], rechunk=True).gather(index.ravel())
-    return _lists(items, np.minimum(count + asks, EVIDENCE_MOST))
+    count = np.minimum(count, EVIDENCE_MOST - asks)
+    first, count = ranges.high - count, count + asks
+    # What stands behind the range's last row gives way to the row itself.
+    source = np.append(rows.source, 0)[spread(first, count)]
+    source[np.cumsum(count)[asks] - 1] = sum(len(part) for part in parts) + asker[asks]
+    return _lists(gathered([*parts, own], source), count)
 
 
-def _lists(items: pl.Series, taken: Ints) -> pl.Series:
-    """Cut each range's items to those that count; lists of items become one list."""
+def _lists(items: pl.Series, count: Ints) -> pl.Series:
+    """Give lists of so many items each; lists of items become one list.
+
+    Groups that lie behind each other, as Polars knows of a sorted column, become lists at once.
+    """
+    some = np.flatnonzero(count)
+    owner = pl.Series("owner", np.repeat(np.arange(some.size, dtype=np.uint32), count[some])).set_sorted()
+    flat = pl.DataFrame({"owner": owner, EVIDENCE: items})
     if items.dtype == EVIDENCE_DTYPE:
-        return _flattened(items, taken)
-    rows = pl.DataFrame({EVIDENCE: items.reshape((taken.size, EVIDENCE_MOST)), "taken": taken})
-    return rows.select(pl.col(EVIDENCE).arr.to_list().list.tail("taken")).to_series().cast(EVIDENCE_DTYPE)
+        flat = flat.explode(EVIDENCE).drop_nulls(EVIDENCE).unique(keep="last", maintain_order=True)
+        found = flat.group_by("owner", maintain_order=True).agg(pl.col(EVIDENCE).tail(EVIDENCE_MOST))
+        some = some[found.get_column("owner").to_numpy()]
+    else:
+        found = flat.group_by("owner", maintain_order=True).agg(EVIDENCE)
+    return _at(found.get_column(EVIDENCE).cast(EVIDENCE_DTYPE), some, count.size)
 
 
-def _flattened(items: pl.Series, taken: Ints) -> pl.Series:
-    where = np.repeat(np.arange(taken.size), EVIDENCE_MOST)
-    counted = np.arange(EVIDENCE_MOST)[None, :] >= (EVIDENCE_MOST - taken)[:, None]
-    flat = pl.DataFrame({"range": where, EVIDENCE: items}).filter(pl.Series(counted.ravel())).explode(EVIDENCE)
-    flat = flat.drop_nulls(EVIDENCE).unique(keep="last", maintain_order=True)
-    lists = flat.group_by("range", maintain_order=True).agg(pl.col(EVIDENCE).tail(EVIDENCE_MOST))
-    everyone = pl.DataFrame({"range": pl.int_range(taken.size, eager=True)})
-    filled = everyone.join(lists, on="range", how="left", maintain_order="left").get_column(EVIDENCE)
-    return filled.fill_null(pl.Series([[]], dtype=EVIDENCE_DTYPE)).alias(EVIDENCE)
+def _at(lists: pl.Series, places: Ints, size: int) -> pl.Series:
+    """Put lists at their places of so many; the others are empty."""
+    if places.size == size:
+        return lists
+    index = np.full(size, places.size, dtype=np.uint32)
+    index[places] = np.arange(places.size)
+    return pl.concat([lists, pl.Series(EVIDENCE, [[]], dtype=EVIDENCE_DTYPE)], rechunk=True).gather(pl.Series(index))

@@ -9,9 +9,8 @@ import polars as pl
 
 from operators.trailing import keyring, memory, timers
 from operators.trailing.evidence import ITEM
-from operators.trailing.keyring import CODE
+from operators.trailing.keyring import CODE, HASH
 from operators.trailing.pieces import LENGTHS, Pieces, cut, joined, lengths, pushed
-from tocsin.model.keys import HASH_VERSION
 from tocsin.model.rows import EVIDENCE_ITEM, TIME
 
 if TYPE_CHECKING:
@@ -42,11 +41,11 @@ class Kept(NamedTuple):
         watermark, compacted, hashed = state["clock"].row(0)
         rows, keys, waiting = (cut(state[name], ends, name) for name in ("rows", "keys", "timers"))
         kept = Kept(rows, keys, waiting, watermark, compacted)
-        return kept if hashed == HASH_VERSION else kept.hashed_anew()
+        return kept if hashed == HASH else kept.hashed_anew()
 
     def dump(self, empty: State) -> State:
         """Put the pieces into frames; `empty` gives those of a kind that has none."""
-        clock = pl.DataFrame([(self.watermark, self.compacted, HASH_VERSION)], schema=CLOCK, orient="row")
+        clock = pl.DataFrame([(self.watermark, self.compacted, HASH)], schema=CLOCK, orient="row")
         return {
             "rows": joined(self.rows, empty["rows"].clear()),
             "keys": joined(self.keys, empty["keys"].clear()),
@@ -106,5 +105,5 @@ def initial(keys: Mapping[str, pl.DataType], stored: Mapping[str, pl.DataType]) 
         "keys": pl.DataFrame(schema={**keys, CODE: pl.Int64()}),
         "timers": timers.Timers.of().piece(),
         "lengths": pl.DataFrame(schema=LENGTHS),
-        "clock": pl.DataFrame([(BEGINNING, BEGINNING, HASH_VERSION)], schema=CLOCK, orient="row"),
+        "clock": pl.DataFrame([(BEGINNING, BEGINNING, HASH)], schema=CLOCK, orient="row"),
     }

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from tocsin.model.keys import HASH_VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 CODE = "__code"
+HASH = f"{HASH_VERSION}, by column"
+"""Which hash codes are made of."""
 REACH = 64
 """How far from its hash a key's code may lie; more equal hashes do not happen with 63 bits."""
 
@@ -32,18 +36,78 @@ class Found(NamedTuple):
     added: pl.DataFrame
 
 
+class Grouped(NamedTuple):
+    """Rows by their keys. `keys`: each once. `order`: places of the rows, key by key, in the order they came in.
+
+    `counts`: how many rows each key has.
+    """
+
+    keys: pl.DataFrame
+    order: Ints
+    counts: Ints
+
+    @property
+    def slots(self) -> Ints:
+        """Give for each row the index of its key."""
+        slots = np.empty_like(self.order)
+        slots[self.order] = np.repeat(np.arange(self.counts.size), self.counts)
+        return slots
+
+    def ranked(self, rank: Ints) -> tuple[Ints, Ints]:
+        """Give the order of the rows by the rank of their key, and in that order those ranks."""
+        ranks = np.repeat(rank, self.counts)
+        if (rank[1:] > rank[:-1]).all():
+            return self.order, ranks
+        again = np.argsort(ranks, kind="stable")
+        return self.order[again], ranks[again]
+
+
+def grouped(rows: pl.DataFrame, by: Sequence[str]) -> Grouped:
+    """Group rows by key: one sort of an integer per row, of its key's hash and its place.
+
+    Keys come in the order of their hashes, which is that of codes as long as no two hashes are equal.
+    """
+    columns = rows.select(by)
+    place_bits = max(1, rows.height.bit_length())
+    packed = hashes(columns) >> np.int64(place_bits - 1) << np.int64(place_bits)
+    packed |= np.arange(rows.height)
+    packed.sort()
+    order = packed & ((1 << place_bits) - 1)
+    first = _firsts(packed >> np.int64(place_bits))
+    ordered = columns.select(pl.all().gather(pl.Series(order.astype(np.uint32))))
+    for name in by:
+        column = ordered.get_column(name)
+        if (column[1:].ne_missing(column[:-1]).to_numpy() > first[1:]).any():
+            return _grouped_by_value(rows, by)
+    starts = np.flatnonzero(first)
+    return Grouped(ordered[starts], order, np.diff(starts, append=rows.height))
+
+
 def distinct(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.DataFrame, Ints]:
     """Give the distinct keys of the rows, and for each row the index of its key."""
-    keys = rows.select(pl.col(name) for name in by).unique(maintain_order=False)
+    found = grouped(rows, by)
+    return found.keys, found.slots
+
+
+def _firsts(values: Ints) -> npt.NDArray[np.bool_]:
+    first = np.ones(values.size, dtype=np.bool_)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return first
+
+
+def _grouped_by_value(rows: pl.DataFrame, by: Sequence[str]) -> Grouped:
+    """Group rows whose keys' hashes are not enough to tell them apart."""
+    keys = rows.select(by).unique(maintain_order=False)
     numbered = keys.with_row_index("__slot")
-    slots = rows.select(by).join(numbered, on=list(by), how="left", maintain_order="left").get_column("__slot")
-    return keys, slots.cast(pl.Int64).to_numpy()
+    found = rows.select(by).join(numbered, on=list(by), how="left", maintain_order="left").get_column("__slot")
+    slots = found.cast(pl.Int64).to_numpy()
+    return Grouped(keys, np.argsort(slots, kind="stable"), np.bincount(slots, minlength=keys.height))
 
 
 def hashes(keys: pl.DataFrame) -> Ints:
     """Give a hash of 62 bits per key."""
-    hashed = keys.select(pl.struct(pl.all()).hash()).to_series().to_numpy()
-    return (hashed >> np.uint64(2)).astype(np.int64)
+    hashed = keys.to_series().hash() if keys.width == 1 else keys.hash_rows()
+    return (hashed.to_numpy() >> np.uint64(2)).astype(np.int64)
 
 
 def find(keys: pl.DataFrame, pieces: Pieces) -> Found:

@@ -12,10 +12,9 @@ import numpy as np
 import polars as pl
 
 from operators.trailing import keyring
-from operators.trailing.keyring import CODE
+from operators.trailing.keyring import CODE, HASH
 from operators.trailing.memory import stable_order, taken
 from operators.trailing.pieces import LENGTHS, Pieces, cut, joined, lengths, pushed
-from tocsin.model.keys import HASH_VERSION
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Latest(NamedTuple):
         """Take it out of a state."""
         watermark, swept, hashed = state["clock"].row(0)
         pieces = cut(state["latest"], state["lengths"], "latest")
-        if hashed != HASH_VERSION and pieces:
+        if hashed != HASH and pieces:
             whole = merge(pieces)
             keys = whole.drop(CODE).select(state["latest"].columns[: state["latest"].columns.index(CODE)])
             codes = pl.Series(CODE, keyring.find(keys, ()).codes, dtype=pl.Int64)
@@ -54,7 +53,7 @@ class Latest(NamedTuple):
         return {
             "latest": joined(self.pieces, empty["latest"].clear()),
             "lengths": lengths(latest=self.pieces),
-            "clock": pl.DataFrame([(self.watermark, self.swept, HASH_VERSION)], schema=CLOCK, orient="row"),
+            "clock": pl.DataFrame([(self.watermark, self.swept, HASH)], schema=CLOCK, orient="row"),
         }
 
     def look(self, codes: Ints, columns: Sequence[str], empty: State) -> pl.DataFrame:
@@ -86,7 +85,7 @@ def initial(keys: Mapping[str, pl.DataType], values: Mapping[str, pl.DataType]) 
     return {
         "latest": pl.DataFrame(schema={**keys, CODE: pl.Int64(), TIME: pl.Int64(), **values}),
         "lengths": pl.DataFrame(schema=LENGTHS),
-        "clock": pl.DataFrame([(BEGINNING, BEGINNING, HASH_VERSION)], schema=CLOCK, orient="row"),
+        "clock": pl.DataFrame([(BEGINNING, BEGINNING, HASH)], schema=CLOCK, orient="row"),
     }
 
 

@@ -26,17 +26,17 @@ CODE_TIME = "__code_time"
 AT = "__at"
 DIGIT = 16
 LOW = (1 << DIGIT) - 1
+DENSE = 2
+"""Where more than one in so many rows is needed, all are put together at once."""
 INDEX = (CODE, CODE_TIME, AT)
 
 
-def piece_of(kept: pl.DataFrame, key: Ints, codes: Ints) -> pl.DataFrame:
+def piece_of(kept: pl.DataFrame, order: Ints, codes: Ints) -> pl.DataFrame:
     """Give a piece: the kept columns of rows in order of time, with their index.
 
-    `key`: of each row, its key's index in `codes`, which are sorted.
+    `order`: the places of the rows by (code, time). `codes`: the codes in that order, ascending.
     """
-    order = stable_order(key)
-    times = kept.get_column(TIME).to_numpy()
-    return kept.with_columns(_index(codes[key[order]], times[order], order))
+    return kept.with_columns(_index(codes, kept.get_column(TIME).to_numpy()[order], order))
 
 
 def stable_order(key: Ints) -> Ints:
@@ -107,49 +107,68 @@ def _trimmed(piece: pl.DataFrame, after: int) -> pl.DataFrame:
 class Rows:
     """Rows of some keys, sorted by (key, time, order of arrival).
 
-    `key`: index of each row's key among the codes asked for. `order`: where each row stands when the `found` rows of
-    all pieces are put behind each other.
+    `key`: index of each row's key among the codes asked for. `source`: where each row lies when all pieces are put
+    behind each other. `newest` and `end`: the places, for each key, where its rows from the last piece begin and where
+    its rows end. `own`: the places of the rows from the last piece.
     """
 
     key: Ints
     time: Ints
-    order: Ints
+    source: Ints
+    newest: Ints
+    end: Ints
+    own: Ints
     pieces: Pieces
-    found: tuple[Ints, ...]
 
     def column(self, name: str) -> pl.Series:
-        """Give the values of a column, in order; there must be pieces."""
-        parts = [piece.get_column(name).gather(at) for piece, at in zip(self.pieces, self.found, strict=True)]
-        return pl.concat(parts, rechunk=True).gather(self.order)
-
-    def pick(self, name: str, places: Ints) -> pl.Series:
-        """Give the values of a column at some places; those of other rows are not touched."""
-        source = self.order[places]
-        needed = np.zeros(self.key.size, dtype=np.bool_)
-        needed[source] = True
-        ends = np.cumsum([at.size for at in self.found])[:-1]
-        chosen = [at[some] for at, some in zip(self.found, np.split(needed, ends), strict=True)]
-        parts = [piece.get_column(name).gather(at) for piece, at in zip(self.pieces, chosen, strict=True)]
-        compact = (np.cumsum(needed) - 1).astype(np.uint32)
-        return pl.concat(parts, rechunk=True).gather(pl.Series(compact[source]))
+        """Give the values of a column, in order."""
+        return gathered([piece.get_column(name) for piece in self.pieces], self.source)
 
 
-def rows_of(codes: Ints, pieces: Sequence[pl.DataFrame], after: int) -> Rows:
-    """Find the rows of codes (sorted, distinct) with a time later than `after`; there must be pieces."""
-    keys, times, found = zip(*(_found(piece, codes, after) for piece in pieces), strict=True)
-    key = np.concatenate(keys)
-    order = np.argsort(key, kind="stable")
-    return Rows(key[order], np.concatenate(times)[order], order, tuple(pieces), found)
+def gathered(parts: Sequence[pl.Series], places: Ints) -> pl.Series:
+    """Give the values at some places of series that are put behind each other; what is not needed is not touched."""
+    lengths = [len(part) for part in parts]
+    if len(parts) > 1 and places.size * DENSE < sum(lengths):
+        needed = np.zeros(sum(lengths), dtype=np.bool_)
+        needed[places] = True
+        chosen = np.split(needed, np.cumsum(lengths)[:-1])
+        parts = [part.filter(pl.Series(some)) for part, some in zip(parts, chosen, strict=True)]
+        places = (np.cumsum(needed) - 1)[places]
+    whole = pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]
+    return whole.gather(pl.Series(places.astype(np.uint32)))
 
 
-def _found(piece: pl.DataFrame, codes: Ints, after: int) -> tuple[Ints, Ints, Ints]:
-    """Give the key's index, the time and the place of the rows that a piece has of the codes."""
-    known, time, at = (piece.get_column(name).to_numpy() for name in INDEX)
+def rows_of(codes: Ints, pieces: Sequence[pl.DataFrame]) -> Rows:
+    """Find the rows of codes (sorted, distinct); there must be pieces, the last of which has rows of these only.
+
+    Pieces follow each other in time: where a row goes is known from how many rows each piece has of each code.
+    """
+    lows, counts = zip(*(_spans(piece, codes) for piece in pieces), strict=True)
+    before = np.cumsum(counts, axis=0) - counts
+    of_code = before[-1] + counts[-1]
+    first = np.cumsum(of_code) - of_code
+    time, source = np.empty(int(of_code.sum()), dtype=np.int64), np.empty(int(of_code.sum()), dtype=np.int64)
+    start = 0
+    for piece, low, count, earlier in zip(pieces, lows, counts, before, strict=True):
+        times, at = piece.get_column(CODE_TIME).to_numpy(), piece.get_column(AT).to_numpy()
+        if count.sum() < at.size:
+            some = spread(low, count)
+            times, at = times[some], at[some]
+        place = spread(first + earlier, count)
+        time[place] = times
+        source[place] = at + start
+        start += piece.height
+    key = np.repeat(np.arange(codes.size), of_code)
+    return Rows(key, time, source, first + before[-1], first + of_code, place, tuple(pieces))
+
+
+def _spans(piece: pl.DataFrame, codes: Ints) -> tuple[Ints, Ints]:
+    """Give where the rows of each code begin in the index of a piece, and how many there are."""
+    known = piece.get_column(CODE).to_numpy()
     low = np.searchsorted(known, codes)
-    counts = np.searchsorted(known, codes, side="right") - low
-    key = np.repeat(np.arange(codes.size), counts)
-    if key.size < known.size:
-        where = np.arange(key.size) + np.repeat(low - np.cumsum(counts) + counts, counts)
-        time, at = time[where], at[where]
-    young = time > after
-    return (key, time, at) if young.all() else (key[young], time[young], at[young])
+    return low, np.searchsorted(known, codes, side="right") - low
+
+
+def spread(first: Ints, count: Ints) -> Ints:
+    """Give `count` consecutive numbers from each `first` on."""
+    return np.arange(int(count.sum())) + np.repeat(first - np.cumsum(count) + count, count)

@@ -17,7 +17,7 @@ Cost per step: the rows that came, and the rows that the windows of their keys h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -25,16 +25,18 @@ import polars as pl
 from operators.contract import Step
 from operators.stage import PROBE
 from operators.trailing import evidence, keyring, memory, timers
-from operators.trailing.answers import AFTER_EMPTY_ID, EMPTY_ID, Asked, answers
+from operators.trailing.answers import Asked, answers, asked
+from operators.trailing.empties import Empties, empties, run_empty
 from operators.trailing.kept import Kept, initial
 from operators.trailing.parts import Compiled, compiled
-from operators.trailing.ranges import Edges, Line
+from operators.trailing.ranges import Line
 from operators.trailing.timers import Timers
-from operators.windows.identity import key_text
 from tocsin.model.rows import FEATURE_SYSTEM, ID, TIME, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
     from operators.contract import Instant, State
     from operators.expressions.bound import Aggregated
@@ -44,6 +46,21 @@ if TYPE_CHECKING:
 
 ALL = "__all"
 """The key column of a feature without `by`."""
+
+
+class Side(NamedTuple):
+    """Rows of a step that ask or answer; their `order` by (key, time, id), and in that order their keys' indices."""
+
+    rows: pl.DataFrame
+    order: Ints
+    key: Ints
+
+    @staticmethod
+    def of(rows: pl.DataFrame, order: Ints, key: Ints, chosen: npt.NDArray[np.bool_]) -> Side:
+        """Give some of the rows."""
+        some = chosen[order]
+        place = np.cumsum(chosen) - 1
+        return Side(rows.filter(pl.Series(chosen)), place[order[some]], key[some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,88 +103,60 @@ class TrailingOperator:
         return Step(given, kept._replace(timers=waiting, watermark=instant.watermark).dump(state), due)
 
     def _advance(self, rows: pl.DataFrame, kept: Kept, now: int) -> tuple[pl.DataFrame, Kept]:
-        keys, slots = keyring.distinct(rows, self.by)
-        found = keyring.find(keys, kept.keys)
+        grouped = keyring.grouped(rows, self.by)
+        found = keyring.find(grouped.keys, kept.keys)
         due, waiting = timers.popped(kept.timers, now)
         touched = np.unique(np.concatenate([found.codes, due.code]))
-        key = np.searchsorted(touched, found.codes)[slots]
-        asking, answering = self._sides(rows, key)
-        piece = memory.piece_of(self._keep(answering[0]), answering[1], touched)
-        held = memory.rows_of(touched, (*kept.rows, piece), kept.watermark - self.memory)
-        line = _line(touched.size, held, rows)
+        due = due._replace(code=np.searchsorted(touched, due.code))
+        order, key = grouped.ranked(np.searchsorted(touched, found.codes))
+        asking, answering = self._sides(rows, order, key)
+        piece = memory.piece_of(self._keep(answering.rows), answering.order, touched[answering.key])
+        held = memory.rows_of(touched, (*kept.rows, piece))
+        line = self._line(touched.size, held, rows)
         if line is None:
             return self._in_halves(rows, kept, now)
-        fired, later = (Timers.of(), Timers.of()) if self.probe else self._empty(touched, held, line, due, kept, now)
         known = (*kept.keys, found.added) if found.added.height else kept.keys
-        asked = self._asked(*asking, fired, touched, known)
-        given = answers(self, asked, held, line)
+        fired, later = Timers.of(), Timers.of()
+        if not self.probe:
+            fired, later = run_empty(held, line, [window for window, _ in self.windows], due, kept.watermark, now)
+        empty = empties(fired, touched, known, self.by, [name for name in self.by if name != ALL])
+        given = answers(self, self._asked(asking, empty), held, line)
         if self.probe:
             codes = piece.get_column(keyring.CODE).unique()
             found = found._replace(added=found.added.filter(pl.col(keyring.CODE).is_in(codes.implode())))
-        return given, kept.plus(piece, found.added, (waiting, later), now, self.memory)
+        return given, kept.plus(piece, found.added, (waiting, later.renamed(touched)), now, self.memory)
 
-    def _sides(self, rows: pl.DataFrame, key: Ints) -> tuple[tuple[pl.DataFrame, Ints], tuple[pl.DataFrame, Ints]]:
-        """Give the rows that ask, and those that answer, each with their keys."""
+    def _sides(self, rows: pl.DataFrame, order: Ints, key: Ints) -> tuple[Side, Side]:
+        """Give the rows that ask, and those that answer."""
         if not self.probe:
-            return (rows, key), (rows, key)
-        asks = rows.get_column(PROBE)
-        return (rows.filter(asks), key[asks.to_numpy()]), (rows.filter(~asks), key[~asks.to_numpy()])
+            side = Side(rows, order, key)
+            return side, side
+        asks = rows.get_column(PROBE).to_numpy()
+        return Side.of(rows, order, key, asks), Side.of(rows, order, key, ~asks)
 
     def _keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         stored = {name: bound for calls in self.calls for name, bound in calls.stored.items()}
         columns = [bound.expr.cast(bound.type.physical).alias(name) for name, bound in stored.items()]
         return rows.select(TIME, evidence.source(rows.columns), *columns)
 
-    def _empty(  # what is known of the moment
-        self, touched: Ints, held: Rows, line: Line, due: Timers, kept: Kept, now: int
-    ) -> tuple[Timers, Timers]:
-        """Give which windows run empty by now, each (time, key) once, and the timers of what may do so later."""
-        windows = [window for window, _ in self.windows]
-        offsets = sorted({window.delayed + window.width for window in windows})
-        ends = np.flatnonzero(np.append(held.key[1:] != held.key[:-1], held.key.size > 0))
-        codes, last = touched[held.key[ends]], held.time[ends]
-        gaps = timers.of_gaps(held, touched, windows, kept.watermark)
-        # A key without new rows and without a timer that fires has a timer that waits already.
-        live = (last > kept.watermark) | np.isin(codes, due.code[due.row == last[np.searchsorted(codes, due.code)]])
-        silent, later = timers.of_last_rows(codes[live], last[live], offsets, kept.watermark, now)
-        certain = Timers.of(due.where(due.row == timers.CERTAIN), gaps)
-        fired = Timers.of(silent, certain.where(certain.due <= now)).distinct()
-        later = Timers.of(later, gaps.where(gaps.due > now))
-        if not any(window.delayed for window in windows):
-            return fired, later  # a row of that time would be in the window
-        key = np.searchsorted(touched, fired.code)
-        seen = Edges(line, line.places(held.key, held.time), key, fired.due).ranges(1, 0)
-        return fired.where(seen.size == 0), later
-
-    def _asked(  # the rows and the empty rows, each with their keys
-        self, rows: pl.DataFrame, key: Ints, fired: Timers, touched: Ints, known: tuple[pl.DataFrame, ...]
-    ) -> Asked:
-        """Put the rows that ask and the empty rows together, in order of (time, id)."""
+    def _asked(self, asking: Side, empty: Empties) -> Asked:
+        own = asking.rows.select(evidence.source(asking.rows.columns)).to_series() if self._names_itself else None
         columns = list(dict.fromkeys([TIME, ID, *self.schema.columns]))
-        own = rows.select(evidence.source(rows.columns)).to_series() if self._names_itself else None
-        asking = rows.select(columns)
-        row = np.arange(rows.height)
-        if not fired.due.size:
-            return Asked(asking, key, row, own)
-        names = [name for name in self.by if name != ALL]
-        empty = keyring.key_of(fired.code, known, self.by).select(
-            pl.Series(TIME, fired.due, dtype=pl.Int64),
-            pl.concat_str(pl.lit(EMPTY_ID), key_text(names)).alias(ID),
-            *names,
-            pl.Series("__code", fired.code, dtype=pl.Int64),
-        )
-        empty = empty.sort(TIME, ID)
-        order = _order(empty, asking)
-        codes = empty.get_column("__code").to_numpy()
-        both = pl.concat([empty.drop("__code"), asking], how="diagonal").select(columns)
-        key = np.concatenate([np.searchsorted(touched, codes), key])
-        row = np.concatenate([np.full(fired.due.size, -1), row])
-        return Asked(memory.taken(both, order), key[order], row[order], own)
+        key = np.empty_like(asking.key)
+        key[asking.order] = asking.key
+        return asked(asking.rows.select(columns), key, own, empty)
 
     @property
     def _names_itself(self) -> bool:
         """Whether a row is evidence of itself though no window holds it."""
         return self.probe or all(window.delayed for window, _ in self.windows)
+
+    def _line(self, keys: int, held: Rows, rows: pl.DataFrame) -> Line | None:
+        """Give the line of all rows and of all times at which their windows run empty."""
+        times = [held.time.min(), held.time.max()] if held.time.size else []
+        if rows.height:
+            times += [rows.get_column(TIME)[0], rows.get_column(TIME)[-1]]
+        return Line.over(keys, int(min(times)), int(max(times)) + self.memory) if times else Line(0, 1)
 
     def _in_halves(self, rows: pl.DataFrame, kept: Kept, now: int) -> tuple[pl.DataFrame, Kept]:
         """Step twice, cut at a time in the middle, so that keys and times fit a place each."""
@@ -178,22 +167,6 @@ class TrailingOperator:
         first, kept = self._advance(rows.filter(times <= middle), kept, middle)
         second, kept = self._advance(rows.filter(times > middle), kept, now)
         return pl.concat([first, second]), kept
-
-
-def _order(empty: pl.DataFrame, rows: pl.DataFrame) -> Ints:
-    """Give the order by (time, id) of empty rows followed by others, both in that order already."""
-    both = pl.concat([empty.select(TIME, ID), rows.select(TIME, ID)])
-    if (rows.get_column(ID) < AFTER_EMPTY_ID).any() or rows.get_column(ID).null_count():
-        return both.select(pl.arg_sort_by(TIME, ID)).to_series().to_numpy()
-    # Ids of empty rows are less than all others, so a merge by time alone is enough.
-    return np.argsort(both.get_column(TIME).to_numpy(), kind="stable")
-
-
-def _line(keys: int, held: Rows, rows: pl.DataFrame) -> Line | None:
-    times = [held.time.min(), held.time.max()] if held.time.size else []
-    if rows.height:
-        times += [rows.get_column(TIME)[0], rows.get_column(TIME)[-1]]
-    return Line.over(keys, int(min(times)), int(max(times))) if times else Line(0, 1)
 
 
 def trailing_operator(  # the words of the feature

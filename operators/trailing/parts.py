@@ -9,6 +9,7 @@ import polars as pl
 
 from operators.windows import calls as call_parts
 from operators.windows.parts import Parts
+from operators.windows.scaling import divided, steps
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ class RangePart:
 
 @dataclass(slots=True)
 class RangeParts(Parts):
-    """Collects what calls need of ranges; the finals of pane windows read it by name."""
+    """Collects what calls need of ranges; the finals of pane windows read it by name.
+
+    `whole`: inputs that are integer steps of floats, as whole floats: most are small enough to need no 128 bits.
+    """
 
     ranged: dict[str, RangePart] = field(default_factory=dict)
+    whole: dict[str, pl.Expr] = field(default_factory=dict)
 
     def rows(self, where: Bound | None) -> str:
         """Count the rows that pass the filter."""
@@ -52,9 +57,12 @@ class RangeParts(Parts):
 
     def scaled(self, argument: Bound, where: Bound | None) -> str:
         """Prepare the value in integer steps; where it is an integer already, that is itself."""
-        if argument.type.kind is Kind.FLOAT64:
-            return Parts.scaled(self, argument, where)
-        return self.value(argument, where)
+        if argument.type.kind is not Kind.FLOAT64:
+            return self.value(argument, where)
+        name = Parts.scaled(self, argument, where)
+        whole = whole_steps(argument)
+        self.whole[name] = whole if where is None else pl.when(where.expr).then(whole)
+        return name
 
     def sum(self, column: str) -> str:
         """Sum a prepared column."""
@@ -87,16 +95,25 @@ class RangeParts(Parts):
         return name
 
 
+def whole_steps(value: Bound) -> pl.Expr:
+    """Give a float in integer steps as `scaling.integer` does, but still as a float."""
+    per_unit = steps(value.type)
+    real = value.expr * per_unit if per_unit == int(per_unit) else divided(value.expr, value.type.resolution)
+    return real.round(mode="half_to_even")
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """The calls of some columns.
 
-    `stored`: what is kept of each row, by the name it is kept under. `inputs`: prepared from that. `ranged`: per range.
-    `finals`: results of calls over those. `bags`: calls that need all values, and the prepared column of each.
+    `stored`: what is kept of each row, by the name it is kept under. `inputs`: prepared from that; `whole`: some of
+    them as whole floats. `ranged`: per range. `finals`: results of calls over those. `bags`: calls that need all
+    values, and the prepared column of each.
     """
 
     stored: Mapping[str, Bound]
     inputs: Mapping[str, pl.Expr]
+    whole: Mapping[str, pl.Expr]
     ranged: Mapping[str, RangePart]
     finals: Mapping[str, pl.Expr]
     bags: tuple[tuple[AggregateCall, str], ...]
@@ -114,7 +131,7 @@ def compiled(columns: Iterable[Aggregated]) -> Compiled:
             bags.append((call, parts.value(call_parts.argument(call), call.where)))
         else:
             finals[text] = call_parts.final(call, parts)
-    return Compiled(stored, parts.inputs, parts.ranged, finals, tuple(bags))
+    return Compiled(stored, parts.inputs, parts.whole, parts.ranged, finals, tuple(bags))
 
 
 def _on_stored(call: AggregateCall, stored: dict[str, Bound]) -> AggregateCall:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 INT64_MOST = 2**63 - 1
 PLACES_MOST = 2**62
+NEAR = 2
+"""So many rows before an edge that is known are looked at before one is searched for: short windows hold few."""
+SAMPLE = 256
+"""Of so many probes at least it is tried whether this pays."""
 
 
 class Ranges(NamedTuple):
-    """One range [low, high) of rows per probe; both ascend, as probes are sorted by (key, time)."""
+    """One range [low, high) of rows per probe; both ascend where probes are sorted by (key, time)."""
 
     low: Ints
     high: Ints
@@ -27,6 +31,17 @@ class Ranges(NamedTuple):
     def size(self) -> Ints:
         """How many rows each has."""
         return self.high - self.low
+
+    def put(self, places: Ints) -> Ranges:
+        """Give them at other places."""
+        low, high = np.empty_like(self.low), np.empty_like(self.high)
+        low[places], high[places] = self
+        return Ranges(low, high)
+
+    def covered(self, rows: int) -> npt.NDArray[np.bool_]:
+        """Tell of so many rows which lie in any range."""
+        change = np.bincount(self.low, minlength=rows + 1) - np.bincount(self.high, minlength=rows + 1)
+        return np.cumsum(change)[:rows] > 0
 
     def within(self, chosen: npt.NDArray[np.bool_]) -> Ranges:
         """Give the ranges among the chosen rows only."""
@@ -56,7 +71,8 @@ class Line:
 class Edges:
     """Where the windows of probes begin and end among the rows; an edge that windows share is searched once.
 
-    `rows`: the sorted places of the rows. `key` and `time` of each probe, sorted.
+    `rows`: the sorted places of the rows. `key` and `time` of each probe, sorted for speed. `found`: by the age of the
+    edge; what is known beforehand may be put there.
     """
 
     line: Line
@@ -69,12 +85,30 @@ class Edges:
         """Count the rows of earlier keys, and those of the probe's key with a time <= its time - age."""
         if age not in self.found:
             places = self.line.places(self.key, self.time - age)
-            self.found[age] = np.searchsorted(self.rows, places, side="right")
+            younger = max((other for other in self.found if other < age), default=None)
+            most = None if younger is None else self.found[younger]
+            self.found[age] = self.up_to(places, most)
         return self.found[age]
 
     def ranges(self, oldest: int, youngest: int) -> Ranges:
         """Give the rows with times in (time - oldest, time - youngest] of each probe's key."""
-        return Ranges(self.before(oldest), self.before(youngest))
+        high = self.before(youngest)
+        return Ranges(self.before(oldest), high)
+
+    def up_to(self, places: Ints, most: Ints | None = None) -> Ints:
+        """Count the rows up to each place; `most`: so many at most."""
+        if most is None:
+            return np.searchsorted(self.rows, places, side="right")
+        rows, count = np.concatenate(([-1], self.rows)), most.copy()
+        some = slice(None, None, 1 + count.size // SAMPLE)
+        far = rows[np.maximum(count[some] - NEAR, 0)] > places[some]
+        if np.count_nonzero(far) * 2 > far.size:
+            return np.searchsorted(self.rows, places, side="right")
+        for _ in range(NEAR):
+            count -= rows[count] > places
+        left = np.flatnonzero(rows[count] > places)
+        count[left] = np.searchsorted(self.rows, places[left], side="right")
+        return count
 
 
 def prefix_sums(values: pl.Series) -> PrefixSums:
@@ -97,10 +131,10 @@ class PrefixSums(NamedTuple):
     values: pl.Series
 
     def of(self, ranges: Ranges) -> pl.Series:
-        """Give the exact sum (Int128) of each range, 0 for an empty one."""
+        """Give the exact sum of each range, 0 for an empty one: Int64 where all of them fit, else Int128."""
         longest = int(ranges.size.max(initial=0))
         if self.narrow is not None and self.greatest * longest <= INT64_MOST:
-            return pl.Series(self.narrow[ranges.high] - self.narrow[ranges.low], dtype=pl.Int64).cast(pl.Int128)
+            return pl.Series(self.narrow[ranges.high] - self.narrow[ranges.low], dtype=pl.Int64)
         wide = self.values.cast(pl.Int128).cum_sum()
         wide = pl.concat([pl.Series(wide.name, [0], dtype=pl.Int128), wide])
         return wide.gather(ranges.high) - wide.gather(ranges.low)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from operators.trailing import keyring
+from operators.trailing.ranges import Ranges
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from operators.trailing.keyring import Ints
-    from operators.trailing.ranges import Ranges
 
     Numbers = npt.NDArray[Any]
 
@@ -46,19 +48,31 @@ def extreme_place(order: pl.Series, ranges: Ranges, *, least: bool) -> Ints:
 
 
 def count_distinct(values: pl.Series, ranges: Ranges) -> Ints:
-    """Count the distinct values (without nulls) of each range.
+    """Count the distinct values (without nulls) of each range."""
+    counts = np.minimum(ranges.size, 1)
+    several = np.flatnonzero(ranges.size > 1)
+    if several.size:
+        there = Ranges(ranges.low[several], ranges.high[several])
+        covered = there.covered(len(values))
+        counts[several] = _count_distinct(values.filter(pl.Series(covered)), there.within(covered))
+    return counts
+
+
+def _count_distinct(values: pl.Series, ranges: Ranges) -> Ints:
+    """Count them where no range is empty.
 
     Row i stands for its value in the probes from the first whose range reaches beyond i, until one reaches beyond the
     value's next occurrence or begins after i.
     """
-    size = len(values)
-    rows = values.alias("v").to_frame().with_columns(row=pl.int_range(pl.len()))
-    following = rows.select(pl.col("row").shift(-1).over("v").fill_null(size)).to_series()
+    size, probes = len(values), ranges.low.size
+    _, order, counts = keyring.grouped(values.to_frame("value"), ["value"])
+    following = np.full(size, size)
+    following[order[:-1]] = order[1:]
+    following[order[np.cumsum(counts) - 1]] = size
     not_beyond = np.cumsum(np.bincount(ranges.high, minlength=size + 1))
     begun = np.cumsum(np.bincount(ranges.low, minlength=size + 1))
     first = not_beyond[:size]
-    end = np.maximum(first, np.minimum(not_beyond[following.to_numpy()], begun[:size]))
-    probes = ranges.low.size
+    end = np.maximum(first, np.minimum(not_beyond[following], begun[:size]))
     change = np.bincount(first, minlength=probes + 1) - np.bincount(end, minlength=probes + 1)
     return np.cumsum(change)[:probes]
 

@@ -49,12 +49,9 @@ class Timers(NamedTuple):
         """Choose some."""
         return Timers(self.due[chosen], self.code[chosen], self.row[chosen])
 
-    def distinct(self) -> Timers:
-        """Give each (time, key) once."""
-        order = np.lexsort((self.code, self.due))
-        sorted_ = Timers(self.due[order], self.code[order], self.row[order])
-        same = (sorted_.due[1:] == sorted_.due[:-1]) & (sorted_.code[1:] == sorted_.code[:-1])
-        return sorted_.where(np.concatenate((np.ones(min(order.size, 1), dtype=np.bool_), ~same)))
+    def renamed(self, keys: Ints) -> Timers:
+        """Give them with `keys[code]` in place of each code."""
+        return self._replace(code=keys[self.code])
 
     def piece(self) -> pl.DataFrame:
         """Give them as a piece of state, sorted by when they are due."""
@@ -97,16 +94,21 @@ def of_last_rows(codes: Ints, last: Ints, dues: Sequence[int], since: int, now: 
     return fired, Timers(following, codes[chosen], last[chosen])
 
 
-def of_gaps(rows: Rows, codes: Ints, windows: Sequence[Trailing], since: int) -> Timers:
-    """Give what is certain to run empty after `since`, from the gaps before rows that came after it."""
-    fresh = np.flatnonzero((rows.key[1:] == rows.key[:-1]) & (rows.time[1:] > since)) + 1
-    before, gap = rows.time[fresh - 1], rows.time[fresh] - rows.time[fresh - 1]
+def of_gaps(rows: Rows, windows: Sequence[Trailing], since: int) -> Timers:
+    """Give what is certain to run empty after `since`, from the gaps before the newest rows.
+
+    Codes are indices of keys, as in `rows`.
+    """
+    least = min(window.width for window in windows)
+    key, before, after = rows.key[rows.own], rows.time[rows.own - 1], rows.time[rows.own]
+    follows = (rows.own > 0) & (key == rows.key[rows.own - 1]) & (after - before > least)
+    key, before, after = key[follows], before[follows], after[follows]
     parts: list[Timers] = []
     for window in windows:
         due = before + window.delayed + window.width
-        empty = (gap > window.width) & (due > since)
+        empty = (after - before > window.width) & (due > since)
         certain = np.full(int(empty.sum()), CERTAIN)
-        parts.append(Timers(due[empty], codes[rows.key[fresh[empty]]], certain))
+        parts.append(Timers(due[empty], key[empty], certain))
     return Timers.of(*parts)
 
 

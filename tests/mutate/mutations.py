@@ -150,8 +150,8 @@ MUTATIONS = (
         "10",
         "a trailing window holds all rows of its last moment and none of its first",
         "operators/trailing/ranges.py",
-        'self.found[age] = np.searchsorted(self.rows, places, side="right")',
-        'self.found[age] = np.searchsorted(self.rows, places, side="left")',
+        "places = self.line.places(self.key, self.time - age)",
+        "places = self.line.places(self.key, self.time - age - 1)",
         (TRAILING,),
     ),
     Mutation(
