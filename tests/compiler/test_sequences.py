@@ -209,3 +209,19 @@ rules:
         plan = compiled(text, "min_group: 5")
         found = results(plan, "rule r", payments(plan, (0, "A", False), (3, "A", True), terminal="t"))
         assert json.loads(found["values"][0]) == {"one.cards": None}
+
+    def test_alerts_may_be_steps_too(self) -> None:
+        plan = compiled("""\
+rules:
+  fast: {from: pace, levels: {blue: n >= 2}, keep: 1m}
+features:
+  f:
+    by: card
+    within: 10m
+    sequence:
+      - alert: {from: alerts, by: {card: entity.card}, where: kind = 'raised'}
+      - dear: {from: payments, where: amount > 5}
+""")
+        rows = [{"at": at * MINUTE, "card": "A", "amount": amount} for at, amount in ((0, 900), (1, 100), (2, 900))]
+        found = results(plan, "f", {"payments": events(plan, "payments", *rows)})
+        assert found.select("card", "alert.rule", "alert.level", "dear.at").rows() == [("A", "fast", 1, 2 * MINUTE)]

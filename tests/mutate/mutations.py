@@ -15,6 +15,7 @@ BOUNDED = "tests/streams/local/test_bounded_runs.py"
 DECODING = "tests/streams/test_decoding_json.py"
 LOOKUPS = "tests/operators/test_lookups.py"
 REORDER = "tests/operators/test_reorder.py"
+SEQUENCES = "tests/operators/sequence/test_sequence_operator.py"
 IMMEDIATE = "tests/operators/alerting/test_immediate_alerts.py"
 
 MUTATIONS = (
@@ -161,6 +162,22 @@ MUTATIONS = (
         "wall.replace(tzinfo=ZoneInfo(zone))",
         "wall.replace(tzinfo=UTC)",
         (PANES,),
+    ),
+    Mutation(
+        "10",
+        "an event of a sequence does not follow itself, nor one with a greater id",
+        "operators/sequence/line.py",
+        "found = np.append(-1, places)[self.tie]",
+        "found = np.append(-1, places)[np.arange(self.tie.size)]",
+        (SEQUENCES,),
+    ),
+    Mutation(
+        "10",
+        "what must be missing in a sequence has until the last millisecond to come",
+        "operators/sequence/operator.py",
+        "(batch.line.time[at] <= due)",
+        "(batch.line.time[at] < due)",
+        (SEQUENCES,),
     ),
     Mutation(
         "11",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from tocsin.model.display import display
+from tocsin.model.quality import QUALITY
 from tocsin.model.types import DURATION
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def _input(item: Input, stage: Stage, plan: Plan, stages: dict[str, Stage]) -> I
         if stage.key and stage.key == stream.partitioned_by and not item.key:
             exchange += ", as the topic is partitioned"
         return InputInfo(reads=item.upstream, exchange=exchange, buffer=buffer)
+    if item.upstream == QUALITY:
+        return InputInfo(reads=item.upstream, exchange=_exchange(stage), buffer="counts of the minute of the clock")
     same = stages[item.upstream].key == stage.key and not item.key
     exchange = "none: same key" if same else _exchange(stage)
     return InputInfo(reads=item.upstream, exchange=exchange, buffer="rows ahead of the slowest gate")
@@ -98,6 +101,8 @@ def _of_chain(stage: Stage, memory: int) -> str:
     kinds = {type(operator).__name__ for operator in stage.chain}
     if any("Trailing" in kind for kind in kinds):
         return f"{row} B per event of the last {display(memory, DURATION)}"
+    if "Sequence" in kinds:
+        return f"{row} B per key and step, and per chain that waits, of the last {display(memory, DURATION)}"
     if any("Machine" in kind for kind in kinds):
         return "about 1 KB per open or pending alert"
     if memory:
