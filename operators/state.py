@@ -1,16 +1,23 @@
 """State of operators as bytes and back, without loss.
 
-    magic "TOCSINST" | format version u16 | length of header u32 | header JSON | Arrow IPC file of each frame, in order
+    magic "TOCSINST" | format version u16 | length of header u32 | header JSON | Arrow IPC streams of all frames
 
 The header holds the version of the key hash, and each frame's name, length and CRC-32. Int128 columns pass unchanged.
+
+Any thread may dump while others use Polars: frames are written to a file without a name, whose descriptor Polars writes
+to by itself. It would call a buffer in memory back from a thread of its pool, which needs the interpreter's lock while
+another thread may hold that and wait for the pool (decision 7).
 """
 
 from __future__ import annotations
 
-import io
+import os
 import struct
+import sys
+import tempfile
 import zlib
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 import polars as pl
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from operators.contract import State
 
 MAGIC = b"TOCSINST"
-FORMAT = 1
+FORMAT = 2
 _PREFIX = struct.Struct(">8sHI")
 
 
@@ -39,7 +46,7 @@ class _Header(msgspec.Struct, frozen=True):
 
 def dump(state: State) -> bytes:
     """Give the state as bytes."""
-    bodies = [_ipc(frame) for frame in state.values()]
+    bodies = _bodies(state)
     frames = tuple(_Frame(name, len(body), zlib.crc32(body)) for name, body in zip(state, bodies, strict=True))
     header = msgspec.json.encode(_Header(HASH_VERSION, frames))
     sealed = header + zlib.crc32(header).to_bytes(4, "big")
@@ -56,7 +63,7 @@ def restore(data: bytes) -> State:
             raise StateError(
                 f"the state is damaged: frame {frame.name!r} is not what was written; use an older snapshot"
             )
-        frames[frame.name] = pl.read_ipc(io.BytesIO(body))
+        frames[frame.name] = pl.read_ipc_stream(body)
         at += frame.length
     if at != len(data):
         raise StateError("the state is damaged: there is more after its last frame; use an older snapshot")
@@ -68,10 +75,20 @@ def hash_version(data: bytes) -> str:
     return _header(data)[0].hash
 
 
-def _ipc(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_ipc(buffer, compression="uncompressed")
-    return buffer.getvalue()
+def _bodies(state: State) -> list[bytes]:
+    ends = [0]
+    with _nameless() as file:
+        for frame in state.values():
+            frame.write_ipc_stream(file, compression="uncompressed")
+            ends.append(file.seek(0, os.SEEK_END))
+        return [os.pread(file.fileno(), end - start, start) for start, end in pairwise(ends)]
+
+
+def _nameless() -> BinaryIO:
+    """Open a file that nobody else sees: in memory where the system has such, else in the folder of temporary files."""
+    if sys.platform == "linux":
+        return open(os.memfd_create("state"), "w+b", buffering=0)  # noqa: PTH123  # a descriptor, no path
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _header(data: bytes) -> tuple[_Header, int]:

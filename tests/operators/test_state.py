@@ -1,5 +1,13 @@
 """State as bytes and back."""
 
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -30,6 +38,29 @@ class TestRoundTrip:
 
     def test_the_version_of_the_key_hash_stands_in_the_header(self) -> None:
         assert hash_version(dump(STATE)) == HASH_VERSION
+
+
+class TestThreads:
+    """A dump goes on beside other work of Polars."""
+
+    def test_polars_is_given_a_descriptor_that_it_does_not_have_to_call_python_back_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files: list[object] = []
+        write = pl.DataFrame.write_ipc_stream
+
+        def seen(frame: pl.DataFrame, file: io.FileIO, **options: str) -> None:
+            files.append(file)
+            write(frame, file, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(pl.DataFrame, "write_ipc_stream", seen)
+        assert restore(dump(STATE))["sums"].equals(STATE["sums"])
+        assert [type(file) for file in files] == [io.FileIO] * len(STATE)
+
+    def test_does_not_wait_for_ever_for_a_thread_that_waits_for_it(self) -> None:
+        program = Path(__file__).with_name("dump_beside_polars.py")
+        path = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        subprocess.run([sys.executable, program, "3"], env={**os.environ, **path}, check=True, timeout=120)
 
 
 class TestDamage:
