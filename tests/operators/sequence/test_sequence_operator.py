@@ -91,7 +91,7 @@ every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 
 STEPS = ("one", "two", "three", "four", "five")
 drawn = st.lists(
-    st.tuples(st.integers(0, 40), st.integers(0, 3), st.sampled_from("aab"), st.integers(0, 4), st.integers(-1, 2)),
+    st.tuples(st.integers(0, 25), st.integers(0, 2), st.sampled_from("aaab"), st.integers(0, 4), st.integers(-1, 2)),
     max_size=24,
 )
 
@@ -261,6 +261,12 @@ class TestOneWithoutTheOther:
         name = "without the one between"
         assert self.times(name, row("one", 2), row("three", 4), row("two", 5, n=1), row("three", 6)) == [4]
         assert self.times(name, row("one", 2), row("two", 5, n=1), row("one", 6), row("three", 7)) == [7]
+
+    def test_an_event_that_can_be_both_is_not_missing_before_or_after_itself(self) -> None:
+        both = row("one", 2, n=1), row("two", 2, n=1)
+        assert self.times("without the last", *both) == [12]
+        assert self.times("without the first", *both) == [2]
+        assert self.times("without the one between", *both, row("three", 3)) == [3]
 
     def test_its_columns_are_not_there(self) -> None:
         assert list(FORMS["without the one between"].operator().output.columns) == [
