@@ -351,6 +351,25 @@ features:
         (info,) = [info for info in describe(compiled(text)) if info["stage"] == "f"]
         assert info["inputs"][0]["exchange"] == "by hash of card, as the topic is partitioned"
 
+    def test_built_in_streams_stand_in_it_too(self) -> None:
+        text = """\
+features:
+  pulse: {from: quality, by: stream, for_all: streams, windows: {tumbling 5m: {n: max(records)}}}
+  storm: {from: alerts, by: rule, windows: {trailing 1h: {n: count()}}}
+rules:
+  high: {from: minute, levels: {red: top > 3}}
+  low: {from: minute, levels: {red: top < 3}}
+  stormy: {from: storm, levels: {red: {when: n > 3, reset: n < 3}}}
+"""
+        found = {info["stage"]: info for info in describe(compiled(text))}
+        assert found["pulse"]["inputs"] == [
+            {"reads": "quality", "exchange": "by hash of stream", "buffer": "counts of the minute of the clock"}
+        ]
+        assert found["pulse"]["gates"] == ["quality", "table streams"]
+        assert [item["reads"] for item in found["alerts"]["inputs"]] == ["rule high", "rule low"]
+        assert found["storm"]["gates"] == ["alerts"]
+        assert list(found).index("rule low") < list(found).index("alerts") < list(found).index("storm")
+
     def test_a_keyed_table_says_that_it_is_whole_here(self) -> None:
         text = """\
 tables:

@@ -192,6 +192,58 @@ class TestLines:
         assert self.records(x="a") == [{"x": "a"}]
 
 
+class TestBuiltInStreams:
+    """Counts of quality are given like events; alerts come from the other rules of the topology."""
+
+    SILENT = """\
+topology: {name: q}
+streams:
+  payments: {time: {field: at, lateness: 5s}, fields: {at: timestamp, card: string}}
+  refunds: {time: {field: at, lateness: 5s}, fields: {at: timestamp, card: string}}
+features:
+  pulse: {from: quality, by: stream, for_all: streams, windows: {tumbling 5m: {records: max(records)}}}
+  health: {from: quality, by: [stream, field], windows: {tumbling 5m: {gaps: sum(missing) / sum(records)}}}
+rules:
+"""
+
+    def outcome(self, rule: str, test: str) -> tuple[str, ...]:
+        """What one test of a rule gives."""
+        topology = loads(f"{self.SILENT}  r: {{{rule}, tests: [{test}]}}\n", name="t.yaml")
+        (outcome,) = run_tests(topology, compile_topology(topology))
+        return outcome.differences
+
+    def test_a_stream_that_falls_silent_is_missed(self) -> None:
+        counts = "[{stream: payments, at: 10:00, every: 1m, times: 10, records: 5}]"
+        test = f"{{given: {{quality: {counts}}}, expect: {{payments: [10:25 orange, 10:45 clear]}}}}"
+        later = "{stream: payments, at: 10:43, every: 1m, times: 30, records: 1}"
+        test = test.replace("records: 5}]", f"records: 5}}, {later}]")
+        rule = "from: pulse, for: 10m, levels: {orange: 'coalesce(records, 0) = 0'}"
+        assert self.outcome(rule, test) == ()
+
+    def test_fields_have_rows_of_their_own_and_a_minute_is_one(self) -> None:
+        counts = (
+            "{stream: payments, field: card, at: 10:00, every: 20s, times: 6, records: 10, missing: [0, 1]}, "
+            "{stream: refunds, field: card, at: 10:00, records: 10}"
+        )
+        test = f"{{given: {{quality: [{counts}]}}, expect: {{payments/card: 10:05 yellow}}}}"
+        rule = "from: health, measure: gaps, levels: {yellow: 5%}"
+        assert self.outcome(rule, test) == ()
+
+    def test_rules_over_alerts_are_given_the_events_of_other_rules(self) -> None:
+        given = "{payments: [{card: A, at: 10:00, every: 1m, times: 5, amount: 5}]}"
+        rules = f"""\
+        many: {{from: pace, levels: {{red: {{when: n >= 3, reset: n < 3}}}}}}
+        late:
+          from: alerts
+          entity: [rule, entity.card]
+          levels: {{blue: level >= orange}}
+          keep: 1h
+          tests: [{{given: {given}, expect: {{many/A: 10:02 blue}}}}]
+        """
+        (outcome,) = outcomes(rules)
+        assert outcome.differences == ()
+
+
 class TestShipped:
     """The shipped topology."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from operators.occupancy.presence import Presence
 from tocsin.model.display import display
 from tocsin.model.quality import QUALITY
 from tocsin.model.types import DURATION
@@ -45,7 +46,7 @@ def describe(plan: Plan) -> list[StageInfo]:
 
 
 def _stage(stage: Stage, plan: Plan, stages: dict[str, Stage]) -> StageInfo:
-    memory = plan.memory.get(stage.name, 0)
+    memory = max([plan.memory.get(stage.name, 0), *(operator.forget for operator in _presences(stage))])
     return StageInfo(
         stage=stage.name,
         key=list(stage.key),
@@ -87,6 +88,10 @@ def _dedups(stage: Stage) -> list[Dedup]:
     return [item.dedup for item in stage.inputs if item.dedup is not None]
 
 
+def _presences(stage: Stage) -> list[Presence]:
+    return [operator for operator in stage.chain if isinstance(operator, Presence)]
+
+
 def _state(stage: Stage, memory: int) -> str:
     """Say what the state grows with. Bytes are columns times their width; text keys cost their length more."""
     ids = (
@@ -105,6 +110,8 @@ def _of_chain(stage: Stage, memory: int) -> str:
         return f"{row} B per key and step, and per chain that waits, of the last {display(memory, DURATION)}"
     if any("Machine" in kind for kind in kinds):
         return "about 1 KB per open or pending alert"
+    if _presences(stage):
+        return f"{row} B per {stage.key[0]} heard of within {display(memory, DURATION)}"
     if memory:
         return f"{row} B per key and pane within {display(memory, DURATION)}"
     return "rows that wait"

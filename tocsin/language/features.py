@@ -57,7 +57,8 @@ class FeatureWord:
 
     name: Text
     sources: tuple[Text, ...] = word(
-        "what it reads: a stream, a feature, or several features with the same `by`; required but with `sequence`",
+        "what it reads: a stream (`quality` and `alerts` are built in), a feature, or several features with the same "
+        "`by`; required but with `sequence`",
         shape=Many(NAME),
         example="payments",
         name="from",
@@ -79,7 +80,7 @@ class FeatureWord:
         default_factory=dict,
     )
     for_all: Text | None = word(
-        "a table (or `streams`) for each of whose keys there is a row per window, an empty one too",
+        "a table (or `streams`, all declared ones) for each of whose keys there is a row per window, an empty one too",
         shape=NAME,
         example="streams",
         default=None,

@@ -60,7 +60,7 @@ class SinkOptions:
         default=None,
     )
     at_most: Text | None = word(
-        "how many alerts it receives; those held back are counted",
+        "how many alerts it receives in any such time; others are held back and counted, and it is told of that",
         shape=Scalar("a rate such as 10 per hour", "bad-rate", matching(AT_MOST, "rate"), AT_MOST),
         example="10 per hour",
         default=None,
