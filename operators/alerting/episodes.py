@@ -7,8 +7,10 @@ latches, each in a column `__<name>`, per level `__pending_<level>` and `__suppo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from operators.alerting.latches import Latches
@@ -53,8 +55,10 @@ def load(known: pl.DataFrame, numbers: Sequence[int], spec: MachineSpec) -> list
     """Give the latches of the numbers, which ascend: rows of the frame, and new ones for numbers behind it."""
     levels, old = len(spec.levels), [number for number in numbers if number < known.height]
     loaded = [Latches(levels) for _ in numbers]
+    if not old:
+        return loaded
     pending, support = len(_ONCE), len(_ONCE) + levels
-    rows = known.select(list(latch_columns(spec)))[old].iter_rows()
+    rows = known[list(latch_columns(spec))][old].iter_rows()
     for latches, number, row in zip(loaded, old, rows, strict=False):
         latches.last = -1 - number
         for name, value in zip(_ONCE, row, strict=False):
@@ -65,12 +69,12 @@ def load(known: pl.DataFrame, numbers: Sequence[int], spec: MachineSpec) -> list
 
 def save(latches: Sequence[Latches], dues: Sequence[int], source: Source, spec: MachineSpec) -> pl.DataFrame:
     """Give the latches as rows of the frame, with the rows that they point to."""
-    values = [[getattr(one, name) for one in latches] for name in _ONCE]
-    levels = range(len(spec.levels))
-    values += [[getattr(one, name)[level] for one in latches] for name in _PER_LEVEL for level in levels]
+    values = [list(map(attrgetter(name), latches)) for name in _ONCE]
+    for name in _PER_LEVEL:
+        values += map(list, zip(*map(attrgetter(name), latches), strict=True))
     columns = zip(latch_columns(spec).items(), [*values, dues], strict=True)
     series = [pl.Series(name, column, dtype) for (name, dtype), column in columns]
-    return source.take([one.last for one in latches]).with_columns(series)
+    return source.take([one.last for one in latches]).hstack(series)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,16 @@ class Source:
 
     rows: pl.DataFrame
     known: pl.DataFrame
-    columns: tuple[str, ...]
+    columns: list[str]
 
     def take(self, numbers: Sequence[int]) -> pl.DataFrame:
         """Give the rows in the order asked for, repeated ones too."""
-        asked = pl.Series(numbers, dtype=pl.Int64)
-        new, old = asked.filter(asked >= 0), -1 - asked.filter(asked < 0)
-        parts = [frame.select(self.columns)[at] for frame, at in ((self.known, old), (self.rows, new)) if at.len()]
-        if not parts:
-            return self.known.select(self.columns).clear()
+        asked = np.array(numbers, dtype=np.int64)
+        old = asked < 0
+        if not old.any():
+            return self.rows[self.columns][asked]
+        if old.all():
+            return self.known[self.columns][-1 - asked]
+        both = pl.concat([self.known[self.columns][-1 - asked[old]], self.rows[self.columns][asked[~old]]])
         # the known ones came first: put all back where they were asked for
-        places = pl.concat([(asked < 0).arg_true(), (asked >= 0).arg_true()]).arg_sort()
-        return parts[0] if len(parts) == 1 else pl.concat(parts)[places]
+        return both[np.argsort(np.argsort(~old, kind="stable"))]

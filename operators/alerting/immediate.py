@@ -9,13 +9,13 @@ it: of events in the order of arrival, with `early: true` and the same id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from operators.alerting.steps import with_evidence
-from operators.alerting.transitions import LOG, Said, Writer
+from operators.alerting.transitions import LOG, Said, Writer, nothing_said
 from operators.contract import Step
 from tocsin.model.alerts import CLOSED_AT_BIRTH
 from tocsin.model.rows import ID, TIME
@@ -42,6 +42,11 @@ class ImmediateMachine:
     spec: MachineSpec
     name: str = "alerts"
     output: Schema = LOG
+    _writer: Writer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what all calls share."""
+        object.__setattr__(self, "_writer", Writer(self.spec))
 
     def initial(self) -> State:
         """Give the state before any row."""
@@ -49,10 +54,14 @@ class ImmediateMachine:
 
     def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
         """Give the first event of each cell that has none yet."""
-        fresh = _first_of_cells(rows, self.spec, state[CELLS])
-        cells = pl.concat([state[CELLS], fresh.select(state[CELLS].columns)])
-        open_cell = (pl.col(_CELL) + 1) * _width(self.spec) - 1 > instant.watermark
-        return Step(_raised(fresh, self.spec, early=False), {CELLS: cells.filter(open_cell)}, None)
+        cells = state[CELLS]
+        fresh = _first_of_cells(rows, self.spec, cells)
+        if fresh is not None:
+            cells = pl.concat([cells, fresh[cells.columns]])
+        if cells.height:
+            open_cell = (pl.col(_CELL) + 1) * _width(self.spec) - 1 > instant.watermark
+            cells = cells.filter(open_cell)
+        return Step(_raised(fresh, self.spec, self._writer), {CELLS: cells}, None)
 
 
 def no_cells(spec: MachineSpec) -> pl.DataFrame:
@@ -71,15 +80,20 @@ def early_copies(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -> t
 
     """
     fresh = _first_of_cells(rows.sort(TIME, ID, maintain_order=True), spec, seen)
-    return _raised(fresh, spec, early=True), pl.concat([seen, fresh.select(seen.columns)]).tail(SEEN_MOST)
+    if fresh is None:
+        return nothing_said(), seen
+    seen = pl.concat([seen, fresh[seen.columns]]).tail(SEEN_MOST)
+    return _raised(fresh, spec, Writer(spec), early=True), seen
 
 
 def _width(spec: MachineSpec) -> int:
     return spec.keep_ms or 1  # the spec of an immediate rule refuses to be without
 
 
-def _first_of_cells(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -> pl.DataFrame:
-    """Give the first row of each (fingerprint, level, cell) that is not in `seen`."""
+def _first_of_cells(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -> pl.DataFrame | None:
+    """Give the first row of each (fingerprint, level, cell) that is not in `seen`; None where no level holds."""
+    if not any(rows.get_column(one.when).any() for one in spec.levels):
+        return None
     level = pl.lit(0, pl.Int32)
     for number, one in enumerate(spec.levels, start=1):
         level = pl.when(one.when).then(pl.lit(number, pl.Int32)).otherwise(level)
@@ -88,12 +102,14 @@ def _first_of_cells(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -
     hit = rows.with_columns(level.alias(_LEVEL)).filter(pl.col(_LEVEL) > 0)
     hit = hit.with_columns((pl.col(TIME) // _width(spec)).alias(_CELL))
     hit = hit.unique(seen.columns, keep="first", maintain_order=True)
-    return hit.join(seen, on=seen.columns, how="anti", nulls_equal=True, maintain_order="left")
+    if seen.height:
+        hit = hit.join(seen, on=seen.columns, how="anti", nulls_equal=True, maintain_order="left")
+    return hit if hit.height else None
 
 
-def _raised(rows: pl.DataFrame, spec: MachineSpec, *, early: bool) -> pl.DataFrame:
-    if not rows.height:
-        return LOG.empty()
+def _raised(rows: pl.DataFrame | None, spec: MachineSpec, writer: Writer, *, early: bool = False) -> pl.DataFrame:
+    if rows is None:
+        return nothing_said()
     levels, cells = rows[_LEVEL].to_list(), rows[_CELL].to_list()
     names = ["", *(f'"{one.level.name.lower()}"' for one in spec.levels)]
     same = [0] * rows.height
@@ -105,4 +121,4 @@ def _raised(rows: pl.DataFrame, spec: MachineSpec, *, early: bool) -> pl.DataFra
         identity=[f"{names[level]},{cell}" for level, cell in zip(levels, cells, strict=True)],
         reason=[CLOSED_AT_BIRTH] * rows.height,
     )
-    return Writer(spec).write(said, with_evidence(rows), early=early)
+    return writer.write(said, with_evidence(rows), early=early)

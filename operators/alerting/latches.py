@@ -22,7 +22,7 @@ an empty row that knows nothing).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from operators.alerting.steps import CONTENT, FALSE_SHIFT, FILLED, LEVEL_BITS, RESET_SHIFT, TRUSTED
 
@@ -39,16 +39,8 @@ BITS = tuple(tuple(bit for bit in range(4) if mask >> bit & 1) for mask in range
 """The numbers of the bits that are set in a mask of four."""
 
 
-class Emission(NamedTuple):
-    """A transition of one fingerprint: as `Said` has them in columns, and the number of the row that explains it."""
-
-    level: int
-    before: int
-    time: int
-    sequence: int
-    identity: str
-    reason: str
-    row: int
+Emission = tuple[int, int, int, int, str, str, int]
+"""A transition: the columns of `transitions.Said` in order, and the number of the row that explains it."""
 
 
 class Latches:
@@ -77,9 +69,9 @@ class Evaluator:
         """Take the steps, and the episodes before them; ticks after `limit` do not fire."""
         self.emissions: list[Emission] = []
         self._limit, self._runs, self._kept = limit, steps.runs, known[CONTENT]
-        # lists: an item of a numpy array costs five times as much
-        self._times, self._masks = steps.times.tolist(), steps.masks.tolist()
-        self._contents, self._changes = steps.contents.tolist(), steps.changes.tolist()
+        # an item of a numpy array costs five times as much as one of its view; lists would hold what nobody looks at
+        self._times, self._masks = steps.times.data, steps.masks.data
+        self._contents, self._changes = steps.contents.data, steps.changes.data
         self._for, self._keep = spec.for_ms, spec.keep_ms
         self._expires, self._every = spec.expires_ms, spec.update_every_ms
 
@@ -216,7 +208,7 @@ class Evaluator:
         latches.changed, latches.told = time, self._contents[row] if row >= 0 else self._kept[-1 - row]
         identity = str(latches.started)
         reason = reason if not after else ""
-        self.emissions.append(Emission(after, before, time, latches.sequence, identity, reason, row))
+        self.emissions.append((after, before, time, latches.sequence, identity, reason, row))
 
 
 def _reason(mask: int) -> str:

@@ -8,21 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from operators.alerting.episodes import DUE, Source, empty_episodes, load, save
-from operators.alerting.latches import NEVER, Evaluator
+from operators.alerting.latches import Evaluator
 from operators.alerting.quiet import carried_on, quiet_runs
-from operators.alerting.steps import memory_columns, no_steps, numbered, steps
-from operators.alerting.transitions import LOG, Said, Writer
+from operators.alerting.steps import Reader, memory_columns, no_steps
+from operators.alerting.transitions import LOG, Said, Writer, nothing_said
 from operators.contract import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from operators.alerting.latches import Emission
     from operators.alerting.rule import MachineSpec
-    from operators.alerting.steps import Steps
+    from operators.alerting.steps import Array, Steps
     from operators.contract import Instant, State
     from tocsin.model.rows import Schema
 
@@ -42,10 +40,12 @@ class AlertMachine:
     spec: MachineSpec
     name: str = "alerts"
     output: Schema = LOG
+    _reader: Reader = field(init=False, repr=False, compare=False)
     _writer: Writer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Prepare what all calls share."""
+        object.__setattr__(self, "_reader", Reader(self.spec))
         object.__setattr__(self, "_writer", Writer(self.spec))
 
     def initial(self) -> State:
@@ -56,45 +56,43 @@ class AlertMachine:
         """Take the rows up to the watermark; give what they and the ticks up to it say."""
         limit = instant.watermark if instant.until is None else instant.until
         known = state[EPISODES]
-        taken = self._steps(rows, known)
-        due = known.select((pl.col(DUE) <= limit).arg_true()).to_series().to_list()
-        if not (due or taken.times.size):
-            return Step(self.output.empty(), state, _least_due(known))
+        due = np.flatnonzero(known.get_column(DUE).to_numpy() <= limit)
+        taken = self._reader.read(rows, known)
+        if taken is None and not due.size:
+            return Step(nothing_said(), state, _least_due(known))
+        said, after = self._take(taken or no_steps(known), known, due, limit)
+        return Step(said, {EPISODES: after}, _least_due(after))
+
+    def _take(self, taken: Steps, known: pl.DataFrame, due: Array, limit: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Give the transitions, and the episodes after the steps and the ticks."""
         quiet = quiet_runs(taken, known, self.spec, limit)
-        evaluator = Evaluator(self.spec, taken, known, limit)
-        loud = sorted({*taken.runs.number[~quiet].tolist(), *due})
-        followed = load(known, loud, self.spec)
-        evaluator.follow(dict(zip(loud, followed, strict=True)), ~quiet)
-        source = Source(taken.rows, known, tuple(memory_columns(self.spec)))
-        alive = [latches for latches in followed if latches.held | latches.waiting]
-        moved = {*loud, *taken.runs.number[quiet].tolist()}
-        parts = [
-            _without(known, moved),
-            carried_on(taken, quiet, known, self.spec),
-            save(alive, [evaluator.due(latches) for latches in alive], source, self.spec),
-        ]
-        after = pl.concat(parts)
-        return Step(self._write(evaluator.emissions, source), {EPISODES: after}, _least_due(after))
-
-    def _steps(self, rows: pl.DataFrame, known: pl.DataFrame) -> Steps:
-        found = numbered(rows, known, self.spec) if rows.height else rows
-        if not found.height:
-            return no_steps(self.spec)
-        return steps(found, self.spec, min(self.spec.keep_ms or NEVER, self.spec.expires_ms))
-
-    def _write(self, emissions: Sequence[Emission], source: Source) -> pl.DataFrame:
-        if not emissions:
-            return self.output.empty()
-        *said, rows = zip(*emissions, strict=True)
-        return self._writer.write(Said(*said), source.take(rows))
+        loud = np.unique(np.concatenate([taken.runs.number[~quiet], due]))
+        parts = [_without(known, loud, taken.runs.number[quiet])]
+        said = nothing_said()
+        if quiet.any():
+            parts.append(carried_on(taken, quiet, known, self.spec))
+        if loud.size:
+            evaluator = Evaluator(self.spec, taken, known, limit)
+            followed = load(known, loud.tolist(), self.spec)
+            evaluator.follow(dict(zip(loud.tolist(), followed, strict=True)), ~quiet)
+            source = Source(taken.rows, known, list(memory_columns(self.spec)))
+            alive = [latches for latches in followed if latches.held | latches.waiting]
+            if alive:
+                parts.append(save(alive, [evaluator.due(latches) for latches in alive], source, self.spec))
+            if evaluator.emissions:
+                *columns, numbers = zip(*evaluator.emissions, strict=True)
+                said = self._writer.write(Said(*columns), source.take(numbers))
+        return said, pl.concat(parts) if len(parts) > 1 else parts[0]
 
 
-def _without(episodes: pl.DataFrame, numbers: Iterable[int]) -> pl.DataFrame:
+def _without(episodes: pl.DataFrame, *gone: Array) -> pl.DataFrame:
     """Leave out rows; numbers behind the frame are those of new fingerprints."""
-    gone = pl.Series([number for number in numbers if number < episodes.height], dtype=pl.UInt32)
-    return episodes.with_row_index("__at").filter(~pl.col("__at").is_in(gone.implode())).drop("__at")
+    stay = np.ones(episodes.height, dtype=np.bool_)
+    for numbers in gone:
+        stay[numbers[numbers < episodes.height]] = False
+    return episodes if stay.all() else episodes[np.flatnonzero(stay)]
 
 
 def _least_due(episodes: pl.DataFrame) -> int | None:
-    least = episodes[DUE].min()
+    least = episodes.get_column(DUE).min()
     return None if least is None else int(least)  # type: ignore[arg-type]  # Int64 column

@@ -17,9 +17,7 @@ from operators.alerting.steps import FALSE_SHIFT, LEVEL_BITS, RESET_SHIFT, memor
 
 if TYPE_CHECKING:
     from operators.alerting.rule import MachineSpec
-    from operators.alerting.steps import Mask, Steps
-
-_MASK, _STEP = "__mask", "__step"
+    from operators.alerting.steps import Array, Mask, Steps
 
 
 def quiet_runs(taken: Steps, known: pl.DataFrame, spec: MachineSpec, limit: int) -> Mask:
@@ -33,6 +31,8 @@ def quiet_runs(taken: Steps, known: pl.DataFrame, spec: MachineSpec, limit: int)
 
     """
     runs = taken.runs
+    if not known.height:
+        return np.zeros(len(runs.number), dtype=np.bool_)
     repeated = runs.number[1:] == runs.number[:-1]
     quiet = runs.number < known.height
     quiet[1:] &= ~repeated
@@ -51,28 +51,26 @@ def carried_on(taken: Steps, quiet: Mask, known: pl.DataFrame, spec: MachineSpec
     """Give the episodes of the quiet runs as they are after them."""
     numbers, last = taken.runs.number[quiet], taken.runs.last[quiet]
     spoke = taken.masks[last] & (LEVEL_BITS | LEVEL_BITS << FALSE_SHIFT) != 0
-    latches, memory = list(latch_columns(spec)), list(memory_columns(spec))
-    spoken = known.select(latches)[numbers[spoke]].with_columns(taken.rows.select(memory)[last[spoke]])
-    silent = known[numbers[~spoke]]
+    memory, latches = list(memory_columns(spec)), list(latch_columns(spec))
+    after: pl.DataFrame = taken.rows[memory][last[spoke]].hstack(known[latches][numbers[spoke]].get_columns())
+    if not spoke.all():
+        after = pl.concat([after, known[after.columns][numbers[~spoke]]])
     order = np.concatenate([last[spoke], last[~spoke]])
-    after: pl.DataFrame = pl.concat([spoken.select(silent.columns), silent])
-    marks = (pl.Series(_MASK, taken.masks[order]), pl.Series(_STEP, taken.times[order]))
-    return after.with_columns(marks).with_columns(_seen(spec)).with_columns(_due(spec)).drop(_MASK, _STEP)
+    for column in _renewed(after, taken.masks[order], taken.times[order], spec):
+        after.replace_column(after.get_column_index(column.name), column)
+    return after
 
 
-def _seen(spec: MachineSpec) -> list[pl.Expr]:
-    renewed = [
-        pl.when(pl.col(_MASK) & 1 << bit != 0).then(_STEP).otherwise(name).alias(name)
-        for bit, name in enumerate(per_level("support", spec))
-    ]
-    return [pl.col(_STEP).alias("__seen"), *renewed]
-
-
-def _due(spec: MachineSpec) -> pl.Expr:
-    dues = [pl.col("__seen") + spec.expires_ms]
+def _renewed(episodes: pl.DataFrame, masks: Array, times: Array, spec: MachineSpec) -> list[pl.Series]:
+    """Give the columns that are new: when the fingerprint was seen, its levels were true, and what is due."""
+    columns, due = {"__seen": times}, times + spec.expires_ms
+    waiting, held = (episodes.get_column(name).to_numpy() for name in ("__waiting", "__held"))
     for bit, (pending, support) in enumerate(zip(per_level("pending", spec), per_level("support", spec), strict=True)):
-        waits, holds = (pl.col(name) & 1 << bit != 0 for name in ("__waiting", "__held"))
-        dues.append(pl.when(waits).then(pl.col(pending) + spec.for_ms))
+        old = episodes.get_column(support).to_numpy()
+        columns[support] = np.where(masks & 1 << bit != 0, times, old)
+        waits, holds = waiting & 1 << bit != 0, held & 1 << bit != 0
+        begun = episodes.get_column(pending).to_numpy()
+        due = np.where(waits, np.minimum(due, begun + spec.for_ms), due)
         if spec.keep_ms is not None:
-            dues.append(pl.when(waits | holds).then(pl.col(support) + spec.keep_ms))
-    return pl.min_horizontal(dues).alias(DUE)
+            due = np.where(waits | holds, np.minimum(due, columns[support] + spec.keep_ms), due)
+    return [pl.Series(name, column) for name, column in (columns | {DUE: due}).items()]

@@ -61,11 +61,10 @@ class Steps(NamedTuple):
     changes: Array
 
 
-def no_steps(spec: MachineSpec) -> Steps:
-    """Give the steps of a call without rows that matter."""
+def no_steps(known: pl.DataFrame) -> Steps:
+    """Give the steps of a call without rows that matter; `known`: the episodes, for the columns."""
     none = np.empty(0, dtype=np.int64)
-    rows = pl.DataFrame(schema=memory_columns(spec))
-    return Steps(rows, none, none, none.astype(np.uint64), Runs(none, none, none), none)
+    return Steps(known.clear(), none, none, none.astype(np.uint64), Runs(none, none, none), none)
 
 
 def memory_columns(spec: MachineSpec) -> dict[str, pl.DataType]:
@@ -74,65 +73,64 @@ def memory_columns(spec: MachineSpec) -> dict[str, pl.DataType]:
     return {**system, **{name: kind.physical for name, kind in spec.read.items()}}
 
 
-def numbered(rows: pl.DataFrame, known: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
-    """Find the rows that matter.
+class Reader:
+    """Finds the rows of a rule that matter, and folds them into steps; what all calls share is made once, here."""
 
-    Args:
-        rows: the batch, sorted by (time, id).
-        known: the fingerprints that are followed already, one per row.
-        spec: the rule.
+    def __init__(self, spec: MachineSpec) -> None:
+        """Prepare the expressions."""
+        self._whens = tuple(level.when for level in spec.levels)
+        self._keys = list(spec.entity) or [_ALL]
+        self._holds = pl.any_horizontal(self._whens) & ~_trusted(spec)
+        self._marks = (_content(spec), _mask(spec))
+        keep = spec.expires_ms if spec.keep_ms is None else spec.keep_ms
+        self._widest_gap = min(keep, spec.expires_ms)
 
-    Returns:
-        The rows that matter with the NUMBER of their fingerprint, sorted by it and then as before: a known one has the
-        number of its row in `known`, new ones follow.
+    def read(self, rows: pl.DataFrame, known: pl.DataFrame) -> Steps | None:
+        """Give the steps of the rows that matter, None if there are none.
 
-    """
-    keys = list(spec.entity) or [_ALL]
-    if not spec.entity:
-        rows, known = (frame.with_columns(pl.lit(0, pl.Int8).alias(_ALL)) for frame in (rows, known))
-    known = known.select(keys)
-    fresh = rows.filter(_any_holds(spec)).select(keys).unique(maintain_order=True)
-    if known.height:
-        fresh = fresh.join(known, on=keys, how="anti", nulls_equal=True, maintain_order="left")
-    active = pl.concat([known, fresh])
-    found = (
-        rows.select(keys)
-        .with_row_index(_AT)
-        .join(active.with_row_index(NUMBER), on=keys, how="inner", nulls_equal=True)
-        .select(NUMBER, _AT)
-        .sort(NUMBER, _AT)
-    )
-    return rows[found[_AT]].with_columns(found[NUMBER])
+        Args:
+            rows: the batch, sorted by (time, id).
+            known: the fingerprints that are followed already, one per row; they are numbered so, new ones follow.
 
+        """
+        if not rows.height or not (known.height or any(rows.get_column(when).any() for when in self._whens)):
+            return None
+        found = self._numbered(rows, known)
+        return self._steps(found) if found.height else None
 
-def _any_holds(spec: MachineSpec) -> pl.Expr:
-    holds = pl.any_horizontal(level.when for level in spec.levels)
-    return holds & ~_trusted(spec) if spec.unless else holds
+    def _numbered(self, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+        """Give the rows that matter with the NUMBER of their fingerprint, sorted by it and then as before."""
+        keys = self._keys
+        if keys == [_ALL]:
+            rows, known = (frame.with_columns(pl.lit(0, pl.Int8).alias(_ALL)) for frame in (rows, known))
+        fresh = rows.filter(self._holds)[keys]
+        active = pl.concat([known[keys], fresh]).unique(maintain_order=True) if fresh.height else known[keys]
+        found = (
+            rows[keys]
+            .with_row_index(_AT)
+            .join(active.with_row_index(NUMBER), on=keys, how="inner", nulls_equal=True)
+            .sort(NUMBER, _AT)
+        )
+        return rows[found[_AT]].hstack([found[NUMBER]])
+
+    def _steps(self, rows: pl.DataFrame) -> Steps:
+        """Fold numbered rows into steps and runs; no two steps of a run lie further apart than the shortest timer."""
+        rows = with_evidence(rows).with_columns(self._marks)
+        folded = _fold(rows[[NUMBER, TIME, ID, _MASK, CONTENT]])
+        number, times, masks = (folded[name].cast(pl.Int64).to_numpy() for name in (NUMBER, TIME, _MASK))
+        masks = _settled(masks)
+        contents = folded[CONTENT].to_numpy()
+        other = _differs(number)
+        begins = other | _differs(masks) | np.concatenate([[True], np.diff(times) > self._widest_gap])
+        first = np.flatnonzero(begins)
+        last = np.append(first[1:], len(times)) - 1
+        changes = np.append(np.flatnonzero(other | _differs(contents)), len(times))
+        speaking = rows[folded[_AT]] if _AT in folded.columns else rows
+        return Steps(speaking, times, masks, contents, Runs(number[first], first, last), changes)
 
 
 def _trusted(spec: MachineSpec) -> pl.Expr:
     return pl.col(spec.unless).fill_null(value=False) if spec.unless else pl.lit(value=False)
-
-
-def steps(rows: pl.DataFrame, spec: MachineSpec, widest_gap: int) -> Steps:
-    """Fold numbered rows into steps and runs; no two steps of a run are more than `widest_gap` ms apart."""
-    rows = with_evidence(rows).with_columns(_content(spec), _mask(spec))
-    folded = _fold(rows.select(NUMBER, TIME, ID, _MASK, CONTENT).with_row_index(_AT))
-    number, times, masks = (folded[name].cast(pl.Int64).to_numpy() for name in (NUMBER, TIME, _MASK))
-    contents = folded[CONTENT].to_numpy()
-    other = np.concatenate([[True], number[1:] != number[:-1]])
-    begins = other | _differs(masks) | np.concatenate([[True], np.diff(times) > widest_gap])
-    first = np.flatnonzero(begins)
-    last = np.append(first[1:], len(times)) - 1
-    changes = np.append(np.flatnonzero(other | _differs(contents)), len(times))
-    return Steps(
-        rows[folded[_AT]],
-        times,
-        masks,
-        contents,
-        Runs(number[first], first, last),
-        changes,
-    )
 
 
 def _differs(values: npt.NDArray[np.generic]) -> Mask:
@@ -167,15 +165,22 @@ def _mask(spec: MachineSpec) -> pl.Expr:
 
 
 def _fold(rows: pl.DataFrame) -> pl.DataFrame:
-    """Make one row of those of one fingerprint and time; a level that holds at one row is neither false nor falling."""
-    tied = (pl.col(NUMBER) == pl.col(NUMBER).shift()) & (pl.col(TIME) == pl.col(TIME).shift())
-    if rows.select(tied.any()).item():
-        true, false = pl.col(_MASK) & LEVEL_BITS, pl.col(_MASK) & LEVEL_BITS << FALSE_SHIFT
-        rows = (
-            rows.with_columns((true * (1 << RESET_SHIFT) + false).alias(_WEIGHT))
-            .sort(NUMBER, TIME, _WEIGHT, ID, CONTENT, maintain_order=True)
-            .group_by(NUMBER, TIME, maintain_order=True)
-            .agg(pl.col(_AT, CONTENT).last(), pl.col(_MASK).bitwise_or())
-        )
-    true = pl.col(_MASK) & LEVEL_BITS
-    return rows.with_columns(pl.col(_MASK) & ~(true * ((1 << FALSE_SHIFT) + (1 << RESET_SHIFT))))
+    """Make one row of those of one fingerprint and time; _AT: the row that speaks, if it is not each for itself."""
+    number, times = rows[NUMBER].to_numpy(), rows[TIME].to_numpy()
+    if not ((number[1:] == number[:-1]) & (times[1:] == times[:-1])).any():
+        return rows
+    true, false = pl.col(_MASK) & LEVEL_BITS, pl.col(_MASK) & LEVEL_BITS << FALSE_SHIFT
+    return (
+        rows.lazy()
+        .with_row_index(_AT)
+        .with_columns((true * (1 << RESET_SHIFT) + false).alias(_WEIGHT))
+        .sort(NUMBER, TIME, _WEIGHT, ID, CONTENT, maintain_order=True)
+        .group_by(NUMBER, TIME, maintain_order=True)
+        .agg(pl.col(_AT, CONTENT).last(), pl.col(_MASK).bitwise_or())
+        .collect()
+    )
+
+
+def _settled(masks: Array) -> Array:
+    """Leave no level both true and false, or falling: one that holds at one row is neither."""
+    return masks & ~((masks & LEVEL_BITS) * ((1 << FALSE_SHIFT) + (1 << RESET_SHIFT)))

@@ -60,7 +60,7 @@ class Texts:
 
     def __init__(self, rows: pl.DataFrame, signs: Mapping[str, str], zone: str) -> None:
         self._rows, self._signs, self._zone = rows, signs, zone
-        self._made: dict[Slot | Value, list[str]] = {}
+        self._made: dict[tuple[str, str | None], list[str]] = {}
 
     def joined(self, parts: Parts, chosen: Sequence[bool] | None = None) -> list[str]:
         """Give a text per row, or per chosen row."""
@@ -73,9 +73,10 @@ class Texts:
     def _piece(self, part: Slot | Value | Quoted, chosen: Sequence[bool] | None) -> Iterable[str]:
         if isinstance(part, Quoted):
             return map(encode_basestring, self.joined(part.parts, chosen))
-        if part not in self._made:
-            self._made[part] = self._render(part)
-        return self._made[part] if chosen is None else compress(self._made[part], chosen)
+        key = (part.column, part.spec if isinstance(part, Slot) else None)
+        if key not in self._made:
+            self._made[key] = self._render(part)
+        return self._made[key] if chosen is None else compress(self._made[key], chosen)
 
     def _render(self, part: Slot | Value) -> list[str]:
         if part.column == SIGNS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -11,7 +12,7 @@ from operators.alerting.encoding import Json, alert_id, encode
 from operators.alerting.template import SIGNS
 from operators.alerting.texts import Parts, Quoted, Texts, Value, json_object
 from tocsin.model.alerts import TRANSITIONS, Level, Transition
-from tocsin.model.rows import EVIDENCE, ID, SYSTEM, TIME, Schema
+from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, ID, SYSTEM, TIME, Schema
 from tocsin.model.types import BOOLEAN, INT64, STRING, TIMESTAMP, Type
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ class LogSchema(Schema):
 
 
 LOG = LogSchema({name: _TYPES.get(name, STRING) for name in TRANSITIONS if name != "evidence"}, (TIME, ID))
+_DTYPES = LOG.physical
+
+
+@cache
+def nothing_said() -> pl.DataFrame:
+    """Give a batch of LOG without rows; most steps have nothing else to give."""
+    return LOG.empty()
 
 
 class Said(NamedTuple):
@@ -74,6 +82,7 @@ class Writer:
         self._values = _values(spec)
         self._voices = [_sentence(spec, level) for level in spec.levels]
         self._labels = json_object({name: (Quoted(text.parts),) for name, text in spec.labels.items()})
+        self._latest = pl.col("evidence").list.tail(spec.evidence_most).fill_null(pl.lit([], EVIDENCE_DTYPE))
         self._levels = tuple(level.name.lower() for level in (Level.CLEAR, *(one.level for one in spec.levels)))
 
     def write(self, said: Said, rows: pl.DataFrame, *, early: bool = False) -> pl.DataFrame:
@@ -89,7 +98,7 @@ class Writer:
         entity = texts.joined(self._entity)
         ids = self._ids(entity, said)
         numbers = {number: f"/{number:0{_SEQUENCE_DIGITS}d}" for number in set(said.sequence)}
-        made: dict[str, Sequence[object]] = {
+        columns: dict[str, Sequence[object] | pl.Series] = {
             TIME: said.time,
             ID: [one + numbers[number] for one, number in zip(ids, said.sequence, strict=True)],
             "alert_id": ids,
@@ -97,18 +106,20 @@ class Writer:
             "kind": [_KINDS[before][after] for before, after in zip(said.before, said.level, strict=True)],
             "level": [self._levels[number] for number in said.level],
             "time": said.time,
+            "topology": [spec.topology] * rows.height,
+            "rule": [spec.rule] * rows.height,
+            "rule_version": [spec.version] * rows.height,
             "entity": entity,
             "values": texts.joined(self._values),
+            "evidence": rows.get_column(EVIDENCE),
             "says": self._says(texts, said),
             "labels": texts.joined(self._labels),
+            "runbook": [spec.runbook] * rows.height,
             "reason": said.reason,
+            "early": [early] * rows.height,
         }
-        series = [pl.Series(name, column, LOG.physical[name]) for name, column in made.items()]
-        same = {"topology": spec.topology, "rule": spec.rule, "rule_version": spec.version, "runbook": spec.runbook}
-        constants = {name: pl.lit(value) for name, value in same.items()} | {"early": pl.lit(early)}
-        evidence = _evidence(rows.get_column(EVIDENCE), spec.evidence_most)
-        batch = pl.DataFrame([*series, evidence]).with_columns(**constants)
-        return batch.select(list(LOG.physical)).sort(TIME, ID)
+        series = [pl.Series(name, column, _DTYPES[name]) for name, column in columns.items()]
+        return pl.DataFrame(series).lazy().with_columns(self._latest).sort(TIME, ID).collect()
 
     def _ids(self, entity: Sequence[str], said: Said) -> list[str]:
         told = zip(entity, said.identity, strict=True)
@@ -121,11 +132,6 @@ class Writer:
         spoken = [max(level or before, 1) - 1 for level, before in zip(said.level, said.before, strict=True)]
         voices = [iter(texts.joined(parts, [n == one for one in spoken])) for n, parts in enumerate(self._voices)]
         return [next(voices[number]) for number in spoken]
-
-
-def _evidence(events: pl.Series, most: int) -> pl.Series:
-    known = events.list.tail(most).alias("evidence")
-    return known.fill_null(pl.Series([[]], dtype=known.dtype)) if known.null_count() else known
 
 
 def _values(spec: MachineSpec) -> Parts:

@@ -231,8 +231,8 @@ MUTATIONS = (
         "15",
         "a level holds while any row of the moment holds it",
         "operators/alerting/steps.py",
-        "return rows.with_columns(pl.col(_MASK) & ~(true * ((1 << FALSE_SHIFT) + (1 << RESET_SHIFT))))",
-        "return rows",
+        "return masks & ~((masks & LEVEL_BITS) * ((1 << FALSE_SHIFT) + (1 << RESET_SHIFT)))",
+        "return masks",
         (MACHINE,),
     ),
     Mutation(

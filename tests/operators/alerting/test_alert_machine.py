@@ -347,3 +347,25 @@ class TestSpecs:
     def test_an_immediate_rule_needs_its_cooldown(self) -> None:
         with pytest.raises(ValueError, match="needs keep"):
             make_spec(immediate=True)
+
+
+class TestWhatIsLookedAt:
+    """Python sees a fingerprint only where something can happen; the rest is done in columns."""
+
+    def test_rows_that_hold_nothing_end_before_anything_is_made_of_them(self) -> None:
+        machine = AlertMachine(make_spec(2))
+        state = machine.initial()
+        step = machine.step(frame([row(5, when=(False, None)), row(6, when=False)]), state, Instant(6))
+        assert step.state is state
+        assert step.rows.is_empty()
+
+    def test_no_latches_run_where_nothing_is_held_and_where_an_alert_goes_on_as_it_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        machine = AlertMachine(make_spec())
+        state = machine.step(frame([row(5, when=True)]), machine.initial(), Instant(5)).state
+        monkeypatch.delattr("operators.alerting.machine.Evaluator")
+        rows = [row(6, when=True), row(6, when=False, card="B"), row(6, when=None, card="C")]
+        step = machine.step(frame(rows), state, Instant(6))
+        assert step.rows.is_empty()
+        assert step.state["episodes"].select("card", "__seen").rows() == [("A", 6)]
