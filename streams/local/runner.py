@@ -1,7 +1,8 @@
 """The local runtime: reads the sources of a topology, drives its dataflow, commits, publishes.
 
-One thread reads, decodes and steps; Polars uses all cores inside. A commit hands frames over to a writer thread; each
-sink has a thread of its own. The input whose watermark lags most is read next, so that inputs stay within one batch.
+The main thread steps the stages and takes the input whose watermark lags most next, so that inputs stay within one
+batch; a thread beside it reads and decodes that input's next batch meanwhile. A commit hands frames over to a writer
+thread; each sink has a thread of its own; Polars uses all cores inside of a step.
 """
 
 from __future__ import annotations

@@ -72,8 +72,7 @@ class Order:
 def carry_out(order: Order) -> Summary:
     """Run; `Runner.run` says what it raises, and SourceError and StateError before anything was read."""
     plan, pseudonyms = order.plan, load_pseudonyms()
-    if pseudonyms.development and _persons(plan):
-        order.settings.warn(f"{KEY} is not set: pseudonyms are made with a key that everybody knows")
+    warn_of_missing_key(plan, pseudonyms, order.settings)
     flow = make_flow(plan, buckets=order.buckets)
     aside = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
@@ -87,6 +86,12 @@ def carry_out(order: Order) -> Summary:
         summary = _carry_out_in(order.state, store, order, Prepared(flow, feeds, aside, made))
     _forget_if_through(order.state)
     return summary
+
+
+def warn_of_missing_key(plan: Plan, pseudonyms: Pseudonyms, settings: Settings) -> None:
+    """Say that anybody can undo the pseudonyms, where there are any."""
+    if pseudonyms.development and _persons(plan):
+        settings.warn(f"{KEY} is not set: pseudonyms are made with a key that everybody knows")
 
 
 def _persons(plan: Plan) -> bool:

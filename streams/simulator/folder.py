@@ -26,7 +26,7 @@ ROW_GROUP = 65_536
 def write(simulation: Simulation, folder: Path, format: Format = "ndjson") -> None:  # noqa: A002  # the option's name
     """Write `streams/NAME.ndjson` (or `.parquet`) in arrival order, `tables/NAME.ndjson` and `labels.ndjson`.
 
-    The folder is made where it is missing. What an earlier simulation of the same streams wrote is replaced, whatever its
+    The folder is made if it is missing. What an earlier simulation of the same streams wrote is replaced, whatever its
     format; SinkError where other streams or tables lie in the folder: they would be read along.
     """
     _make_room(simulation, folder)

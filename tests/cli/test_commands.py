@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ from tocsin.cli import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import polars as pl
     from conftest import Said
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Say = Callable[..., Said]
 
 SOURCE = ("--source", "payments=ndjson:payments.ndjson")
+
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 
 
 class TestHelp:
@@ -191,6 +193,12 @@ class TestCheckAndPlan:
         stages = say("plan", "shop.yaml", "--json").json
         assert [stage["stage"] for stage in stages] == ["all", "pace", "rule busy", "rule pace", "rule large"]
         assert "waits for" in say("plan", "shop.yaml").out
+
+    def test_who_is_where_is_kept_as_long_as_nobody_is_forgotten(self, say: Say) -> None:
+        stages = say("plan", TOPOLOGIES / "scenic-flow.yaml", "--json").json
+        presence = next(stage for stage in stages if stage["stage"] == "visitors>presence")
+        assert presence["memory"] == "1h"
+        assert presence["state"].endswith("per subscriber heard of within 1h")
 
     def test_the_schema_is_json(self, say: Say) -> None:
         assert "properties" in json.dumps(say("schema").json)

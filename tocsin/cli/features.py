@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tocsin.cli.files import FILE, JSON, SOURCES, load_plan, moment, named
+from tocsin.cli.files import FILE, JSON, SOURCES, load_plan, moment, named, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +43,7 @@ def command(file: Path, name: str, sources: tuple[str, ...], out: Path, until: s
     from streams.local.assembly import load_tables, make_flow, open_feeds  # noqa: PLC0415  # keeps --help instant
     from streams.local.feed import Span  # noqa: PLC0415
     from streams.local.runner import Runner, Settings  # noqa: PLC0415
+    from streams.local.running import warn_of_missing_key  # noqa: PLC0415
     from streams.pseudonyms import load_pseudonyms  # noqa: PLC0415
 
     plan = load_plan(file)
@@ -51,7 +52,8 @@ def command(file: Path, name: str, sources: tuple[str, ...], out: Path, until: s
     flow = make_flow(plan, [plan.outputs[name]])
     load_tables(flow, uris, file.parent, pseudonyms)
     rows: list[pl.DataFrame] = []
-    settings = Settings(until=moment(until), receive=lambda _, given: rows.append(given))
+    settings = Settings(until=moment(until), receive=lambda _, given: rows.append(given), warn=warn)
+    warn_of_missing_key(plan, pseudonyms, settings)
     feeds = open_feeds(flow, uris, pseudonyms, span=Span(until=settings.until))
     tally = Runner(plan, flow, feeds, settings=settings).run().tally
     height = _write(plan, name, rows, out)

@@ -40,6 +40,11 @@ def state_of(given: Path | None) -> Path:
     return notes[-1].parent
 
 
+def warn(message: str) -> None:
+    """Say on stderr what does not stop a command."""
+    click.echo(f"tocsin: {message}", err=True)
+
+
 def load_plan(file: Path) -> Plan:
     """Read and compile a topology."""
     from tocsin.compiler import compile_topology  # noqa: PLC0415  # keeps --help instant

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named
+from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
 
 UNDELIVERED = 1
 
@@ -86,7 +86,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     if not sinks and not plan.sinks:
         shown = () if as_json else ("console",)
         sinks = (*shown, f"clickhouse:{folder / 'clickhouse'}")
-    settings = Settings(batch_rows, commit_seconds, moment(until), moment(start), keep_state, early, warn=_warn)
+    settings = Settings(batch_rows, commit_seconds, moment(until), moment(start), keep_state, early, warn=warn)
     metrics = MemoryMetrics()
     order = Order(plan, file, named(sources), sinks, folder, buckets, settings, metrics)
     with stoppable() as stop, progress(plan.name) as watch:
@@ -102,7 +102,3 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
         click.echo("stopped; the same command goes on from here", err=True)
         raise SystemExit(stop.exit_code)
     raise SystemExit(0 if summary.flushed else UNDELIVERED)
-
-
-def _warn(message: str) -> None:
-    click.echo(f"tocsin: {message}", err=True)
