@@ -141,6 +141,14 @@ MUTATIONS = (
     ),
     Mutation(
         "10",
+        "a detector sees rows from the moment on at which they are full",
+        "operators/detectors/filling.py",
+        "pl.col(TIME) - pl.col(SINCE) >= self.fills",
+        "pl.col(TIME) - pl.col(SINCE) > self.fills",
+        ("tests/operators/detectors/test_filling.py",),
+    ),
+    Mutation(
+        "10",
         "a session ends at a gap of exactly its width",
         "operators/windows/session.py",
         "(pl.col(TIME).diff().over(self.keys) >= self.gap)",
@@ -183,8 +191,16 @@ MUTATIONS = (
         "11",
         "of differing copies the one with the least content hash stays",
         "operators/reorder.py",
-        "*([HASH] if self.numbered else [ID]), *content)",
-        "*([HASH] if self.numbered else [ID]))",
+        "*([] if self.numbered else [ID]), *content)",
+        "*([] if self.numbered else [ID]))",
+        (REORDER,),
+    ),
+    Mutation(
+        "11",
+        "of equal copies the one of the least position stays",
+        "operators/reorder.py",
+        "for name in (HASH, CONTENT, POSITION) if",
+        "for name in (HASH, CONTENT) if",
         (REORDER,),
     ),
     Mutation(

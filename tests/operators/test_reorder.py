@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,7 +52,6 @@ class TestDuplicates:
         assert plain(released.rows) == [("a", "1", 5, 1)]
         assert released.duplicates == 2
 
-    @pytest.mark.xfail(strict=False, reason="the head keeps whichever arrived first; remove this mark with the change")
     @given(st.permutations(range(6)))
     def test_of_equal_copies_the_one_of_the_least_position_stays_in_whatever_order_they_arrive(
         self, order: list[int]
