@@ -239,7 +239,9 @@ class TestOneWithoutTheOther:
     """A without B."""
 
     def times(self, name: str, *rows: Row, until: int | None = None) -> list[int]:
-        return run(FORMS[name], list(rows), range(40), until).get_column(TIME).to_list()
+        found = run(FORMS[name], list(rows), range(40), until)
+        assert found.equals(run(FORMS[name], list(rows), (), until))
+        return found.get_column(TIME).to_list()
 
     def test_what_did_not_come_in_time_is_told_when_the_time_is_up(self) -> None:
         assert self.times("without the last", row("one", 2), row("two", 13, n=1)) == [12]
@@ -267,6 +269,13 @@ class TestOneWithoutTheOther:
         assert self.times("without the last", *both) == [12]
         assert self.times("without the first", *both) == [2]
         assert self.times("without the one between", *both, row("three", 3)) == [3]
+
+    @pytest.mark.parametrize("cut", range(8))
+    def test_what_breaks_a_chain_breaks_it_wherever_the_stream_is_cut(self, cut: int) -> None:
+        form = FORMS["without the one between"]
+        steps = ["one", "two", "three", "one", "three", "two", "three"]
+        rows = [row(step, at, n=1) for at, step in enumerate(steps, 1)]
+        assert run(form, rows, [cut]).get_column(TIME).to_list() == [5]
 
     def test_its_columns_are_not_there(self) -> None:
         assert list(FORMS["without the one between"].operator().output.columns) == [
