@@ -268,7 +268,7 @@ class TestOneWithoutTheOther:
         both = row("one", 2, n=1), row("two", 2, n=1)
         assert self.times("without the last", *both) == [12]
         assert self.times("without the first", *both) == [2]
-        assert self.times("without the one between", *both, row("three", 3)) == [3]
+        assert self.times("without the one between", row("one", 1), *both, row("three", 3)) == [3]
 
     @pytest.mark.parametrize("cut", range(8))
     def test_what_breaks_a_chain_breaks_it_wherever_the_stream_is_cut(self, cut: int) -> None:
