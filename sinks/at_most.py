@@ -4,11 +4,12 @@ What is counted are alerts, not transitions: a receiver that saw an alert raised
 alert that was held back comes through with a later transition of its own if there is room then; its end alone is no
 news.
 
-Event time is that of the log so far (the greatest time of a transition), so what passes is a function of the log and of
-nothing else: transitions that are offered again after a crash meet the memory that they met the first time
-(`Progress`), and the receiver is told the same. That it looks across alerts puts it behind the log (semantics T): ids
-and transitions are what they would be without it. Early copies are not given to such a sink: nobody knows yet whether
-the truth will pass.
+Event time is that of what the sink is to get so far (the greatest time of a transition that `where` lets through), so
+what passes is a function of the log and of nothing else: transitions that are offered again after a crash meet the
+memory that they met the first time (`Progress`), and the receiver is told the same. That it looks across alerts puts it
+behind the log (semantics T): ids and transitions are what they would be without it, and how the alerts of different
+rules lie between one another in the log may differ between two runs. Early copies are not given to such a sink: nobody
+knows yet whether the truth will pass.
 
 Nothing is held back in silence. With the first alert that is, the receiver gets a **notice**: a transition of the rule
 NOTICE whose entity is the sink, raised at the level of that alert and changed when a higher one is held back; it is
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
 
 NOTICE = "tocsin.at_most"
 """The rule of notices; no author can call a rule so."""
-NEWEST = "__newest"
 MET_SCHEMA = {"alert_id": pl.String(), "admitted": pl.Boolean()}
-_SEEN = ("alert_id", "kind", "reason", "level", "rule", "topology", NEWEST)
-"""As _Row."""
+_SEEN = ("alert_id", "kind", "reason", "level", "rule", "topology")
 
 
 class Flood(msgspec.Struct, frozen=True):
@@ -72,11 +71,6 @@ class Admitted(NamedTuple):
     memory: Memory
 
 
-def dated(batch: pl.DataFrame, memory: Memory) -> pl.DataFrame:
-    """Add to each transition how far event time was with it; before `where` takes some out."""
-    return batch.with_columns(pl.col("time").cum_max().clip(lower_bound=memory.flood.newest).alias(NEWEST))
-
-
 @dataclass(frozen=True, slots=True)
 class AtMost:
     """The limit of one sink."""
@@ -85,12 +79,12 @@ class AtMost:
     rate: Rate
 
     def through(self, rows: pl.DataFrame, newest: int | None, memory: Memory) -> Admitted:
-        """Let transitions through, their order kept; `rows`: with NEWEST. `newest`: event time behind the batch."""
+        """Let transitions through, their order kept; `newest`: the greatest time in all of the log, as far as it is."""
         gate = _Gate(self, memory)
-        kept = [gate.passes(at, _Row(*row)) for at, row in enumerate(rows.select(_SEEN).iter_rows())]
-        if newest is not None:
-            gate.move(rows.height, newest)
-        passing = rows.with_row_index("__at").filter(pl.Series(kept, dtype=pl.Boolean)).drop(NEWEST)
+        seen = rows.select(*_SEEN, pl.col("time").cum_max().clip(lower_bound=memory.flood.newest))
+        kept = [gate.passes(at, _Row(*row)) for at, row in enumerate(seen.iter_rows())]
+        gate.end(rows.height, newest)
+        passing = rows.with_row_index("__at").filter(pl.Series(kept, dtype=pl.Boolean))
         told = pl.DataFrame(gate.notices, schema={**TRANSITIONS, "__at": pl.UInt32()}, orient="row")
         # A notice stands before the row that made it; two of one row in their order.
         given = pl.concat([told, passing.select(told.columns)]).sort("__at", maintain_order=True).drop("__at")
@@ -98,7 +92,7 @@ class AtMost:
 
 
 class _Row(NamedTuple):
-    """What is asked of a transition; `now`: NEWEST."""
+    """What is asked of a transition, columns _SEEN; `now`: how far event time is with it."""
 
     alert_id: str
     kind: str
@@ -133,7 +127,7 @@ class _Gate:
 
     def passes(self, at: int, row: _Row) -> bool:
         """Say whether the transition in row `at` passes."""
-        self.move(at, row.now)
+        self._move(at, row.now)
         ends = row.kind == Transition.CLEARED or row.reason == CLOSED_AT_BIRTH
         known = self._met.get(row.alert_id)
         if known is not None and ends:
@@ -149,14 +143,21 @@ class _Gate:
             self._hold_back(at, row)
         return room
 
-    def move(self, at: int, now: int) -> None:
-        """Move event time on; what is open ends when there is room."""
+    def _move(self, at: int, now: int) -> None:
+        """Move event time on."""
         self._newest = now
+        self.end(at, now)
         while self._passed and self._passed[0] + self._limit.rate.per <= now:
-            room = self._passed.popleft() + self._limit.rate.per
-            if self._notice:
-                self._tell(at, room, Transition.CLEARED, Level.CLEAR, self._summary())
-                self._notice, self._sequence, self._level, self._held = "", 0, 0, Counter()
+            self._passed.popleft()
+
+    def end(self, at: int, now: int | None) -> None:
+        """End a notice if there is room again at `now`."""
+        if not self._notice or now is None or not self._passed:
+            return
+        room = self._passed[0] + self._limit.rate.per
+        if room <= now:
+            self._tell(at, room, Transition.CLEARED, Level.CLEAR, self._summary())
+            self._notice, self._sequence, self._level, self._held = "", 0, 0, Counter()
 
     def _hold_back(self, at: int, row: _Row) -> None:
         self._held[row.rule] += 1

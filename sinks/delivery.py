@@ -18,7 +18,7 @@ import polars as pl
 
 from monitoring import registry
 from monitoring.metrics import Metrics, NoMetrics
-from sinks.at_most import NEWEST, Memory, dated
+from sinks.at_most import Memory
 from sinks.backoff import Backoff
 from sinks.pending import Limits, Pending
 from sinks.where import Where
@@ -197,14 +197,11 @@ class Delivery:
 
     def _select(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give what the sink is to get: of that which `where` lets through, as much as `at_most` does."""
-        newest = None
-        if self._at_most is not None:
-            rows = dated(rows, self._limited)
-            newest = rows[NEWEST].last()
+        newest: int | None = rows.select(pl.col("time").filter(~pl.col("early")).max()).item()
         if self._where is not None:
             rows, self._passed = self._where.through(rows, self._passed)
         if self._at_most is not None:
-            rows, self._limited = self._at_most.through(rows, newest, self._limited)  # type: ignore[arg-type]  # Int64
+            rows, self._limited = self._at_most.through(rows, newest, self._limited)
         return rows
 
     def _deliver(self, rows: pl.DataFrame) -> None:

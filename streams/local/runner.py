@@ -233,6 +233,8 @@ class Runner:
         log = pl.concat(
             [pl.DataFrame(schema=TRANSITIONS), *(rows.select(list(TRANSITIONS)) for rows in given.values())]
         )
+        if len(given) > 1:  # of several rules: receivers, and limits of what they get, go by time
+            log = log.sort("time", maintain_order=True)
         if self._early is not None:
             self.tally.unconfirmed(self._early.decided(log, watermark))
         log = self._of_this_run(log)

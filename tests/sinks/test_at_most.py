@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transition_rows import BASE, MemorySink, frame, names, transition
 
-from sinks.at_most import NOTICE, AtMost, Memory, dated
+from sinks.at_most import NOTICE, AtMost, Memory
 from sinks.delivery import Delivery, Progress
 from sinks.where import Where
 from tocsin.model.alerts import CLOSED_AT_BIRTH
@@ -44,9 +44,8 @@ def through(limit: AtMost, batches: Sequence[pl.DataFrame], memory: Memory | Non
     """Give what passes of the log, cut into these batches."""
     memory, given_rows = memory or Memory(), []
     for batch in batches:
-        seen = dated(batch, memory)
         newest = batch.select(pl.col("time").max()).item()
-        passed, memory = limit.through(seen, newest, memory)
+        passed, memory = limit.through(batch, newest, memory)
         given_rows.append(passed)
     return pl.concat(given_rows)
 
@@ -142,14 +141,13 @@ class TestNotices:
 
     def test_it_ends_with_any_transition_that_the_sink_does_not_get_too(self) -> None:
         log = rows([*self.FLOOD, ("f", "blue", 70)])
-        seen, only_red = dated(log, Memory()), Where(pl.col("level") != "blue")
-        passing = only_red.through(seen, Where.nothing_passed()).rows
+        passing = Where(pl.col("level") != "blue").through(log, Where.nothing_passed()).rows
         got = TWO_A_MINUTE.through(passing, int(log["time"].max()), Memory()).rows  # type: ignore[arg-type]  # Int64
         assert got.filter(rule=NOTICE)["kind"].last() == "cleared"
 
     def test_what_was_held_back_is_counted(self) -> None:
         log = rows([*self.FLOOD, ("c", "red", 5)])
-        assert TWO_A_MINUTE.through(dated(log, Memory()), None, Memory()).memory.flood.total == 3
+        assert TWO_A_MINUTE.through(log, None, Memory()).memory.flood.total == 3
 
 
 class TestDelivering:

@@ -47,7 +47,7 @@ def tellable(topology: Topology, rules: Mapping[str, RulePlan]) -> Tellable:
 def sink_plan(word: SinkWord, told: Tellable, report: Report) -> SinkPlan:
     """Type one sink."""
     where = None if word.where is None else _where(word.where, told, report)
-    at_most = None if word.at_most is None else rate_of(word.at_most)
+    at_most = None if word.at_most is None else rate_of(str(word.at_most))
     return SinkPlan(str(word.name), str(word.kind), str(word.target), where, at_most)
 
 

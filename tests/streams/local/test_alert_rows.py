@@ -129,6 +129,13 @@ class TestRulesOverAlerts:
             pass
         assert canonical(house.log("often")).equals(plain)
 
+    def test_early_copies_of_other_rules_are_none_of_them(self, house: House) -> None:
+        house.run("plain")
+        house.run("early", early=True)
+        truth = house.log("early").filter(~pl.col("early"))
+        assert house.log("early")["early"].any()
+        assert canonical(truth).equals(canonical(house.log("plain")))
+
     def test_they_are_computed_again_for_explain(self, house: House) -> None:
         house.run()
         log = house.log().filter(rule="stormy")
