@@ -20,7 +20,6 @@ import numpy as np
 from operators.contract import Step
 from operators.trailing import keyring, latest
 from operators.trailing.latest import BEGINNING, Latest
-from operators.trailing.memory import stable_order
 from tocsin.model.rows import ID, SYSTEM, TIME
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from operators.contract import Instant, State
-    from operators.trailing.keyring import Ints
+    from operators.trailing.keyring import Grouped, Ints
     from tocsin.model.rows import Schema
 
     Flags = npt.NDArray[np.bool_]
@@ -52,27 +51,37 @@ class Dedup:
         """Give the rows that are no copies; nothing is ever due in silence."""
         known, piece = Latest.load(state), state["latest"].clear()
         if rows.height:
-            keys, slots = keyring.distinct(rows, (*self.key, ID))
-            codes = keyring.find(keys, known.pieces).codes
+            found = keyring.grouped(rows, (*self.key, ID))
+            codes = keyring.find(found.keys, known.pieces).codes
             since = known.look(codes, (TIME,), state).get_column(TIME).fill_null(BEGINNING).to_numpy()
-            rows, slots = _without_copies(rows, slots, since, self.horizon)
+            stays = _stays(found, rows.get_column(TIME).to_numpy(), since, self.horizon)
+            slots = found.slots
+            if not stays.all():
+                rows, slots = rows.filter(stays), slots[stays]
             piece = latest.last_of(rows, slots, codes).select(piece.columns)
         return Step(rows, known.plus(piece, instant.watermark, self.horizon).dump(state), None)
 
 
-def _without_copies(rows: pl.DataFrame, slots: Ints, since: Ints, horizon: int) -> tuple[pl.DataFrame, Ints]:
-    """Leave copies out. `since`: of each slot, when a row stayed last."""
-    order = stable_order(slots)
-    kept = np.zeros(slots.size, dtype=np.bool_)
-    kept[order] = staying(slots[order], rows.get_column(TIME).to_numpy()[order], since, horizon)
-    return (rows, slots) if kept.all() else (rows.filter(kept), slots[kept])
+def _stays(found: Grouped, times: Ints, since: Ints, horizon: int) -> Flags:
+    """Say which rows stay. `since`: of each key, when one stayed last.
+
+    Nearly all ids come once: only rows of those that come again are looked at one after the other.
+    """
+    again = (found.counts > 1) | (since > BEGINNING)
+    stays = np.ones(times.size, dtype=np.bool_)
+    if again.any():
+        slots = np.repeat(np.arange(found.counts.size), found.counts)
+        few = again[slots]
+        order = found.order[few]
+        stays[order] = staying(slots[few], times[order], since, horizon)
+    return stays
 
 
 def staying(slots: Ints, times: Ints, since: Ints, horizon: int) -> Flags:
-    """Say of rows in order of (slot, time) which ones stay."""
+    """Say of rows in order of (slot, time), at least one, which ones stay."""
     moments, rank = np.unique(times, return_inverse=True)
     place = slots * (moments.size + 1) + rank  # no row of a slot lies at the last of its places
-    begin = np.unique(slots)
+    begin = slots[np.append(True, slots[1:] != slots[:-1])]
     first = _from(begin, since[begin] + horizon, moments, place)
     following = np.append(_from(slots, times + horizon, moments, place), slots.size)
     owner = np.append(slots, -1)
