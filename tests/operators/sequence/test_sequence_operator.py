@@ -203,7 +203,8 @@ class TestOneThenTheOther:
     FORM = FORMS["two"]
 
     def matched(self, *rows: Row, name: str = "two") -> list[tuple[int, list[str]]]:
-        found = run(FORMS[name], list(rows))
+        found = run(FORMS[name], list(rows), range(WITHIN + 2))
+        assert found.equals(run(FORMS[name], list(rows)))
         ids = found.get_column(EVIDENCE).list.eval(pl.element().struct.field("id"))
         return list(zip(found.get_column(TIME), ids.to_list(), strict=True))
 
@@ -212,8 +213,8 @@ class TestOneThenTheOther:
         assert found == [(4, ["e3.0", "e4.0"]), (6, ["e3.0", "e6.0"])]
 
     def test_the_last_step_may_come_exactly_at_the_end_of_the_time(self) -> None:
-        assert self.matched(row("one", 0), row("two", WITHIN)) == [(WITHIN, ["e0.0", f"e{WITHIN}.0"])]
-        assert self.matched(row("one", 0), row("two", WITHIN + 1)) == []
+        assert self.matched(row("one", 1), row("two", 1 + WITHIN)) == [(1 + WITHIN, ["e1.0", f"e{1 + WITHIN}.0"])]
+        assert self.matched(row("one", 1), row("two", 2 + WITHIN)) == []
 
     def test_at_one_time_ids_say_who_was_first(self) -> None:
         assert self.matched(row("one", 5, 1), row("two", 5, 2)) == [(5, ["e5.1", "e5.2"])]
