@@ -27,6 +27,7 @@ STYLES: Mapping[str, str] = {"red": "bold red", "orange": "dark_orange", "yellow
 """Colour by level; what has no entry stays as the terminal writes."""
 
 _TIME = "%Y-%m-%d %H:%M:%SZ"
+_SHOWN = ("kind", "level", "rule", "entity", "says", "reason", "early")
 
 
 class ConsoleSink(Sink):
@@ -49,7 +50,7 @@ class ConsoleSink(Sink):
         """Write a line per transition."""
         time = pl.from_epoch("time", time_unit="ms").dt.to_string(_TIME)
         try:
-            for row in batch.with_columns(time.alias("time")).iter_rows(named=True):
+            for row in batch.select(*_SHOWN, time.alias("time")).iter_rows(named=True):
                 self._write(line(row, self._language), row)
             self._stream.flush()
         except OSError as error:
@@ -99,4 +100,4 @@ def _told(row: Mapping[str, object], language: str) -> str:
 
 def _one_line(text: str) -> str:
     """Keep what came from events from moving the cursor: no control character reaches a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)

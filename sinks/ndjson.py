@@ -50,9 +50,10 @@ def encode(transitions: pl.DataFrame) -> bytes:
     by_language = pl.col("says").is_in(_by_language(shown["says"]))
     says = pl.when(by_language).then(_object("says")).otherwise(_values("says"))
     objects = {name: _object(name) for name in NESTED} | {"says": says}
-    members = pl.concat_str(_members(objects), separator=",")
-    line = pl.concat_str(pl.lit("{"), members, pl.lit("}\n"))
-    return str(shown.select(line.str.join("")).item()).encode()
+    first, *others = _members(objects)
+    members = [part for member in others for part in (pl.lit(","), member)]
+    line = pl.concat_str(pl.lit("{"), first, *members, pl.lit("}\n"))
+    return bytes(shown.select(line.str.join("").cast(pl.Binary)).item())
 
 
 def decode(lines: Iterable[bytes]) -> pl.DataFrame:
