@@ -23,13 +23,13 @@ import polars as pl
 
 from operators.contract import Step
 from operators.trailing import keyring, latest
+from operators.trailing.keyring import CODE
 from operators.trailing.latest import BEGINNING, Latest
-from operators.trailing.memory import stable_order
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
     from operators.contract import Instant, State
-    from operators.trailing.keyring import Ints
+    from operators.trailing.keyring import Grouped, Ints
     from tocsin.model.rows import Schema
 
 SINCE = "__since"
@@ -70,30 +70,30 @@ class Filling:
         keyed = rows if self.by else rows.with_columns(pl.lit(0, dtype=pl.Int8).alias(_ALL))
         given = self.output.empty()
         if rows.height:
-            keys, slots = keyring.distinct(keyed, self.by or (_ALL,))
-            codes = keyring.find(keys, known.pieces).codes
+            found = keyring.grouped(keyed, self.by or (_ALL,))
+            codes = keyring.find(found.keys, known.pieces).codes
             before = known.look(codes, (TIME, SINCE), state).select(pl.col(TIME, SINCE).fill_null(BEGINNING))
-            since = _since(slots, rows.get_column(TIME).to_numpy(), before, self.silence)
+            since = _since(found, rows.get_column(TIME).to_numpy(), before, self.silence)
             keyed = keyed.with_columns(pl.Series(SINCE, since))
             full = pl.col(TIME) - pl.col(SINCE) >= self.fills
             given = self.output.conform(keyed.with_columns(pl.when(full).then(self.column).alias(self.shown)))
-            piece = latest.last_of(keyed, slots, codes).select(piece.columns)
+            last = found.order[np.cumsum(found.counts) - 1]
+            piece = keyed[last].with_columns(pl.Series(CODE, codes)).sort(CODE).select(piece.columns)
         # A key that has been silent for exactly so long is still known.
         return Step(given, known.plus(piece, instant.watermark, self.silence + 1).dump(state), None)
 
 
-def _since(slots: Ints, times: Ints, before: pl.DataFrame, silence: int) -> Ints:
+def _since(found: Grouped, times: Ints, before: pl.DataFrame, silence: int) -> Ints:
     """Give for each row, in order of time, since when its key has been seen without a silence that is too long.
 
-    `before`: of each slot, the time of its last row and since when it was seen then.
+    `before`: of each key, the time of its last row and since when it was seen then.
     """
-    order = stable_order(slots)
-    key, time = slots[order], times[order]
+    key, time = np.repeat(np.arange(found.counts.size), found.counts), times[found.order]
     last, since = (before.get_column(name).to_numpy() for name in (TIME, SINCE))
     first = np.append(True, key[1:] != key[:-1])
     previous = np.where(first, last[key], np.append(0, time[:-1]))
     anew = time - previous > silence
     begun = np.maximum.accumulate(np.where(first | anew, np.arange(key.size), 0))
-    found = np.empty_like(time)
-    found[order] = np.where(anew[begun], time[begun], since[key[begun]])
-    return found
+    given = np.empty_like(time)
+    given[found.order] = np.where(anew[begun], time[begun], since[key[begun]])
+    return given
