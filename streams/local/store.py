@@ -69,7 +69,8 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             lock = Lock(folder / "lock")
         except Held as held:
-            raise StateError(f"the state folder {folder} is in use by {held.holder}") from None
+            wait = "wait until it is done, or take another folder"
+            raise StateError(f"the state folder {folder} is in use by {held.holder}: {wait}") from None
         except OSError as error:
             raise StateError(f"the state folder {folder} cannot be used: {error.strerror}") from error
         store = cls(folder, Owner(topology, topology_hash), lock)
@@ -144,11 +145,7 @@ class Store:
         if self._last is None:
             self._refuse_orphans()
         elif self._last.topology_hash != self._owner.topology_hash:
-            found = Owner(self._last.topology, self._last.topology_hash)
-            raise StateError(
-                f"the state folder {self._folder} belongs to the topology {found}, not to {self._owner}: "
-                "use another folder, or remove this one to start anew"
-            )
+            raise StateError(self._of_another(Owner(self._last.topology, self._last.topology_hash)))
         self._sweep()
 
     def _refuse_orphans(self) -> None:
@@ -203,9 +200,19 @@ class Store:
                 with suppress(OSError):
                     path.unlink()
 
+    def _of_another(self, found: Owner) -> str:
+        """Say that the folder belongs to another topology, or to this one as it was before somebody changed it."""
+        same = found.topology == self._owner.topology
+        whose = f"the topology {found} as it was then, not as it is now" if same else f"the topology {found}, not"
+        other = f"({self._owner.topology_hash})" if same else f"to {self._owner}"
+        finish = "go on with the topology of then, " if same else ""
+        advice = f"{finish}use another folder, or remove this one to start anew"
+        return f"the state folder {self._folder} belongs to {whose} {other}: {advice}"
+
     def _failure(self, error: OSError) -> str:
         still = f"the last one, {self.number}, stays valid" if self.number else "there is none yet"
-        advice = "; make room on the disk" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        advice = "; make room on the disk and run again" if full else ""
         return f"a commit to {self._folder} failed: {error.strerror}; {still}{advice}"
 
 

@@ -18,14 +18,14 @@ def list_files(path: str, suffixes: tuple[str, ...]) -> list[Path]:
     place = Path(path).expanduser()
     if place.is_dir():
         found = sorted(file for file in place.iterdir() if file.suffix in suffixes and not file.name.startswith("."))
-        wanted = f"a file that ends in {' or '.join(suffixes)} in {place}"
+        wanted = f"file that ends in {' or '.join(suffixes)} in {place}"
     elif place.exists():
         found, wanted = [place], ""
     else:
         found = sorted(Path(name) for name in glob.glob(str(place), recursive=True) if not Path(name).is_dir())  # noqa: PTH207  # an absolute or relative pattern, which Path.glob does not take
-        wanted = f"a file {place}"
+        wanted = f"file {place}"
     if not found:
-        raise SourceError(f"there is not {wanted}{_nearest(place)}")
+        raise SourceError(f"there is no {wanted}{_nearest(place)}")
     for file in found:
         if not os.access(file, os.R_OK):
             raise SourceError(f"{file} cannot be read: permission denied for this user")

@@ -136,7 +136,7 @@ class TestBadPlaces:
 
     def test_an_empty_glob_and_an_empty_folder_are_refused(self, tmp_path: Path) -> None:
         for path in (tmp_path / "*.csv", tmp_path):
-            with pytest.raises(SourceError, match="there is not a file"):
+            with pytest.raises(SourceError, match="there is no file"):
                 open_source(f"csv:{path}")
 
     def test_an_unknown_scheme_is_told_the_nearest(self) -> None:

@@ -51,7 +51,8 @@ def show_letter(state: Path | None, stream: str, offset: int, partition: int, as
     """Show one dead letter: why it was put aside, and its raw bytes (they may name persons)."""
     found = _store(state).show(stream, partition, offset)
     if found is None:
-        raise click.UsageError(f"no dead letter of {stream} at partition {partition}, offset {offset}")
+        what = f"no dead letter of {stream} at partition {partition}, offset {offset}"
+        raise click.UsageError(f"{what}: see `tocsin dlq list`")
     raw = found.pop("raw")
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw)
     if as_json:

@@ -95,7 +95,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     if as_json:
         click.echo(json.dumps(told.as_json(summary, metrics), indent=2))
     else:
-        told.show(plan, summary)
+        told.show(plan, summary, "tocsin dlq list" + (f" --state {state}" if state is not None else ""))
     if with_metrics and not as_json:
         told.show_metrics(metrics)
     if summary.stopped:

@@ -38,13 +38,12 @@ def as_json(summary: Summary, metrics: MemoryMetrics) -> dict[str, object]:
     }
 
 
-def show(plan: Plan, summary: Summary) -> None:
-    """Say on stderr what a run did."""
+def show(plan: Plan, summary: Summary, letters: str = "") -> None:
+    """Say on stderr what a run did; `letters` is the command that shows what was put aside."""
     tally, total = summary.tally, summary.records
     rate = total / summary.seconds if summary.seconds else 0
     click.echo(f"{plan.name}: {total:,} records in {summary.seconds:.1f} s ({rate:,.0f} a second)", err=True)
-    for (stream, reason), number in sorted(tally.aside.items()):
-        click.echo(f"  {stream}: {number:,} put aside: {reason}", err=True)
+    _show_streams(summary, letters)
     for (stage, name), number in sorted(tally.stages.items()):
         if number and name != MISSES:  # a table of few rows is missed all the time
             click.echo(f"  {stage}: {number:,} rows dropped: {name.replace('_', ' ')}", err=True)
@@ -59,6 +58,18 @@ def show(plan: Plan, summary: Summary) -> None:
     if not summary.flushed:
         why = f" ({'; '.join(summary.troubles)})" if summary.troubles else ""
         click.echo(f"  some alerts could not be delivered yet{why}; the same command tries again", err=True)
+
+
+def _show_streams(summary: Summary, letters: str) -> None:
+    """Say what was wrong with records, and which streams had none."""
+    aside = summary.tally.aside
+    for (stream, reason), number in sorted(aside.items()):
+        click.echo(f"  {stream}: {number:,} put aside: {reason}", err=True)
+    if letters and any(aside.values()):
+        click.echo(f"  what was put aside, and why: {letters}", err=True)
+    for stream, number in _of_streams(summary, "records").items():
+        if not number:
+            click.echo(f"  {stream}: no records", err=True)
 
 
 def show_metrics(metrics: MemoryMetrics) -> None:
