@@ -39,16 +39,19 @@ def asked(rows: pl.DataFrame, key: Ints, own: pl.Series | None, empties: Empties
         return Asked(rows, key, np.arange(rows.height), own)
     times = np.concatenate([empties.time, rows.get_column(TIME).to_numpy()])
     order = np.argsort(times, kind="stable")
-    event = order >= empties.time.size
-    row = order - empties.time.size
-    row[~event] = -1
-    own_key = {TIME, *empties.names.columns}
-    name = np.where(event, row, rows.height + empties.name[np.where(event, 0, order)])
-    named = pl.concat([rows.select(empties.names.columns), empties.names], rechunk=True)
-    frame = taken(rows.drop(own_key), np.maximum(row, 0)) if rows.height else rows.drop(own_key).clear(order.size)
-    frame = frame.select(pl.when(pl.Series(event)).then(pl.all())).hstack(taken(named, name))
-    frame = frame.with_columns(pl.Series(TIME, times[order], dtype=pl.Int64))
+    row = np.maximum(order - empties.time.size, -1)
+    name = np.concatenate([rows.height + empties.name, np.arange(rows.height)])[order]
+    named = taken(pl.concat([rows.select(empties.names.columns), empties.names], rechunk=True), name)
+    others = _or_null(rows.drop(TIME, *empties.names.columns), row)
+    frame = named.with_columns(pl.Series(TIME, times[order], dtype=pl.Int64), *others)
     return Asked(frame, np.concatenate([empties.key, key])[order], row, own)
+
+
+def _or_null(rows: pl.DataFrame, row: Ints) -> list[pl.Series]:
+    """Give the columns of rows at some places, null where that is -1: quicker than to gather what may be null."""
+    if not rows.width or not rows.height:
+        return rows.clear(row.size).get_columns()
+    return taken(rows, np.maximum(row, 0)).select(pl.when(pl.Series(row >= 0)).then(pl.all())).get_columns()
 
 
 def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) -> pl.DataFrame:

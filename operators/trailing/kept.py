@@ -68,8 +68,7 @@ class Kept(NamedTuple):
                 self.compacted,
             )
         left = memory.merge((*self.rows, rows), watermark - horizon)
-        codes = left.get_column(CODE).unique()
-        known = keyring.merge((*self.keys, keys)).filter(pl.col(CODE).is_in(codes.implode()))
+        known = keyring.known_in(keyring.merge((*self.keys, keys)), left.get_column(CODE).to_numpy())
         alive = timers.alive((*rest, later.piece()), (left,))
         return Kept(_some(left), _some(known), _some(alive), watermark, watermark)
 

@@ -127,6 +127,13 @@ def merge(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(pieces).sort(CODE)
 
 
+def known_in(keys: pl.DataFrame, codes: Ints) -> pl.DataFrame:
+    """Give the keys whose codes are among some, which ascend."""
+    wanted = keys.get_column(CODE).to_numpy()
+    here = np.searchsorted(codes, wanted, side="right") > np.searchsorted(codes, wanted)
+    return keys.filter(pl.Series(here))
+
+
 def key_of(codes: Ints, pieces: Pieces, by: Sequence[str]) -> pl.DataFrame:
     """Give the key columns of codes that are known; `pieces`: at least one."""
     parts: list[pl.DataFrame] = []

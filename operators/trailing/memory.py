@@ -51,14 +51,12 @@ def stable_order(key: Ints) -> Ints:
 
 def merge(pieces: Sequence[pl.DataFrame], after: int | None = None) -> pl.DataFrame:
     """Merge consecutive pieces into one; `after`: only rows with a later time."""
-    if after is not None:
-        pieces = [_trimmed(piece, after) for piece in pieces]
-    starts = np.cumsum([0, *(piece.height for piece in pieces)])[:-1]
-    codes = np.concatenate([piece.get_column(CODE).to_numpy() for piece in pieces])
-    times = np.concatenate([piece.get_column(CODE_TIME).to_numpy() for piece in pieces])
-    at = np.concatenate([piece.get_column(AT).to_numpy() + start for piece, start in zip(pieces, starts, strict=True)])
-    order = np.argsort(codes, kind="stable")
-    kept = pl.concat([piece.drop(INDEX) for piece in pieces], rechunk=True)
+    parts = [_after(piece, after) for piece in pieces]
+    codes, times = (np.concatenate(column) for column in list(zip(*(index for _, index in parts), strict=True))[:2])
+    starts = np.cumsum([0, *(kept.height for kept, _ in parts)])
+    at = np.concatenate([index[2] + start for (_, index), start in zip(parts, starts, strict=False)])
+    order = np.argsort(codes, kind="stable")  # of sorted runs: a merge
+    kept = pl.concat([kept for kept, _ in parts], rechunk=True)
     return kept.with_columns(_index(codes[order], times[order], at[order]))
 
 
@@ -95,12 +93,15 @@ def _index(codes: Ints, times: Ints, at: Ints) -> list[pl.Series]:
     return [pl.Series(name, values, dtype=pl.Int64) for name, values in zip(INDEX, (codes, times, at), strict=True)]
 
 
-def _trimmed(piece: pl.DataFrame, after: int) -> pl.DataFrame:
-    gone = int(np.searchsorted(piece.get_column(TIME).to_numpy(), after, side="right"))
+def _after(piece: pl.DataFrame, after: int | None) -> tuple[pl.DataFrame, tuple[Ints, Ints, Ints]]:
+    """Give the kept columns of a piece's rows after a time, and their index."""
+    codes, times, at = (piece.get_column(name).to_numpy() for name in INDEX)
+    kept = pl.DataFrame([column for column in piece.get_columns() if column.name not in INDEX])
+    gone = 0 if after is None else int(np.searchsorted(piece.get_column(TIME).to_numpy(), after, side="right"))
     if not gone:
-        return piece
-    index = piece.select(INDEX).filter(pl.col(AT) >= gone).with_columns(pl.col(AT) - gone)
-    return piece.drop(INDEX).slice(gone).with_columns(index)
+        return kept, (codes, times, at)
+    young = times > after
+    return kept.slice(gone), (codes[young], times[young], at[young] - gone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,7 @@ class TrailingOperator:
         empty = empties(fired, touched, known, self.by, [name for name in self.by if name != ALL])
         given = answers(self, self._asked(asking, empty), held, line)
         if self.probe:
-            codes = piece.get_column(keyring.CODE).unique()
-            found = found._replace(added=found.added.filter(pl.col(keyring.CODE).is_in(codes.implode())))
+            found = found._replace(added=keyring.known_in(found.added, piece.get_column(keyring.CODE).to_numpy()))
         return given, kept.plus(piece, found.added, (waiting, later.renamed(touched)), now, self.memory)
 
     def _sides(self, rows: pl.DataFrame, order: Ints, key: Ints) -> tuple[Side, Side]:

@@ -284,3 +284,19 @@ class TestWhatIsKept:
         state = operator.step(batch([event(0)]), operator.initial(), Instant(0)).state
         step = operator.step(batch([]), state, Instant(10))
         assert (step.next_due, [step.state[name].height for name in ("rows", "keys", "timers")]) == (None, [0, 0, 0])
+
+
+class TestAFeatureWithoutOtherColumns:
+    """A feature of rows that have a key and no other column."""
+
+    def test_gives_its_rows_and_empty_rows(self) -> None:
+        schema = Schema({"card": STRING}, (TIME, ID, POSITION))
+        operator = trailing_operator("f", ["card"], [(Trailing(10), {"rows": column(CALLS["rows"])})], schema)
+        rows = batch([event(0), event(1, "B")]).select(TIME, ID, POSITION, "card")
+        found = told(operator.step(rows, operator.initial(), Instant(20)).rows)
+        assert [(row[TIME], row["card"], row["rows"]) for row in found] == [
+            (0, "A", 1),
+            (1, "B", 1),
+            (10, "A", 0),
+            (11, "B", 0),
+        ]
