@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from sinks.ndjson import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import polars as pl
     from conftest import Said
@@ -409,3 +409,15 @@ class TestMessyInput:
         assert said.code == 0, said.err
         records, elsewhere = accounts(said)
         assert records == len(mixed) == counted(say, tmp_path) + sum(elsewhere.values())
+
+
+class TestAFullDiskUnderTheOutput:
+    """What is printed may find no room."""
+
+    def test_is_told_without_a_traceback(self, tmp_path: Path) -> None:
+        write_shop(tmp_path, 10)
+        command = [sys.executable, "-m", "tocsin.cli", "check", "shop.yaml"]
+        with Path("/dev/full").open("w") as full:
+            ended = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+        assert ended.returncode == 2
+        assert ended.stderr == "tocsin: what is printed cannot be written: No space left on device\n"
