@@ -24,6 +24,7 @@ from streams.local.assembly import first_needed, load_tables, make_flow, open_fe
 from streams.local.feed import Span
 from streams.local.note import NAME as NOTE
 from streams.local.note import Note, read_note
+from streams.local.pages import keep_pages
 from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
 from streams.local.tally import Tally
@@ -71,6 +72,7 @@ class Order:
 
 def carry_out(order: Order) -> Summary:
     """Run; `Runner.run` says what it raises, and SourceError and StateError before anything was read."""
+    keep_pages()
     plan, pseudonyms = order.plan, load_pseudonyms()
     warn_of_missing_key(plan, pseudonyms, order.settings)
     flow = make_flow(plan, buckets=order.buckets)
