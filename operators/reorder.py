@@ -49,13 +49,15 @@ class Reorder:
 
     `key`: the stage's key columns. `schema`: the columns kept. `source`: rows come straight from a stream, so copies
     are possible; rows of another stage come once. `numbered`: the stream has no id; equal rows are told apart by their
-    number.
+    number. `by_key`: rows leave sorted by a hash of the key, those of one key by time, for an operator that takes them
+    so (`PaneWindows`).
     """
 
     key: tuple[str, ...]
     schema: Schema
     source: bool
     numbered: bool = False
+    by_key: bool = False
 
     def step(self, arrived: Sequence[pl.DataFrame], waiting: pl.DataFrame, watermark: int | None) -> Released:
         """Let through the rows with time <= watermark; None: all of them."""
@@ -69,16 +71,18 @@ class Reorder:
         ordered = self._in_order(rows, times, at)
         if ordered is None:
             return Released(self._named(rows.head(at.size)), waiting, 0)
-        return Released(self._named(rows[ordered]), waiting, int(at.size - ordered.size))
+        gathered = rows.select(pl.all().gather(pl.Series(ordered.astype(np.uint32))))
+        return Released(self._named(gathered), waiting, int(at.size - ordered.size))
 
     def _in_order(self, rows: pl.DataFrame, times: Index, at: Index) -> Index | None:
         """Give the places of the rows `at`, in order, copies left out; None if they lead and are in order already."""
         own = times[at]
-        order, ranked = _sorted(own, self._key_hash(rows)[at])
+        order, ranked = _sorted(own, self._key_hash(rows)[at], by_key=self.by_key)
         places = at[order]
         same = ranked[1:] == ranked[:-1]
         if not same.any():
-            return None if at[-1] == at.size - 1 and (own[1:] >= own[:-1]).all() else places
+            ordered = not self.by_key and at[-1] == at.size - 1 and (own[1:] >= own[:-1]).all()
+            return None if ordered else places
         tied = np.zeros(at.size, dtype=np.bool_)
         tied[1:] = same
         tied[:-1] |= same
@@ -120,8 +124,10 @@ class Reorder:
         return rows.with_columns(pl.format("{}#{}", pl.col(HASH), number).alias(ID))
 
 
-def _sorted(times: Index, hashes: Hashes) -> tuple[Index, Index]:
+def _sorted(times: Index, hashes: Hashes, *, by_key: bool = False) -> tuple[Index, Index]:
     """Give the order by time and hash, and in that order a number that is equal for rows of one time and hash.
+
+    `by_key`: by hash and time.
 
     `hashes` is used up.
     """
@@ -132,9 +138,9 @@ def _sorted(times: Index, hashes: Hashes) -> tuple[Index, Index]:
         time_bits = int(packed.max()).bit_length()
     hash_bits = _BITS - time_bits - place_bits
     # in place: pages of new arrays would cost as much as the work on them
-    packed <<= hash_bits + place_bits
+    packed <<= place_bits + (0 if by_key else hash_bits)
     hashes >>= np.uint64(64 - hash_bits)
-    hashes <<= np.uint64(place_bits)
+    hashes <<= np.uint64(place_bits + (time_bits if by_key else 0))
     packed |= hashes.view(np.int64)
     packed |= np.arange(times.size)
     packed.sort()

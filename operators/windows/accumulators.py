@@ -14,7 +14,7 @@ from operators.windows import calls as call_parts
 from operators.windows import items
 from operators.windows.bags import Bag
 from operators.windows.calls import BAGS, COUNTS
-from operators.windows.grouping import grouped
+from operators.windows.grouping import grouped, neighbours
 from operators.windows.parts import Part, Parts, Sum
 from tocsin.model.rows import EVIDENCE, POSITION
 
@@ -49,9 +49,14 @@ class Accumulators:
             carried = items.OWN if self.evidence == POSITION else items.of_lists(rows)
         return rows.select(*keys, *carried, *(value.alias(name) for name, value in self.inputs.items()))
 
-    def partial(self, prepared: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = ()) -> pl.DataFrame:
-        """Give the scalar partials of prepared rows, one row per group; `also`: more columns to aggregate."""
-        groups = grouped(prepared.select(keys))
+    def partial(
+        self, prepared: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = (), *, by_key: bool = False
+    ) -> pl.DataFrame:
+        """Give the scalar partials of prepared rows, one row per group; `also`: more columns to aggregate.
+
+        `by_key`: rows are sorted by a hash of their keys; then keys that share one may have several rows.
+        """
+        groups = neighbours(prepared.select(keys)) if by_key else grouped(prepared.select(keys))
         sums = [part.partial(prepared, groups) for part in self.sums]
         rest = [part.partial.alias(part.name) for part in self.parts]
         evidence = items.latest_rows if self.evidence == POSITION else items.latest

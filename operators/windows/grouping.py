@@ -31,11 +31,12 @@ _INT64_MOST = 2**63 - 1
 class Groups:
     """`order`: places of rows so that those of a group are together, in row order. `starts`: where groups begin in it.
 
-    Groups are numbered in that order, which means nothing.
+    Groups are numbered in that order, which means nothing. `sorted`: the rows lie in that order already.
     """
 
     order: Index
     starts: Index
+    sorted: bool = False
 
     @property
     def ends(self) -> Index:
@@ -64,7 +65,8 @@ class Groups:
         if array is None:
             wide = values.cast(pl.Int128).to_frame()
             return self.aggregated(wide, [pl.col(values.name).sum()]).to_series()
-        added = np.add.reduceat(array[self.order], self.starts) if array.size else array
+        ordered = array if self.sorted else array[self.order]
+        added = np.add.reduceat(ordered, self.starts) if array.size else array
         return pl.Series(values.name, added, dtype=pl.Int64)
 
     def there(self, values: pl.Series) -> pl.Series:
@@ -116,6 +118,14 @@ def grouped(keys: pl.DataFrame, bits: int = _BITS) -> Groups:
     return Groups(order, np.concatenate([[0], np.flatnonzero(differs) + 1]))
 
 
+def neighbours(keys: pl.DataFrame) -> Groups:
+    """Group only rows that lie beside each other: all of a key, or most of it, where rows are sorted by its hash."""
+    order = np.arange(keys.height)
+    if not keys.height:
+        return Groups(order, order, sorted=True)
+    return Groups(order, np.concatenate([[0], np.flatnonzero(_differ(keys)) + 1]), sorted=True)
+
+
 def _hashes(keys: pl.DataFrame) -> npt.NDArray[np.uint64]:
     """Hash rows; integers as themselves, as what is multiplied with is odd and the texts beside them are hashed."""
     hashes: npt.NDArray[np.uint64] | None = None
@@ -129,17 +139,18 @@ def _hashes(keys: pl.DataFrame) -> npt.NDArray[np.uint64]:
     return hashes
 
 
-def _differ(keys: pl.DataFrame, order: Index) -> Mask:
+def _differ(keys: pl.DataFrame, order: Index | None = None) -> Mask:
     """Say for each row in order, but the first, whether its key is another than that of the row before."""
-    differs = np.zeros(order.size - 1, dtype=np.bool_)
-    places = pl.Series(order.astype(np.uint32))
+    height = keys.height
+    differs = np.zeros(height - 1, dtype=np.bool_)
+    places = None if order is None else pl.Series(order.astype(np.uint32))
     for column in keys.get_columns():
         if column.dtype == pl.Int64 and not column.null_count():
-            values = column.to_numpy()[order]
+            values = column.to_numpy() if order is None else column.to_numpy()[order]
             differs |= values[1:] != values[:-1]
         else:
-            sorted_ = column.gather(places)
-            differs |= sorted_.slice(1).ne_missing(sorted_.slice(0, order.size - 1)).to_numpy()
+            sorted_ = column if places is None else column.gather(places)
+            differs |= sorted_.slice(1).ne_missing(sorted_.slice(0, height - 1)).to_numpy()
     return differs
 
 

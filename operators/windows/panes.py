@@ -46,6 +46,7 @@ class PaneWindows:
 
     `by`: the key. `grid`: panes and ends. `accumulators`: of the calls of all windows together. `windows`: in the order
     of the grid. `wide`: the number of the widest, whose bounds and evidence a row has. Rows leave at `window_end - 1`.
+    `by_key`: rows come sorted by a hash of their key, and those of one key by time.
     """
 
     name: str
@@ -56,6 +57,7 @@ class PaneWindows:
     wide: int
     output: Schema
     for_all: ForAll | None = None
+    by_key: bool = False
 
     def initial(self) -> State:
         """Give the state before any row: no partials, no window given, no start said."""
@@ -104,7 +106,7 @@ class PaneWindows:
             return
         key = self.by or (pl.lit(0, dtype=pl.Int8).alias(_ALL),)
         prepared = self.accumulators.prepare(rows, [*key, pl.lit(self.grid.panes(rows.get_column(TIME))).alias(PANE)])
-        partials.append(self._held(self.accumulators.partial(prepared, [*self.keys, PANE])))
+        partials.append(self._held(self.accumulators.partial(prepared, [*self.keys, PANE], by_key=self.by_key)))
         for bag in self.accumulators.bags:
             bags[bag.column].append(self._held(bag.partial(prepared, [*self.keys, PANE])))
 
@@ -156,7 +158,7 @@ class PaneWindows:
             return None
         if not self.grid.slides:
             pieces = end.spread(partials, number)
-            if pieces is None or end.merged(partials):
+            if pieces is None or (not self.by_key and end.merged(partials)):
                 return pieces
             return own.merge(pieces, [*self.keys, END])
         slid = Sliding(own, number).slide(end, partials, sums.get(f"{_SUM}{number}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import polars as pl
@@ -72,6 +73,25 @@ class TestDuplicates:
         )
         ids = head.step([rows], SCHEMA.empty(), 9).rows.get_column(ID).to_list()
         assert ids == ["7#0", "7#1", "8#0"]
+
+
+class TestOrderByKey:
+    """For operators that group rows by key: those of a key beside each other."""
+
+    @given(EVENTS, st.one_of(st.none(), st.integers(0, 20)))
+    def test_the_same_rows_leave_those_of_a_key_together_and_in_the_same_order(
+        self, events: list[tuple[str, str, int, int]], watermark: int | None
+    ) -> None:
+        by_key = replace(HEAD, by_key=True)
+        usual = HEAD.step([batch(events)], SCHEMA.empty(), watermark)
+        other = by_key.step([batch(events)], SCHEMA.empty(), watermark)
+        assert other.duplicates == usual.duplicates
+        assert other.waiting.equals(usual.waiting)
+        keys = other.rows.get_column("key").to_list()
+        assert sum(one != another for one, another in pairwise(keys)) < max(len(set(keys)), 1)
+        for key in "ab":
+            own = pl.col("key") == key
+            assert other.rows.filter(own).equals(usual.rows.filter(own))
 
 
 @given(EVENTS, st.lists(st.integers(0, 25), max_size=5))

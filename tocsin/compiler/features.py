@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,6 +12,7 @@ from operators.expressions.bound import Bound, Lookup
 from operators.reorder import Reorder
 from operators.rowwise import Column, Condition, Each, LookUps, RowStep, Rowwise
 from operators.stage import Input, Stage
+from operators.windows.panes import PaneWindows
 from tocsin.compiler.constant_conditions import check_varies
 from tocsin.compiler.groups import groups_of
 from tocsin.compiler.nodes import Context, Node, Rhythm, Shape
@@ -24,7 +25,7 @@ from tocsin.model.rows import FEATURE_SYSTEM, SOURCE_SYSTEM, Schema
 from tocsin.model.types import BOOLEAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from operators.align import Align
     from operators.contract import Operator
@@ -133,7 +134,20 @@ class Draft:
     def _stage(self, name: str, system: tuple[str, ...] = FEATURE_SYSTEM) -> Stage:
         key = tuple(self.by) if self.key is None else self.key
         schema, tables = Schema(self.columns, system), tuple(sorted(self.tables))
-        return Stage(name, key, tuple(self.inputs), tuple(self.chain), schema, tables, self.align, self.own)
+        inputs, chain = _by_key(tuple(self.inputs), tuple(self.chain)) if key else (self.inputs, self.chain)
+        return Stage(name, key, tuple(inputs), tuple(chain), schema, tables, self.align, self.own)
+
+
+def _by_key(inputs: tuple[Input, ...], chain: tuple[Operator, ...]) -> tuple[Sequence[Input], Sequence[Operator]]:
+    """Let the head sort rows by key where windows of panes are the first to look at several at once."""
+    first = next((at for at, operator in enumerate(chain) if not isinstance(operator, Rowwise)), None)
+    if first is None or len(inputs) > 1 or inputs[0].dedup is not None:
+        return inputs, chain
+    windows = chain[first]
+    if not isinstance(windows, PaneWindows):
+        return inputs, chain
+    head = replace(inputs[0], reorder=replace(inputs[0].reorder, by_key=True))
+    return (head,), (*chain[:first], replace(windows, by_key=True), *chain[first + 1 :])
 
 
 def begin(word: FeatureWord, context: Context) -> Draft | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -27,9 +28,10 @@ from window_oracle import (
     some,
 )
 
-from operators.contract import Operator
+from operators.contract import Instant, Operator
 from operators.windows.build import mixes, windows_operator
 from operators.windows.for_all import ForAll
+from operators.windows.panes import PaneWindows
 from tocsin.model.rows import EVIDENCE, ID, POSITION, TIME, WINDOW_END, WINDOW_START
 from tocsin.model.windows import Calendar, Cumulating, Hopping, Session, Trailing, Window
 
@@ -98,6 +100,22 @@ class TestEveryAggregate:
         window, _ = SHAPES[shape]
         whole = run(operator(window, chosen), frame(rows), [FAR])
         assert run_when_due(operator(window, chosen), frame(rows), [*cuts, FAR]).equals(whole)
+
+    @settings(max_examples=12, deadline=None)
+    @given(rows=events(SPAN), cuts=st.lists(st.integers(0, 140), max_size=6), chosen=some())
+    def test_is_the_same_when_rows_come_by_key(
+        self, shape: str, rows: list[Row], cuts: list[int], chosen: list[int]
+    ) -> None:
+        window, _ = SHAPES[shape]
+        usual = operator(window, chosen)
+        assert isinstance(usual, PaneWindows)
+        state, given_rows, before = usual.initial(), [], -1
+        for cut in sorted({*cuts, FAR}):
+            fresh = frame(rows).filter((pl.col(TIME) > before) & (pl.col(TIME) <= cut))
+            taken = replace(usual, by_key=True).step(fresh.sort("key", maintain_order=True), state, Instant(cut))
+            state, before = taken.state, cut
+            given_rows.append(taken.rows)
+        assert pl.concat(given_rows).sort(TIME, ID).equals(run(usual, frame(rows), [FAR]))
 
     @settings(max_examples=20, deadline=None)
     @given(rows=events(SPAN), until=st.integers(0, 120), cuts=st.lists(st.integers(0, 120), max_size=6), chosen=some())
