@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import TYPE_CHECKING, TypedDict
 
 import polars as pl
@@ -17,6 +16,7 @@ from operators.contract import Instant, earliest
 from operators.lookups import GONE, merge_versions
 from operators.stage import own_part
 from operators.windows.for_all import START, counting_from
+from streams.local.stepping import Call, Taken, carried_out, levels
 from tocsin.model.keys import bucket_of, split
 from tocsin.model.quality import QUALITY
 from tocsin.model.rows import ID, TIME
@@ -66,6 +66,7 @@ class Dataflow:
         self.tables: dict[str, pl.DataFrame] = {}
         self._wanted = set(wanted) if wanted is not None else {rule.stage for rule in plan.rules.values()}
         self._stages = _needed(plan, self._wanted)
+        self._levels = levels(self._stages)
         self._clocked = _clocked(self._stages)
         self._tasks = {s.name: [Task(s.initial()) for _ in range(buckets)] for s in self._stages}
         self._readers = _readers(self._stages)
@@ -129,50 +130,56 @@ class Dataflow:
     def _sweep(self, closing: Mapping[str, int] | None = None) -> dict[str, pl.DataFrame]:
         """Step the stages in order; `closing`: the ends of those to be closed."""
         given: dict[str, pl.DataFrame] = {}
-        for stage in self._stages:
-            if closing is not None and stage.name not in closing:
-                continue
-            rows = self._advance(stage) if closing is None else self._close(stage, closing[stage.name])
-            if rows is None or rows.is_empty():
-                continue
-            self.feed(stage.name, rows)
-            if stage.name in self._wanted:
-                given[stage.name] = rows.sort(TIME, ID)  # an order that does not depend on where the stream was cut
-        return given
+        for level in self._levels:
+            calls = [call for stage in level for call in self._calls(stage, closing)]
+            parts: dict[str, list[pl.DataFrame]] = {call.stage.name: [] for call in calls}
+            for taken in carried_out(calls):
+                self._account(taken)
+                parts[taken.call.stage.name].append(taken.step.rows)
+            for name, frames in parts.items():
+                rows = _merge(frames)
+                if rows is None:
+                    continue
+                self.feed(name, rows)
+                if name in self._wanted:
+                    given[name] = rows.sort(TIME, ID)  # an order that does not depend on where the stream was cut
+        return {stage.name: given[stage.name] for stage in self._stages if stage.name in given}
 
-    def _advance(self, stage: Stage) -> pl.DataFrame | None:
-        watermark = min(self._watermarks[item.upstream] for item in stage.inputs)
-        if watermark <= self._watermarks[stage.name]:
-            return None
-        self._watermarks[stage.name] = watermark
-        return self._merge(
-            stage,
-            [
-                self._step(stage, task, Instant(watermark, tables=self._tables_of(stage, bucket)))
+    def _calls(self, stage: Stage, closing: Mapping[str, int] | None) -> list[Call]:
+        """Give the calls that are due, and take what has arrived for them."""
+        if closing is None:
+            watermark = min(self._watermarks[item.upstream] for item in stage.inputs)
+            if watermark <= self._watermarks[stage.name]:
+                return []
+            self._watermarks[stage.name] = watermark
+            return [
+                self._call(stage, bucket, Instant(watermark, tables=self._tables_of(stage, bucket)))
                 for bucket, task in enumerate(self._tasks[stage.name])
                 if task.arrived or (task.next_due is not None and task.next_due <= watermark)
-            ],
-        )
+            ]
+        if stage.name not in closing:
+            return []
+        until = closing[stage.name]
+        buckets = range(len(self._tasks[stage.name]))
+        return [self._call(stage, at, Instant(until, until, self._tables_of(stage, at))) for at in buckets]
 
-    def _close(self, stage: Stage, until: int) -> pl.DataFrame:
-        tasks = enumerate(self._tasks[stage.name])
-        return self._merge(
-            stage, [self._step(stage, task, Instant(until, until, self._tables_of(stage, at))) for at, task in tasks]
-        )
-
-    def _step(self, stage: Stage, task: Task, instant: Instant) -> pl.DataFrame:
+    def _call(self, stage: Stage, bucket: int, instant: Instant) -> Call:
+        task = self._tasks[stage.name][bucket]
         arrived = dict(task.arrived)
         task.arrived.clear()
-        begun = perf_counter()
-        taken = stage.step(arrived, task.state, instant)
+        return Call(stage, bucket, arrived, task.state, instant)
+
+    def _account(self, taken: Taken) -> None:
+        """Keep the new state, and count."""
+        call, step = taken.call, taken.step
+        name, task = call.stage.name, self._tasks[call.stage.name][call.bucket]
+        task.state, task.next_due = step.state, step.next_due
         if self.watch is not None:
-            self.watch(stage.name, taken.rows.height, perf_counter() - begun)
-        task.state, task.next_due = taken.state, taken.next_due
-        for name, number in taken.counts.items():
-            self.counts[stage.name, name] += number
-        for table, number in instant.missed.items():
+            self.watch(name, step.rows.height, taken.seconds)
+        for what, number in step.counts.items():
+            self.counts[name, what] += number
+        for table, number in call.instant.missed.items():
             self.counts[table, "misses"] += number
-        return taken.rows
 
     def _tables_of(self, stage: Stage, bucket: int) -> Mapping[str, pl.DataFrame]:
         own = {own_part(name): self._own_rows(name, key, bucket) for name, key in stage.own.items()}
@@ -182,13 +189,6 @@ class Dataflow:
         """Give the rows of a table whose keys are in a bucket."""
         rows = self.tables[table]
         return rows if self.buckets == 1 else rows.filter(bucket_of(key, self.buckets) == bucket)
-
-    @staticmethod
-    def _merge(stage: Stage, parts: list[pl.DataFrame]) -> pl.DataFrame:
-        full = [part for part in parts if part.height]
-        if not full:
-            return stage.output.empty()
-        return full[0] if len(full) == 1 else pl.concat(full).sort(TIME)
 
     def snapshot(self) -> tuple[dict[tuple[str, ...], pl.DataFrame], Plain]:
         """Give the state as named frames and plain data; only between two calls of `advance`."""
@@ -216,6 +216,14 @@ class Dataflow:
             for number, task in enumerate(tasks):
                 task.state = {**task.state, **states[stage_name, number]}
                 task.next_due = plain["dues"][stage_name][number]
+
+
+def _merge(parts: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
+    """Put the rows of all buckets together, in order of time; None if there are none."""
+    full = [part for part in parts if part.height]
+    if len(full) < 2:  # noqa: PLR2004  # several are two
+        return full[0] if full else None
+    return pl.concat(full).sort(TIME)
 
 
 def _frames(stage: str, bucket: str, task: Task) -> dict[tuple[str, ...], pl.DataFrame]:
