@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from local_runs import BEGIN, HOUR, MINUTE, House, entry
+from local_runs import BEGIN, HOUR, MINUTE, SECOND, Countdown, House, entry
 
 from streams.local.again import earlier_run, recompute
 from streams.local.running import carry_out
@@ -208,3 +208,8 @@ class TestGoingOn:
         later = Clock(60, BEGIN + 3 * HOUR)
         house.run(wall=later, stop=later.between, batch_rows=1, keep=True)
         assert told(house, "silent") == [("alarms", "raised", 180 + 15)]
+
+    def test_it_ends_at_until_though_the_clock_is_past_that(self, house: House) -> None:
+        how = {"wall": Clock(0, BEGIN + 3 * HOUR), "until": BEGIN + 30 * SECOND, "batch_rows": 3}
+        assert house.run(stop=Countdown(4), **how).stopped
+        assert house.run(**how).until == BEGIN + 30 * SECOND
