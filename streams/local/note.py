@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,14 @@ class Note(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, reached=reached)
 
     def write(self, state: Path) -> None:
-        """Write it into a state folder; StateError if that cannot be."""
+        """Write it into a state folder, whole or not at all; StateError if that cannot be."""
+        part = state / f"{NAME}.part"
         try:
-            (state / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+            with part.open("wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(state / NAME)
         except OSError as error:
             raise StateError(f"{state / NAME} cannot be written: {error.strerror}") from error
 
@@ -67,7 +73,7 @@ def read_note(state: Path) -> Note:
     except OSError as error:
         raise StateError(f"{state} holds no note of a run ({NAME}): {error.strerror}") from None
     except msgspec.DecodeError as error:
-        raise StateError(f"{state / NAME} is damaged ({error}): run once more") from None
+        raise StateError(f"{state / NAME} is damaged ({error}): remove it and run once more") from None
 
 
 def _absolute(uri: str) -> str:

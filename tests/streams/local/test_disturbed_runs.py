@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from operators.alerting.canonical import canonical
 from sinks import file
 from streams.local import store
 from streams.local.again import earlier_run
+from streams.local.note import read_note
 from streams.local.running import carry_out
 from streams.pseudonyms import KEY
 from tocsin.errors import BrakeError, SinkError, SinkUnavailable, StateError
@@ -165,6 +167,17 @@ class TestErrors:
                 house.run(batch_rows=5, commit_seconds=0.0)
         house.run()
         assert canonical(house.log()).equals(canonical(house.log("calm")))
+
+    def test_a_note_that_cannot_be_written_leaves_the_one_before(self, stopped: House) -> None:
+        order, none = stopped.order(), resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, none[1]))
+        try:
+            with pytest.raises(StateError, match=r"run\.json cannot be written"):
+                carry_out(order)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, none)
+        assert read_note(stopped.folder / "state").reached is not None
+        assert not stopped.run().stopped
 
     def test_a_sink_that_is_down_for_a_while_gets_everything(
         self, house: House, monkeypatch: pytest.MonkeyPatch
