@@ -5,7 +5,8 @@ the state away as bytes and bring it back in another process.
 
 * `rows` are all rows with `previous watermark < __time <= watermark`, no duplicates, sorted by `__time`, those of one
   key and time by `__id`: `Reorder` stands before every chain of operators. So an operator never sees a late row, and
-  never the same time in two calls. In which order keys follow one another within a time means nothing.
+  never the same time in two calls. In which order keys follow one another within a time means nothing. Operators that
+  take them so get them sorted by a hash of the key, and by `__time` only within a key (`Reorder.by_key`).
 * The result must not depend on where the watermarks cut the stream: `step(rows up to 5)` then `step(rows up to 9)`
   gives the same rows, in total, as one `step(rows up to 9)`.
 * Rows given back are final, have `__time <= watermark` (but in the closing step, see below) and are in the same order.

@@ -32,7 +32,7 @@ def look_up(
     keys: Mapping[str, tuple[str, ...]],
     missed: Counter[str] | None = None,
 ) -> pl.DataFrame:
-    """Add the columns of the look-ups that are not there yet; `rows` are sorted by `__time`.
+    """Add the columns of the look-ups that are not there yet; rows that come by time cost least.
 
     `keys` names the key fields of each table. `missed` takes, by table, for how many rows there was
     none to read from; that `in` says no is no miss.
@@ -67,7 +67,16 @@ def _join(left: pl.DataFrame, right: pl.DataFrame, key: list[str]) -> pl.DataFra
     """Join as of `__time`, or plainly where the table knows no time."""
     if right.is_empty() or right.get_column(TIME).max() == ALWAYS:
         return left.join(right.drop(TIME), on=key, how="left", maintain_order="left")
-    return left.join_asof(right.sort(TIME), on=TIME, by=key, strategy="backward", check_sortedness=False)
+    right, times = right.sort(TIME), left.get_column(TIME)
+    if times.is_sorted():
+        return _as_of(left, right, key)
+    order = times.arg_sort()  # rows for windows come by key (`Reorder.by_key`)
+    return _as_of(left[order], right, key)[order.arg_sort()]
+
+
+def _as_of(left: pl.DataFrame, right: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """Join both sides sorted by time: Polars goes through each once, and does not see where time goes back."""
+    return left.join_asof(right, on=TIME, by=key, strategy="backward", check_sortedness=False)
 
 
 def each_row(

@@ -53,11 +53,14 @@ class TestAsOf:
     def test_a_table_without_rows_finds_nothing(self) -> None:
         assert asked(places(), [(0, "a")]) == [(None, False)]
 
+    def test_rows_that_come_by_key_instead_of_time_see_the_version_of_their_own_time(self) -> None:
+        table = places(("a", 3, 1), ("a", 6, 2))
+        assert asked(table, [(7, "a"), (4, "a"), (2, "a")]) == [(2, True), (1, True), (None, False)]
+
     @given(VERSIONS, st.lists(st.tuples(st.integers(0, 9), st.sampled_from("abc")), min_size=1, max_size=8))
     def test_it_is_what_a_search_through_all_versions_finds(
         self, versions: list[tuple[str, int, int | None]], rows: list[tuple[int, str]]
     ) -> None:
-        rows = sorted(rows)
         table = places(*versions)
         known = list(table.select("place", TIME, "value").iter_rows())
         expected = []
