@@ -12,8 +12,11 @@ rules lie between one another in the log may differ between two runs. Early copi
 knows yet whether the truth will pass.
 
 Nothing is held back in silence. With the first alert that is, the receiver gets a **notice**: a transition of the rule
-NOTICE whose entity is the sink, raised at the level of that alert and changed when a higher one is held back; it is
-cleared when there is room again, and says then how many alerts were held back, of which rules. Notices are not counted.
+NOTICE whose entity is the sink, raised at the level of that alert and changed when what is held back is higher; it is
+cleared when there is room again, and says then how many alerts were held back, of which rules. It ends by the event
+time of the whole log, or it would stay for ever where nothing more comes through `where`; how far that is counts for
+each transition as the log stood there (`beside`), so that it does not matter how the log is cut. Notices are not
+counted.
 """
 
 from __future__ import annotations
@@ -36,11 +39,15 @@ if TYPE_CHECKING:
 NOTICE = "tocsin.at_most"
 """The rule of notices; no author can call a rule so."""
 MET_SCHEMA = {"alert_id": pl.String(), "admitted": pl.Boolean()}
-_SEEN = ("alert_id", "kind", "reason", "level", "rule", "topology")
+BEFORE = "__before"
+"""The column of `AtMost.beside`."""
+_SEEN = ("alert_id", "kind", "reason", "level", "rule", "topology", BEFORE)
 
 
 class Flood(msgspec.Struct, frozen=True):
     """What is remembered beside the alerts that were met; times are ms of event time.
+
+    `newest`: of what the sink was to get. `reached`: the greatest of the whole log.
 
     `passed`: when the last alerts passed, as far as they still count. `notice`: the id of the notice that is open, ""
     for none; `sequence`, `level`: its last transition. `held`: alerts it is about, by rule. `total`: alerts ever held.
@@ -54,6 +61,7 @@ class Flood(msgspec.Struct, frozen=True):
     level: int = 0
     held: dict[str, int] = {}
     total: int = 0
+    reached: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +86,21 @@ class AtMost:
     sink: str
     rate: Rate
 
-    def through(self, rows: pl.DataFrame, newest: int | None, memory: Memory) -> Admitted:
-        """Let transitions through, their order kept; `newest`: the greatest time in all of the log, as far as it is."""
+    @staticmethod
+    def beside(log: pl.DataFrame, memory: Memory) -> pl.DataFrame:
+        """Note beside each transition how far event time was before it: column BEFORE, ms; null before the first."""
+        before = pl.col("time").cum_max().shift(1, fill_value=memory.flood.reached)
+        return log.with_columns(before.clip(lower_bound=memory.flood.reached).alias(BEFORE))
+
+    def through(self, rows: pl.DataFrame, reached: int | None, memory: Memory) -> Admitted:
+        """Let transitions through, their order kept.
+
+        `rows`: those of `beside` that the sink is to get. `reached`: the greatest time that `beside` was given.
+        """
         gate = _Gate(self, memory)
         seen = rows.select(*_SEEN, pl.col("time").cum_max().clip(lower_bound=memory.flood.newest))
         kept = [gate.passes(at, _Row(*row)) for at, row in enumerate(seen.iter_rows())]
-        gate.end(rows.height, newest)
+        gate.reach(rows.height, reached)
         passing = rows.with_row_index("__at").filter(pl.Series(kept, dtype=pl.Boolean))
         told = pl.DataFrame(gate.notices, schema={**TRANSITIONS, "__at": pl.UInt32()}, orient="row")
         # A notice stands before the row that made it; two of one row in their order.
@@ -100,6 +117,7 @@ class _Row(NamedTuple):
     level: str
     rule: str
     topology: str
+    before: int | None
     now: int
 
 
@@ -112,6 +130,7 @@ class _Gate:
         self._limit = limit
         self._met: dict[str, bool] = dict(memory.met.iter_rows())
         self._newest, self._passed, self._total = flood.newest, deque(flood.passed), flood.total
+        self._reached = flood.reached
         self._notice, self._topology = flood.notice, flood.topology
         self._sequence, self._level, self._held = flood.sequence, flood.level, Counter(flood.held)
 
@@ -120,13 +139,12 @@ class _Gate:
         """What is remembered behind the batch."""
         met = pl.DataFrame(list(self._met.items()), schema=MET_SCHEMA, orient="row")
         passed, held = tuple(self._passed), dict(self._held)
-        flood = Flood(
-            self._newest, passed, self._notice, self._topology, self._sequence, self._level, held, self._total
-        )
-        return Memory(met, flood)
+        notice = self._notice, self._topology, self._sequence, self._level
+        return Memory(met, Flood(self._newest, passed, *notice, held, self._total, self._reached))
 
     def passes(self, at: int, row: _Row) -> bool:
         """Say whether the transition in row `at` passes."""
+        self._end(at, row.before)
         self._move(at, row.now)
         ends = row.kind == Transition.CLEARED or row.reason == CLOSED_AT_BIRTH
         known = self._met.get(row.alert_id)
@@ -139,18 +157,24 @@ class _Gate:
             self._met[row.alert_id] = room
         if room:
             self._passed.append(row.now)
-        elif known is None:
-            self._hold_back(at, row)
+        else:
+            self._hold_back(at, row, new=known is None)
         return room
 
     def _move(self, at: int, now: int) -> None:
         """Move event time on."""
         self._newest = now
-        self.end(at, now)
+        self._end(at, now)
         while self._passed and self._passed[0] + self._limit.rate.per <= now:
             self._passed.popleft()
 
-    def end(self, at: int, now: int | None) -> None:
+    def reach(self, at: int, reached: int | None) -> None:
+        """Take note of how far the log is behind the batch."""
+        if reached is not None:
+            self._reached = reached if self._reached is None else max(reached, self._reached)
+            self._end(at, self._reached)
+
+    def _end(self, at: int, now: int | None) -> None:
         """End a notice if there is room again at `now`."""
         if not self._notice or now is None or not self._passed:
             return
@@ -159,9 +183,11 @@ class _Gate:
             self._tell(at, room, Transition.CLEARED, Level.CLEAR, self._summary())
             self._notice, self._sequence, self._level, self._held = "", 0, 0, Counter()
 
-    def _hold_back(self, at: int, row: _Row) -> None:
-        self._held[row.rule] += 1
-        self._total += 1
+    def _hold_back(self, at: int, row: _Row, *, new: bool) -> None:
+        """Tell of it. An alert counts once, and again in a later notice that it alone begins."""
+        self._total += new
+        if new or not self._notice:
+            self._held[row.rule] += 1
         number = Level[row.level.upper()]
         if not self._notice:
             self._notice, self._topology = self._id(row.alert_id), row.topology

@@ -197,11 +197,13 @@ class Delivery:
 
     def _select(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give what the sink is to get: of that which `where` lets through, as much as `at_most` does."""
-        newest: int | None = rows.select(pl.col("time").filter(~pl.col("early")).max()).item()
+        reached: int | None = rows.select(pl.col("time").max()).item()
+        if self._at_most is not None:
+            rows = self._at_most.beside(rows, self._limited)
         if self._where is not None:
             rows, self._passed = self._where.through(rows, self._passed)
         if self._at_most is not None:
-            rows, self._limited = self._at_most.through(rows, newest, self._limited)
+            rows, self._limited = self._at_most.through(rows, reached, self._limited)
         return rows
 
     def _deliver(self, rows: pl.DataFrame) -> None:

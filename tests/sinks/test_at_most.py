@@ -40,13 +40,16 @@ def rows(events: Sequence[Event]) -> pl.DataFrame:
     return frame(*made)
 
 
-def through(limit: AtMost, batches: Sequence[pl.DataFrame], memory: Memory | None = None) -> pl.DataFrame:
+def through(limit: AtMost, batches: Sequence[pl.DataFrame], where: Where | None = None) -> pl.DataFrame:
     """Give what passes of the log, cut into these batches."""
-    memory, given_rows = memory or Memory(), []
+    memory, passed, given_rows = Memory(), Where.nothing_passed(), []
     for batch in batches:
-        newest = batch.select(pl.col("time").max()).item()
-        passed, memory = limit.through(batch, newest, memory)
-        given_rows.append(passed)
+        reached = batch.select(pl.col("time").max()).item()
+        log = limit.beside(batch, memory)
+        if where is not None:
+            log, passed = where.through(log, passed)
+        rows, memory = limit.through(log, reached, memory)
+        given_rows.append(rows)
     return pl.concat(given_rows)
 
 
@@ -92,6 +95,17 @@ class TestWhatPasses:
         truth = got.filter(pl.col("rule") != NOTICE)
         assert truth.select("alert_id", "sequence").rows() == oracle(log, limit)
         assert got.equals(through(limit, [log]))
+
+    @settings(max_examples=60, deadline=None)
+    @given(events=EVENTS, cuts=st.lists(st.integers(0, 30), max_size=4), most=st.integers(1, 2))
+    def test_it_does_not_depend_on_cuts_where_the_sink_gets_but_a_part_of_the_log(
+        self, events: list[Event], cuts: list[int], most: int
+    ) -> None:
+        limit, log = AtMost("room", Rate(most, 60_000, f"{most} per minute")), rows(events)
+        edges = sorted({0, log.height, *(cut for cut in cuts if cut <= log.height)})
+        parts = [log.slice(a, b - a) for a, b in pairwise(edges)] or [log]
+        where = Where(pl.col("rule").is_in(["rule-a", "rule-b", "rule-c"]))
+        assert through(limit, parts, where).equals(through(limit, [log], where))
 
     def test_an_alert_that_passed_is_told_to_its_end(self) -> None:
         log = rows([("a", "red", 0), ("b", "red", 1), ("c", "red", 2), ("a", "yellow", 3), ("a", "clear", 4)])
@@ -141,13 +155,23 @@ class TestNotices:
 
     def test_it_ends_with_any_transition_that_the_sink_does_not_get_too(self) -> None:
         log = rows([*self.FLOOD, ("f", "blue", 70)])
-        passing = Where(pl.col("level") != "blue").through(log, Where.nothing_passed()).rows
-        got = TWO_A_MINUTE.through(passing, int(log["time"].max()), Memory()).rows  # type: ignore[arg-type]  # Int64
+        got = through(TWO_A_MINUTE, [log], Where(pl.col("level") != "blue"))
         assert got.filter(rule=NOTICE)["kind"].last() == "cleared"
 
     def test_what_was_held_back_is_counted(self) -> None:
         log = rows([*self.FLOOD, ("c", "red", 5)])
-        assert TWO_A_MINUTE.through(log, None, Memory()).memory.flood.total == 3
+        memory = Memory()
+        assert TWO_A_MINUTE.through(TWO_A_MINUTE.beside(log, memory), None, memory).memory.flood.total == 3
+
+    def test_one_that_is_held_back_and_rises_is_told(self) -> None:
+        found = self.notices([("a", "red", 0), ("b", "red", 1), ("c", "yellow", 2), ("c", "red", 3)])
+        assert found.select("kind", "level").rows() == [("raised", "yellow"), ("level_changed", "red")]
+
+    def test_one_that_is_held_back_again_in_a_second_flood_is_told(self) -> None:
+        first = [("a", "red", 0), ("b", "red", 1), ("c", "yellow", 2)]
+        found = self.notices([*first, ("d", "red", 70), ("e", "red", 71), ("c", "red", 72), ("d", "clear", 140)])
+        assert found.select("kind", "level").rows()[2:] == [("raised", "red"), ("cleared", "clear")]
+        assert found["says"].last() == "1 alert was held back, more than 2 per minute: 1 of rule-c; the highest red"
 
 
 class TestDelivering:
