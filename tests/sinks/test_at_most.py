@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transition_rows import BASE, MemorySink, frame, names, transition
 
@@ -98,6 +98,7 @@ class TestWhatPasses:
 
     @settings(max_examples=60, deadline=None)
     @given(events=EVENTS, cuts=st.lists(st.integers(0, 30), max_size=4), most=st.integers(1, 2))
+    @example([("a", "red", 0), ("b", "red", 1), ("g", "red", 100), ("c", "red", 50), ("a", "red", 200)], [3], 1)
     def test_it_does_not_depend_on_cuts_where_the_sink_gets_but_a_part_of_the_log(
         self, events: list[Event], cuts: list[int], most: int
     ) -> None:
