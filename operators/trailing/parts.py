@@ -9,7 +9,7 @@ import polars as pl
 
 from operators.windows import calls as call_parts
 from operators.windows.parts import Parts
-from operators.windows.scaling import divided, steps
+from operators.windows.scaling import whole_steps
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
@@ -56,12 +56,11 @@ class RangeParts(Parts):
         return self._range("count", self.scaled(argument, where))
 
     def scaled(self, argument: Bound, where: Bound | None) -> str:
-        """Prepare the value in integer steps; where it is an integer already, that is itself."""
-        if argument.type.kind is not Kind.FLOAT64:
-            return self.value(argument, where)
+        """Prepare the value in integer steps, those of a float as whole floats too."""
         name = Parts.scaled(self, argument, where)
-        whole = whole_steps(argument)
-        self.whole[name] = whole if where is None else pl.when(where.expr).then(whole)
+        if argument.type.kind is Kind.FLOAT64:
+            whole = whole_steps(argument.expr, argument.type)
+            self.whole[name] = whole if where is None else pl.when(where.expr).then(whole)
         return name
 
     def sum(self, column: str) -> str:
@@ -93,13 +92,6 @@ class RangeParts(Parts):
         name = f"#{what}|{column}|{chosen}"
         self.ranged.setdefault(name, RangePart(what, column, chosen))
         return name
-
-
-def whole_steps(value: Bound) -> pl.Expr:
-    """Give a float in integer steps as `scaling.integer` does, but still as a float."""
-    per_unit = steps(value.type)
-    real = value.expr * per_unit if per_unit == int(per_unit) else divided(value.expr, value.type.resolution)
-    return real.round(mode="half_to_even")
 
 
 @dataclass(frozen=True, slots=True)

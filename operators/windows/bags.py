@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.windows.scaling import divided, from_real, steps
+from operators.expressions.division import over
+from operators.windows.scaling import from_real, steps
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Bag:
         low = pl.col(VALUE).filter(up_to > rank.floor()).first().cast(pl.Float64)
         high = pl.col(VALUE).filter(up_to > rank.ceil()).first().cast(pl.Float64)
         value = low + (high - low) * (rank - rank.floor())
-        return from_real(divided(value, self._per_unit), call.type)
+        return from_real(over(value, self._per_unit), call.type)
 
     @property
     def _per_unit(self) -> float:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from operators.expressions.division import over
 from operators.windows import moments
-from operators.windows.scaling import divided, from_real, steps
+from operators.windows.scaling import from_real, steps
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _sum(call: AggregateCall, parts: Parts) -> pl.Expr:
     x = argument(call)
     count, counted = parts.count(x, call.where), parts.counted(x, call.where)
     total = moments.total(pl.col(count), pl.col(parts.sum(parts.scaled(x, call.where))), pl.col(counted))
-    return divided(total.cast(pl.Float64), steps(x.type)) if x.type.kind is Kind.FLOAT64 else total
+    return over(total.cast(pl.Float64), steps(x.type)) if x.type.kind is Kind.FLOAT64 else total
 
 
 def _avg(call: AggregateCall, parts: Parts) -> pl.Expr:

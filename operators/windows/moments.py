@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from operators.windows.scaling import divided, ratio
+from operators.expressions.division import over, ratio
 
 _SAFE = 8.0e37
 """Half of what an Int128 holds: n · reach² below it means that no sum of squares has wrapped."""
@@ -35,7 +35,7 @@ def deviation(count: pl.Expr, sum_: pl.Expr, squares: pl.Expr, reach: pl.Expr, s
     about = centred(n, sum_, sum_, squares)
     real = n.cast(pl.Float64)
     enough = (count > less) & (real * reach.cast(pl.Float64).pow(2) < _SAFE)
-    return pl.when(enough).then(divided(ratio(about, real - less).sqrt(), steps))
+    return pl.when(enough).then(over(ratio(about, real - less).sqrt(), steps))
 
 
 def slope(sums: dict[str, pl.Expr], steps: float, per_ms: int) -> pl.Expr:

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.expressions.division import over as divided
-from operators.expressions.division import ratio
+from operators.expressions.division import over
 from tocsin.model.types import Kind
 
 if TYPE_CHECKING:
     from tocsin.model.types import Type
-
-__all__ = ["divided", "from_real", "integer", "ratio", "steps"]
 
 _MOST_STEPS = 2.0**96
 
@@ -26,10 +23,15 @@ def integer(value: pl.Expr, type_: Type) -> pl.Expr:
     """Give the value as Int128 steps; null stays null, and so does a float too great to count."""
     if type_.kind is not Kind.FLOAT64:
         return value.cast(pl.Int128)
-    per_unit = _steps_per_unit(type_)
-    real = value * per_unit if per_unit == int(per_unit) else divided(value, type_.resolution)
-    whole = real.round(mode="half_to_even")
+    whole = whole_steps(value, type_)
     return pl.when(whole.abs() < _MOST_STEPS).then(whole).cast(pl.Int128)
+
+
+def whole_steps(value: pl.Expr, type_: Type) -> pl.Expr:
+    """Give a float in steps, as a whole float of any size."""
+    per_unit = _steps_per_unit(type_)
+    real = value * per_unit if per_unit == int(per_unit) else over(value, type_.resolution)
+    return real.round(mode="half_to_even")
 
 
 def steps(type_: Type) -> float:

@@ -9,15 +9,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trailing_oracle import SCHEMA, bound, call, column
+from trailing_oracle import SCHEMA, call, column
 
 from operators.contract import Instant
 from operators.trailing import keyring, trailing_operator
 from operators.trailing.memory import gathered
-from operators.trailing.parts import whole_steps
 from operators.trailing.ranges import Edges, Line, Ranges
 from operators.trailing.sliding import count_distinct
-from operators.windows.scaling import integer
 from tocsin.model.rows import ID, POSITION, TIME
 from tocsin.model.windows import Trailing
 
@@ -120,14 +118,6 @@ class TestValuesOfSeveralPieces:
 
 class TestFloatsInSteps:
     """Floats in integer steps."""
-
-    @settings(max_examples=60, deadline=None)
-    @given(st.lists(st.none() | st.floats(-(2.0**75), 2.0**75), max_size=8))
-    def test_are_the_same_by_64_and_by_128_bits(self, values: list[float | None]) -> None:
-        frame = pl.DataFrame({"level": pl.Series(values, dtype=pl.Float64)})
-        level = bound("level")
-        wide = frame.select(integer(level.expr, level.type)).to_series()
-        assert frame.select(whole_steps(level).cast(pl.Int128)).to_series().to_list() == wide.to_list()
 
     @pytest.mark.parametrize("great", [1.0, 2.0**50, 2.0**70])
     def test_are_summed_exactly_however_great_they_are(self, great: float) -> None:

@@ -25,8 +25,8 @@ from window_oracle import (
 )
 
 from operators.contract import Operator
+from operators.expressions.division import over, ratio
 from operators.windows.build import windows_operator
-from operators.windows.scaling import divided, ratio
 from tocsin.model.rows import EVIDENCE, ID, TIME, WINDOW_COLUMNS, WINDOW_END, WINDOW_START
 from tocsin.model.windows import Same, Session
 
@@ -124,7 +124,7 @@ class TestDivision:
     @pytest.mark.parametrize("rows", [1, 2, 5])
     def test_a_constant_divisor_gives_the_same_in_any_batch(self, rows: int) -> None:
         values = pl.DataFrame({"x": [35.0] * rows})
-        assert values.select(divided(pl.col("x"), 100.0)).to_series().to_list() == [0.35] * rows
+        assert values.select(over(pl.col("x"), 100.0)).to_series().to_list() == [0.35] * rows
 
     @pytest.mark.parametrize("rows", [1, 2, 5])
     def test_a_divisor_from_a_table_of_one_row_gives_the_same_in_any_batch(self, rows: int) -> None:
