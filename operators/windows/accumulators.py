@@ -50,21 +50,31 @@ class Accumulators:
         return rows.select(*keys, *carried, *(value.alias(name) for name, value in self.inputs.items()))
 
     def partial(
-        self, prepared: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = (), *, by_key: bool = False
+        self,
+        prepared: pl.DataFrame,
+        keys: Sequence[str],
+        also: Sequence[pl.Expr] = (),
+        *,
+        ascending: int = 0,
+        by_key: bool = False,
     ) -> pl.DataFrame:
         """Give the scalar partials of prepared rows, one row per group; `also`: more columns to aggregate.
 
-        `by_key`: rows are sorted by a hash of their keys; then keys that share one may have several rows.
+        `ascending`: as in `grouped`. `by_key`: rows are sorted by a hash of their keys; then keys that share one may
+        have several rows.
         """
-        groups = neighbours(prepared.select(keys)) if by_key else grouped(prepared.select(keys))
+        columns = prepared.select(keys)
+        groups = neighbours(columns) if by_key else grouped(columns, ascending)
         sums = [part.partial(prepared, groups) for part in self.sums]
         rest = [part.partial.alias(part.name) for part in self.parts]
         evidence = items.latest_rows if self.evidence == POSITION else items.latest
         return self._together(prepared, keys, groups, sums, [*rest, *also], evidence)
 
-    def merge(self, partials: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = ()) -> pl.DataFrame:
+    def merge(
+        self, partials: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = (), *, ascending: int = 0
+    ) -> pl.DataFrame:
         """Give one row per group from partials whose order within a group is that of their rows."""
-        groups = grouped(partials.select(keys))
+        groups = grouped(partials.select(keys), ascending, runs=ascending > 0)
         sums = [part.merge(partials, groups) for part in self.sums]
         rest = [part.merge.alias(part.name) for part in self.parts]
         return self._together(partials, keys, groups, sums, [*rest, *also], items.latest)

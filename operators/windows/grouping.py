@@ -98,24 +98,45 @@ def taken(rows: pl.DataFrame, places: Index) -> pl.DataFrame:
     return rows.select(pl.all().gather(pl.Series(places.astype(np.uint32))))
 
 
-def grouped(keys: pl.DataFrame, bits: int = _BITS) -> Groups:
-    """Group rows by all columns of `keys`; `bits`: of a place and what is left for the hash, fewer to test with."""
+def grouped(keys: pl.DataFrame, ascending: int = 0, *, runs: bool = False, bits: int = _BITS) -> Groups:
+    """Group rows by all columns of `keys`.
+
+    `ascending`: how many of the last columns never fall from row to row of one key (panes), so that the others alone
+    order the rows. `runs`: the rows are a few runs that were ordered so before, and are merged. `bits`: of a place and
+    what is left for the hash, fewer to test with.
+    """
     if not keys.height:
         nothing = np.zeros(0, dtype=np.int64)
         return Groups(nothing, nothing)
-    place_bits = keys.height.bit_length()
-    packed = _hashes(keys) >> np.uint64(64 - bits + place_bits)
+    own = keys.select(keys.columns[: keys.width - ascending])
+    order, apart = _merged(_hashes(own), bits) if runs else _sorted(_hashes(own), bits)
+    differs = _differ(own, order)
+    if (differs != apart).any():
+        _tell_apart(own, order, apart)
+        differs = _differ(own, order)
+    if ascending:
+        differs |= _differ(keys.select(keys.columns[-ascending:]), order)
+    return Groups(order, np.concatenate([[0], np.flatnonzero(differs) + 1]))
+
+
+def _sorted(hashes: npt.NDArray[np.uint64], bits: int) -> tuple[Index, Mask]:
+    """Give the order by hash and place, and for each row but the first whether its hash is not that before."""
+    place_bits = hashes.size.bit_length()
+    packed = hashes >> np.uint64(64 - bits + place_bits)
     packed <<= np.uint64(place_bits)
-    packed |= np.arange(keys.height, dtype=np.uint64)
+    packed |= np.arange(hashes.size, dtype=np.uint64)
     packed.sort()
     order = (packed & np.uint64((1 << place_bits) - 1)).astype(np.int64)
     packed >>= np.uint64(place_bits)
-    apart = packed[1:] != packed[:-1]
-    differs = _differ(keys, order)
-    if (differs != apart).any():
-        _tell_apart(keys, order, apart)
-        differs = _differ(keys, order)
-    return Groups(order, np.concatenate([[0], np.flatnonzero(differs) + 1]))
+    return order, packed[1:] != packed[:-1]
+
+
+def _merged(hashes: npt.NDArray[np.uint64], bits: int) -> tuple[Index, Mask]:
+    """Give the same of sorted runs: numpy's stable sort merges them, and what is gathered later lies side by side."""
+    hashes = hashes >> np.uint64(64 - bits)
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    return order, ordered[1:] != ordered[:-1]
 
 
 def neighbours(keys: pl.DataFrame) -> Groups:

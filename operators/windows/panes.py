@@ -106,7 +106,8 @@ class PaneWindows:
             return
         key = self.by or (pl.lit(0, dtype=pl.Int8).alias(_ALL),)
         prepared = self.accumulators.prepare(rows, [*key, pl.lit(self.grid.panes(rows.get_column(TIME))).alias(PANE)])
-        partials.append(self._held(self.accumulators.partial(prepared, [*self.keys, PANE], by_key=self.by_key)))
+        own = self.accumulators.partial(prepared, [*self.keys, PANE], ascending=1, by_key=self.by_key)
+        partials.append(self._held(own))
         for bag in self.accumulators.bags:
             bags[bag.column].append(self._held(bag.partial(prepared, [*self.keys, PANE])))
 
@@ -160,7 +161,7 @@ class PaneWindows:
             pieces = end.spread(partials, number)
             if pieces is None or (not self.by_key and end.merged(partials)):
                 return pieces
-            return own.merge(pieces, [*self.keys, END])
+            return own.merge(pieces, [*self.keys, END], ascending=1)
         slid = Sliding(own, number).slide(end, partials, sums.get(f"{_SUM}{number}"))
         sums[f"{_SUM}{number}"] = slid.sums
         merged = slid.merged
@@ -195,7 +196,9 @@ class PaneWindows:
 
     def _stored(self, partials: Runs, bags: Mapping[str, Runs], reached: int) -> State:
         keys = [*self.keys, PANE]
-        frames = dict(runs.store(runs.compact(partials, partial(self.accumulators.merge, keys=keys)), _RUN))
+        frames = dict(
+            runs.store(runs.compact(partials, partial(self.accumulators.merge, keys=keys, ascending=1)), _RUN)
+        )
         for number, bag in enumerate(self.accumulators.bags):
             merged = runs.compact(bags[bag.column], partial(bag.merge, keys=keys))
             frames |= runs.store(merged, f"bag{number}")

@@ -32,7 +32,7 @@ class TestGroups:
     def test_hold_the_rows_of_one_key_in_their_order_also_where_keys_share_a_hash(
         self, rows: list[tuple[str, int]], bits: int
     ) -> None:
-        groups = grouped(frame(rows), bits)
+        groups = grouped(frame(rows), bits=bits)
         found = {
             rows[groups.order[start]]: groups.order[start:end].tolist()
             for start, end in zip(groups.starts.tolist(), groups.ends.tolist(), strict=True)
@@ -40,9 +40,23 @@ class TestGroups:
         assert found == by_dictionary(rows)
         assert len(found) == groups.starts.size
 
+    @settings(max_examples=60)
+    @given(rows=KEYS, bits=st.sampled_from([7, 8, 63]), runs=st.booleans())
+    def test_take_panes_that_never_fall_as_they_come(
+        self, rows: list[tuple[str, int]], bits: int, *, runs: bool
+    ) -> None:
+        rising = sorted(rows, key=lambda row: row[1])
+        groups = grouped(frame(rising), 1, runs=runs, bits=bits)
+        found = {
+            rising[groups.order[start]]: groups.order[start:end].tolist()
+            for start, end in zip(groups.starts.tolist(), groups.ends.tolist(), strict=True)
+        }
+        assert found == by_dictionary(rising)
+        assert len(found) == groups.starts.size
+
     def test_keep_keys_of_one_hash_apart_with_one_bit_of_it(self) -> None:
         rows = [(f"k{number % 7}", 0) for number in range(50)]
-        groups = grouped(frame(rows), 7)
+        groups = grouped(frame(rows), bits=7)
         assert sorted(groups.sizes.tolist()) == [7, 7, 7, 7, 7, 7, 8]
 
     def test_number_each_row_by_its_group(self) -> None:
