@@ -41,7 +41,7 @@ NOTICE = "tocsin.at_most"
 MET_SCHEMA = {"alert_id": pl.String(), "admitted": pl.Boolean()}
 BEFORE = "__before"
 """The column of `AtMost.beside`."""
-_SEEN = ("alert_id", "kind", "reason", "level", "rule", "topology", BEFORE)
+_SEEN = ("alert_id", "sequence", "kind", "reason", "level", "rule", "topology", BEFORE)
 
 
 class Flood(msgspec.Struct, frozen=True):
@@ -112,6 +112,7 @@ class _Row(NamedTuple):
     """What is asked of a transition, columns _SEEN; `now`: how far event time is with it."""
 
     alert_id: str
+    sequence: int
     kind: str
     reason: str
     level: str
@@ -190,7 +191,7 @@ class _Gate:
             self._held[row.rule] += 1
         number = Level[row.level.upper()]
         if not self._notice:
-            self._notice, self._topology = self._id(row.alert_id), row.topology
+            self._notice, self._topology = self._id(row), row.topology
             kind = Transition.RAISED
         elif number > self._level:
             kind = Transition.LEVEL_CHANGED
@@ -199,9 +200,9 @@ class _Gate:
         self._level = number
         self._tell(at, row.now, kind, number, f"more than {self._limit.rate.text}: alerts are held back")
 
-    def _id(self, alert: str) -> str:
-        """Give the id of a notice: it hashes the sink and the first alert that was held back."""
-        parts = [NOTICE, self._limit.sink, alert]
+    def _id(self, row: _Row) -> str:
+        """Give the id of a notice: it hashes the sink and the transition that was held back first."""
+        parts = [NOTICE, self._limit.sink, row.alert_id, row.sequence]
         return blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()
 
     def _summary(self) -> str:

@@ -172,6 +172,7 @@ class TestNotices:
         first = [("a", "red", 0), ("b", "red", 1), ("c", "yellow", 2)]
         found = self.notices([*first, ("d", "red", 70), ("e", "red", 71), ("c", "red", 72), ("d", "clear", 140)])
         assert found.select("kind", "level").rows()[2:] == [("raised", "red"), ("cleared", "clear")]
+        assert found["alert_id"].n_unique() == 2
         assert found["says"].last() == "1 alert was held back, more than 2 per minute: 1 of rule-c; the highest red"
 
 
