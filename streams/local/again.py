@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from operators.alerting.canonical import canonical
+from sinks.at_most import NOTICE
 from streams.dead_letters import DeadLetterStore
 from streams.ingest.stage import Ingest
 from streams.local.assembly import first_needed, load_tables, make_flow, open_feeds
@@ -94,7 +95,9 @@ def earlier_run(state: Path) -> Earlier:
 
 
 def recompute(run: Earlier, rule: str) -> pl.DataFrame:
-    """Give the transitions of one rule, from the sources; StateError if the topology has no such rule any more."""
+    """Give the transitions of one rule, from the sources; StateError if they cannot be had from there."""
+    if rule == NOTICE:
+        raise StateError("this is what a sink with at_most was told of other alerts: it is not computed from a source")
     if rule not in run.plan.rules:
         raise StateError(f"{run.topology} has no rule {rule} any more")
     if judges_quality(run.plan, run.plan.rules[rule].stage):

@@ -287,6 +287,17 @@ class TestExplain:
         assert said.json["recomputed_equal"] is False
         assert "other numbers" in say("explain", found, "--alerts", "alerts.ndjson").err
 
+    def test_what_cannot_be_computed_again_is_shown_all_the_same(self, say: Say, tmp_path: Path) -> None:
+        write_shop(tmp_path, 600)
+        text = (tmp_path / "shop.yaml").read_text()
+        (tmp_path / "shop.yaml").write_text(f"{text}sinks: {{room: {{file: room.ndjson, at_most: 1 per day}}}}\n")
+        say(*RUN[: RUN.index("--sink")])
+        notice = decode((tmp_path / "room.ndjson").read_bytes().splitlines()).filter(rule="tocsin.at_most")
+        said = say("explain", str(notice["alert_id"][0]), "--alerts", "room.ndjson")
+        assert said.code == 2
+        assert "more than 1 per day: alerts are held back" in said.out
+        assert "what a sink with at_most was told of other alerts" in said.err
+
     def test_an_unknown_alert_is_wrong_use(self, say: Say, tmp_path: Path) -> None:
         write_shop(tmp_path, 600)
         say(*RUN)

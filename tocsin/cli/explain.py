@@ -33,18 +33,25 @@ def command(alert_id: str, state: Path | None, alerts: Path | None, as_json: boo
     tocsin explain 5df1c8e0a6c84a4f8f1ac57bd1c9c9d1 --alerts alerts.ndjson
     """  # noqa: D301  # \b is click's mark for lines that are not to be filled
     from streams.local.again import earlier_run, recompute  # noqa: PLC0415  # keeps --help instant
+    from tocsin.errors import StateError  # noqa: PLC0415
 
     folder = state_of(state)
     log = _log(alert_id, folder, alerts)
     if log.is_empty():
         raise click.UsageError(f"no alert {alert_id} in {alerts or folder / 'clickhouse'}")
-    again = recompute(earlier_run(folder), log["rule"][0]).filter(alert_id=alert_id)
+    try:
+        again = recompute(earlier_run(folder), log["rule"][0]).filter(alert_id=alert_id)
+    except StateError:
+        if not as_json:
+            _show(log)  # what is known of it does not depend on that
+        raise
     same = _values(log) == _values(again)
     if as_json:
         shown = [{**row, "values": json.loads(row["values"])} for row in log.to_dicts()]
         click.echo(json.dumps({"transitions": shown, "recomputed_equal": same}, indent=2, ensure_ascii=False))
     else:
-        _show(log, again, same=same)
+        _show(log)
+        _show_again(again, same=same)
     raise SystemExit(0 if same else 1)
 
 
@@ -64,7 +71,7 @@ def _values(log: pl.DataFrame) -> list[tuple[object, ...]]:
     return list(log.sort("sequence").select("sequence", "kind", "level", "time", "rule_version", "values").iter_rows())
 
 
-def _show(log: pl.DataFrame, again: pl.DataFrame, *, same: bool) -> None:
+def _show(log: pl.DataFrame) -> None:
     from sinks.console import entity  # noqa: PLC0415
 
     first = log.row(0, named=True)
@@ -72,6 +79,9 @@ def _show(log: pl.DataFrame, again: pl.DataFrame, *, same: bool) -> None:
     click.echo(click.style(first["rule"], bold=True) + about)
     for row in log.sort("sequence").iter_rows(named=True):
         _show_transition(row)
+
+
+def _show_again(again: pl.DataFrame, *, same: bool) -> None:
     if same:
         click.echo(f"\ncomputed again from the source: the same {again.height} transitions, the same numbers")
         return
