@@ -208,6 +208,17 @@ class TestMemory:
         assert plan.memory["f"] == 60_000
         assert plan.memory["readings"] >= 60_000 + 4 * HOUR
 
+    def test_behind_alerts_too_and_what_reads_these_looks_back_beyond_them(self) -> None:
+        text = """\
+features:
+  f: {from: minute, detect: {d: {baseline: top, history: 4h}}}
+  storm: {from: alerts, by: rule, windows: {trailing 7d: {n: count()}}}
+rules:
+  odd: {from: f, levels: {red: d.score > 3}}
+"""
+        plan = compiled(text)
+        assert plan.memory["readings"] >= 60_000 + 4 * HOUR + 7 * 24 * HOUR
+
     def test_an_episode_lives_for_three_windows_or_a_day_without_a_row(self) -> None:
         text = """\
 features:

@@ -127,13 +127,16 @@ def _make(name: str, rules: list[RulePlan], number: int, word: Reader, context: 
     output = Schema(columns, SOURCE_SYSTEM)
     chain = (Rowwise("alerts", steps, output, {}),)
     context.stages.append(Stage(name, ("alert_id",), inputs, chain, output))
-    memory = max(context.nodes[source].memory for rule in words for source in _nodes_of(rule, context))
-    levels = Parameters({level: Constant(at, INT64, level) for level, at in LEVEL_NUMBERS.items()})
-    context.nodes[name] = Node(name, columns, Shape.STREAM, SOURCE_SYSTEM, memory=memory, parameters=levels)
-
-
-def _nodes_of(rule: RuleWord, context: Context) -> Iterable[str]:
-    return (str(source) for source in rule.sources if str(source) in context.nodes)
+    behind = [node for rule in words for source in rule.sources if (node := context.nodes.get(str(source))) is not None]
+    context.nodes[name] = Node(
+        name,
+        columns,
+        Shape.STREAM,
+        SOURCE_SYSTEM,
+        memory=max(node.memory for node in behind),
+        learns=max(node.learns for node in behind),
+        parameters=Parameters({level: Constant(at, INT64, level) for level, at in LEVEL_NUMBERS.items()}),
+    )
 
 
 def _levels() -> tuple[Column, Column]:
