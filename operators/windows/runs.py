@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Merge = Callable[[pl.DataFrame], pl.DataFrame]
 
 FAN = 16
-SPARE = 3
+SPARE = 2
 _SMALLEST = 256
 
 

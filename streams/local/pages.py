@@ -11,13 +11,13 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's `malloc.h` (man mallopt)."""
-_KEPT = 256 << 20
+_KEPT = 64 << 20
 _LARGEST = 32 << 20
 """The most that glibc takes as threshold on 64-bit machines."""
 
 
 def keep_pages() -> bool:
-    """Let the C library keep up to 256 MB that are free at the moment; whether it can (glibc only)."""
+    """Let the C library keep up to 64 MB that are free at the moment; whether it can (glibc only)."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
