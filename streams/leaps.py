@@ -22,7 +22,7 @@ from tocsin.model.rows import POSITION, POSITION_BITS, TIME
 from tocsin.model.types import DURATION, TIMESTAMP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from streams.ingest.spec import Ingested
 
@@ -51,6 +51,10 @@ class Leaps:
     _leap: _Leap | None = field(default=None, init=False)
     _after: int = field(default=0, init=False)
     _late: int = field(default=0, init=False)
+
+    def go_on(self, state: Mapping[str, pl.DataFrame]) -> None:
+        """Go on behind a commit that holds this state of the ingest stage: the next record is not the first one."""
+        self._greatest = greatest_of(state)
 
     def watch(self, ingested: Ingested) -> list[str]:
         """Take a step of the ingest stage; give what there is to say."""

@@ -149,6 +149,8 @@ class Runner:
         try:
             if self.begin is not None:
                 checkpoint.resume(self, self.begin)
+                for name, leaps in self._leaps.items():
+                    leaps.go_on(self.feeds[name].state)
             if self.quality is not None:
                 self.quality.begin(self.settings.wall())
             self.publisher.start()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from streams.codecs.record import Layout
+from streams.ingest.lateness import state_of
 from streams.ingest.spec import IngestSpec
 from streams.ingest.stage import Ingest
 from streams.leaps import MANY, Leaps
@@ -15,16 +17,25 @@ from streams.pseudonyms import Pseudonyms
 from streams.sources.contract import Records
 from tocsin.model.types import INT64, STRING, TIMESTAMP
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 HOUR = 3_600_000
 FAR = 4_070_908_800_000
 """2099-01-01."""
 
 
-def said(times: list[object], *, size: int = 7) -> list[str]:
-    """Let records of these times pass in batches, and the source end; give all that is said."""
+def said(times: Sequence[object], *, size: int = 7, before: int | None = None) -> list[str]:
+    """Let records of these times pass in batches, and the source end; give all that is said.
+
+    `before`: the greatest time in the commit from which the run goes on.
+    """
     layout = Layout({"id": STRING, "at": TIMESTAMP, "n": INT64}, "at", "id")
     ingest, leaps = Ingest(IngestSpec("payments", layout, 1000), Pseudonyms(b"k" * 16)), Leaps("payments", HOUR)
     state, sentences = ingest.initial(), list[str]()
+    if before is not None:
+        state = state_of(before)
+        leaps.go_on(state)
     for first in range(0, len(times), size):
         lines = [json.dumps({"id": "e", "at": at}).encode() for at in times[first : first + size]]
         step = ingest.step(Records(b"\n".join(lines), first), state)
@@ -55,6 +66,11 @@ class TestALeap:
     def test_may_be_the_first_record(self, size: int) -> None:
         (sentence,) = said([FAR, *(1000 * n for n in range(10))], size=size)
         assert numbers(sentence) == (0, 10, 10)
+
+    def test_is_not_the_first_record_behind_a_commit(self, size: int) -> None:
+        times = [100_500, *(1000 * n for n in range(20))]
+        assert said(times, size=size, before=100_000) == []
+        assert len(said(times, size=size)) == 1
 
     def test_may_be_by_a_record_that_is_dead_for_another_reason(self, size: int) -> None:
         layout = Layout({"id": STRING, "at": TIMESTAMP, "n": INT64}, "at", "id")
