@@ -7,6 +7,7 @@ What rules decide does not change: a condition reads the true count.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,7 +17,7 @@ from operators.rowwise import Column
 from tocsin.model.types import BOOLEAN, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from operators.expressions.bound import AggregateCall, Aggregated
     from operators.expressions.scope import TableShape
@@ -42,6 +43,15 @@ def groups_of(name: str, bound: Bound, known: Mapping[str, frozenset[str]]) -> G
 def past(counts: frozenset[str]) -> frozenset[str]:
     """Give what a detector's columns are made of: the present count and those before it."""
     return frozenset(count if count.startswith(_PAST) else _PAST + count for count in counts)
+
+
+def renamed(groups: Mapping[str, frozenset[str]], name: Callable[[str], str]) -> Groups:
+    """Give the groups of columns that go on under other names; the past of a count is that of its new name."""
+    return {name(column): frozenset(map(partial(_renamed, name=name), counts)) for column, counts in groups.items()}
+
+
+def _renamed(count: str, name: Callable[[str], str]) -> str:
+    return _PAST + name(count.removeprefix(_PAST)) if count.startswith(_PAST) else name(count)
 
 
 def aggregated_groups(

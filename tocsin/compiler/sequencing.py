@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,6 +12,7 @@ from operators.expressions.bound import Bound
 from operators.sequence import STEP, StepSpec, column_of_step, sequence_operator
 from tocsin.compiler.constant_conditions import check_varies
 from tocsin.compiler.features import check_key, column_of
+from tocsin.compiler.groups import renamed
 from tocsin.compiler.nodes import Rhythm, Shape
 from tocsin.compiler.reading import Route, make_input
 from tocsin.model.rows import Schema
@@ -135,16 +137,7 @@ def _append(draft: Draft, keys: list[dict[str, Bound]], specs: list[StepSpec], n
     draft.groups = {}
     for at, (spec, node) in enumerate(zip(specs, draft.sources, strict=True)):
         if at != number:
-            draft.groups |= _groups(spec, node)
-
-
-def _groups(spec: StepSpec, node: Node) -> dict[str, frozenset[str]]:
-    """Give the counts of persons among the columns of a step."""
-    named = {
-        column_of_step(spec.name, name): {column_of_step(spec.name, count) for count in counts}
-        for name, counts in node.groups.items()
-    }
-    return {name: frozenset(counts) for name, counts in named.items()}
+            draft.groups |= renamed(node.groups, partial(column_of_step, spec.name))
 
 
 def _input(draft: Draft, number: int, spec: StepSpec, node: Node, key: Mapping[str, Bound]) -> Input:
