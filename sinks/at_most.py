@@ -97,7 +97,7 @@ class AtMost:
 
         `rows`: those of `beside` that the sink is to get. `reached`: the greatest time that `beside` was given.
         """
-        gate = _Gate(self, memory)
+        gate = _Gate(self, memory, rows.get_column("alert_id").unique())
         seen = rows.select(*_SEEN, pl.col("time").cum_max().clip(lower_bound=memory.flood.newest))
         kept = [gate.passes(at, _Row(*row)) for at, row in enumerate(seen.iter_rows())]
         gate.reach(rows.height, reached)
@@ -125,11 +125,13 @@ class _Row(NamedTuple):
 class _Gate:
     """One batch on its way through."""
 
-    def __init__(self, limit: AtMost, memory: Memory) -> None:
-        flood = memory.flood
+    def __init__(self, limit: AtMost, memory: Memory, alerts: pl.Series) -> None:
+        """Begin with what is remembered; `alerts`: the ids in the batch, few beside all that are open."""
+        flood, mine = memory.flood, pl.col("alert_id").is_in(alerts.implode())
+        self._others = memory.met if alerts.is_empty() else memory.met.filter(~mine)
         self.notices: list[dict[str, object]] = []
         self._limit = limit
-        self._met: dict[str, bool] = dict(memory.met.iter_rows())
+        self._met: dict[str, bool] = dict(memory.met.filter(mine).iter_rows())
         self._newest, self._passed, self._total = flood.newest, deque(flood.passed), flood.total
         self._reached = flood.reached
         self._notice, self._topology = flood.notice, flood.topology
@@ -138,7 +140,8 @@ class _Gate:
     @property
     def memory(self) -> Memory:
         """What is remembered behind the batch."""
-        met = pl.DataFrame(list(self._met.items()), schema=MET_SCHEMA, orient="row")
+        own = pl.DataFrame(list(self._met.items()), schema=MET_SCHEMA, orient="row")
+        met = self._others if own.is_empty() else pl.concat([self._others, own])  # the same frame is not written again
         passed, held = tuple(self._passed), dict(self._held)
         notice = self._notice, self._topology, self._sequence, self._level
         return Memory(met, Flood(self._newest, passed, *notice, held, self._total, self._reached))

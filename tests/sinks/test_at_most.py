@@ -164,6 +164,12 @@ class TestNotices:
         memory = Memory()
         assert TWO_A_MINUTE.through(TWO_A_MINUTE.beside(log, memory), None, memory).memory.flood.total == 3
 
+    def test_a_batch_in_which_the_sink_gets_nothing_leaves_the_memory_of_alerts_as_it_was(self) -> None:
+        log = rows([*self.FLOOD])
+        memory = TWO_A_MINUTE.through(TWO_A_MINUTE.beside(log, Memory()), None, Memory()).memory
+        nothing = TWO_A_MINUTE.beside(log.clear(), memory)
+        assert TWO_A_MINUTE.through(nothing, None, memory).memory.met is memory.met
+
     def test_one_that_is_held_back_and_rises_is_told(self) -> None:
         found = self.notices([("a", "red", 0), ("b", "red", 1), ("c", "yellow", 2), ("c", "red", 3)])
         assert found.select("kind", "level").rows() == [("raised", "yellow"), ("level_changed", "red")]
