@@ -31,9 +31,17 @@ Json = str | int | float | bool | Mapping[str, "Json"] | Sequence["Json"] | None
 
 
 def timestamp_text(ms: int) -> str:
-    """Give milliseconds since the epoch as RFC 3339 in UTC, `2026-03-01T10:04:30.000Z`."""
+    """Give milliseconds since the epoch as RFC 3339 in UTC, `2026-03-01T10:04:30.000Z`.
+
+    It knows the years 1 to 9999. What is computed may lie beyond, a day after an expiry of 9999-12-31 say: then it is
+    the number, as `tocsin.model.display` writes it.
+    """
     minute, rest = divmod(ms, _MINUTE_MS)
-    return f"{_minute_text(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+    try:
+        text = _minute_text(minute)
+    except OverflowError:
+        return f"{ms} ms since 1970"
+    return f"{text}:{rest // 1000:02d}.{rest % 1000:03d}Z"
 
 
 @lru_cache(maxsize=4096)

@@ -154,6 +154,10 @@ class TestCanonicalJson:
         assert timestamp_text(1_700_000_000_005) == "2023-11-14T22:13:20.005Z"
         assert timestamp_text(-1) == "1969-12-31T23:59:59.999Z"
 
+    @pytest.mark.parametrize("ms", [253_402_300_800_000, -62_135_596_800_001, 2**62, -(2**62)])
+    def test_times_that_were_computed_beyond_the_calendar_are_told_as_numbers(self, ms: int) -> None:
+        assert timestamp_text(ms) == f"{ms} ms since 1970"
+
     def test_keys_are_sorted_and_text_is_escaped(self) -> None:
         value = {"b": [True, None, 0.1], "a": 'quote " and \n line', "ü": -(2**100)}
         assert (
