@@ -30,7 +30,6 @@ OPERATORS: dict[str, Compare] = {
 }
 _IDENTITY = frozenset({"=", "<>", "is distinct from", "is not distinct from"})
 _EQUAL_ONLY = frozenset({Kind.BOOLEAN, Kind.POLYGON, Kind.LIST})
-_WHOLE_FLOATS = 2**53
 
 
 def compare(left: Term, right: Term, sign: str) -> Term:
