@@ -137,8 +137,8 @@ class Runner:
         self.flow.watch = self.tally.stepped
         self.tally.begin({feed.plan.name for feed in self.feeds.values()})
 
-    def run(self) -> Summary:
-        """Read everything, close, flush.
+    def run(self, accepted: Callable[[], None] | None = None) -> Summary:
+        """Read everything, close, flush. `accepted` is called when nothing speaks against going on from `begin`.
 
         Raises:
             BrakeError: nearly everything that a source gives is bad.
@@ -151,6 +151,8 @@ class Runner:
                 checkpoint.resume(self, self.begin)
                 for name, leaps in self._leaps.items():
                     leaps.go_on(self.feeds[name].state)
+            if accepted is not None:
+                accepted()
             if self.quality is not None:
                 self.quality.begin(self.settings.wall())
             self.publisher.start()

@@ -124,9 +124,9 @@ def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -
     dead.put(aside, round(order.settings.wall() * 1000))
     key = "" if pseudonyms is None else pseudonyms.fingerprint
     note = Note.of(order.topology, order.sources, order.settings, key)
-    note.write(state)
     tally, deliveries = Tally(order.metrics, order.settings.wall), _deliveries(order, begin)
-    summary = Runner(order.plan, flow, feeds, deliveries, store, dead, order.settings, tally, begin).run()
+    runner = Runner(order.plan, flow, feeds, deliveries, store, dead, order.settings, tally, begin)
+    summary = runner.run(accepted=lambda: note.write(state))
     note.ended(summary.until).write(state)
     if summary.flushed and not summary.stopped and not order.settings.keep:
         (state / THROUGH).touch()

@@ -14,6 +14,7 @@ from sinks import file
 from streams.local import store
 from streams.local.again import earlier_run
 from streams.local.note import read_note
+from streams.local.note import NAME as NOTE
 from streams.local.running import carry_out
 from streams.pseudonyms import KEY
 from tocsin.errors import BrakeError, SinkError, SinkUnavailable, StateError
@@ -45,6 +46,14 @@ class TestAStateOfAnotherRun:
         order.sources = {**order.sources, "entries": f"ndjson:{other}"}
         with pytest.raises(StateError, match=r"made from entries=ndjson:.*entries\.ndjson, not from .*others\.ndjson"):
             carry_out(order)
+
+    def test_what_is_refused_leaves_the_note_of_the_run_before(self, stopped: House) -> None:
+        note = (stopped.folder / "state" / NOTE).read_bytes()
+        order = stopped.order()
+        order.sources = {**order.sources, "entries": order.sources["bells"]}
+        with pytest.raises(StateError):
+            carry_out(order)
+        assert (stopped.folder / "state" / NOTE).read_bytes() == note
 
     def test_another_pseudonym_key(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         house.topology = house.topology.replace("door: string, people", "door: person(door), people")
