@@ -13,8 +13,8 @@ from operators.alerting.canonical import canonical
 from sinks import file
 from streams.local import store
 from streams.local.again import earlier_run
-from streams.local.note import read_note
 from streams.local.note import NAME as NOTE
+from streams.local.note import read_note
 from streams.local.running import carry_out
 from streams.pseudonyms import KEY
 from tocsin.errors import BrakeError, SinkError, SinkUnavailable, StateError
@@ -49,9 +49,11 @@ class TestAStateOfAnotherRun:
 
     def test_what_is_refused_leaves_the_note_of_the_run_before(self, stopped: House) -> None:
         note = (stopped.folder / "state" / NOTE).read_bytes()
+        other = stopped.folder / "others.ndjson"
+        shutil.copy(stopped.folder / "entries.ndjson", other)
         order = stopped.order()
-        order.sources = {**order.sources, "entries": order.sources["bells"]}
-        with pytest.raises(StateError):
+        order.sources = {**order.sources, "entries": f"ndjson:{other}"}
+        with pytest.raises(StateError, match="made from entries="):
             carry_out(order)
         assert (stopped.folder / "state" / NOTE).read_bytes() == note
 
