@@ -2,7 +2,8 @@
 
 Rows wait until the watermark has passed their time. Then those of one key, id and time are one row (semantics 11), rows
 of streams without an id are numbered, and all leave sorted by `__time`; those of one key and time by `__id`. Everything
-behind may rely on that. In which order keys follow one another within a time means nothing.
+behind may rely on that, but for what the compiler put behind a head that sorts `by_key`: row-wise steps, and windows
+that group rows by key at once. In which order keys follow one another within a time means nothing.
 
 One sort of one integer per row does nearly all of it: its time, as much of a hash of its key as there is room for, and
 its place, which comes out sorted so (three times as quick as sorting the places). Rows of one time and hash are few;
