@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bench import cards, commands, growth, standard
 from bench.context import Bench
 from bench.rows import Row, table
+from bench.stolen import Stolen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "commit": growth.commit,
     "commands": commands.rows,
 }
+_NOTEWORTHY = 0.05
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -59,11 +61,21 @@ def measured(names: Sequence[str], given: argparse.Namespace) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-", dir=given.folder) as folder:
         bench = Bench(Path(folder), given.scale, given.long)
         rows: list[Row] = []
+        stolen = Stolen()
         for name in names:
-            for row in MEASUREMENTS[name](bench):
+            for made in MEASUREMENTS[name](bench):
+                row = _with_stolen(made, stolen.share())
                 rows.append(row)
                 print(f"{name}: {' '.join(row.cells())}", file=sys.stderr, flush=True)
         return rows
+
+
+def _with_stolen(row: Row, share: float) -> Row:
+    """Say it where the machine lost so much of its time that figures of wall time mean little."""
+    if share < _NOTEWORTHY:
+        return row
+    lost = f"{share:.0%} of the machine's time went to others"
+    return replace(row, note=f"{row.note}; {lost}" if row.note else lost)
 
 
 def results(rows: Sequence[Row]) -> str:
