@@ -31,7 +31,8 @@ from operators.contract import Step
 from operators.expressions.division import ratio
 from operators.expressions.geodesy import haversine
 from operators.geometry import inside_each
-from operators.trailing import evidence, keyring, latest, memory
+from operators.grouping import taken
+from operators.trailing import evidence, keyring, latest
 from operators.trailing.evidence import ITEM
 from operators.trailing.latest import Latest
 from tocsin.model.rows import EVIDENCE, EVIDENCE_ITEM, FEATURE_SYSTEM, TIME, Schema
@@ -84,7 +85,7 @@ class Movement:
         codes = keyring.find(keys, known.pieces).codes
         pool = pl.concat([known.look(codes, (TIME, *KEPT), state), placed.select(TIME, *KEPT)])
         earlier = latest.predecessors(slots)
-        before = memory.taken(pool, np.where(earlier < 0, slots, keys.height + earlier))
+        before = taken(pool, np.where(earlier < 0, slots, keys.height + earlier))
         given = self._with_columns(rows, _compared(placed, before, self.forget), placed.get_column(ROW))
         newest = latest.last_of(placed.drop(ROW), slots, codes).select(state["latest"].columns)
         # A place that is exactly `forget` old still counts.

@@ -18,17 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from operators.grouping import hashes_of, taken
 from tocsin.model.rows import HASH, ID, POSITION, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
+    from operators.grouping import Hashes, Index
     from tocsin.model.rows import Schema
-
-    Index = npt.NDArray[np.int64]
-    Hashes = npt.NDArray[np.uint64]
 
 CONTENT = "__content"
 _BITS = 63
@@ -72,8 +69,7 @@ class Reorder:
         ordered = self._in_order(rows, times, at)
         if ordered is None:
             return Released(self._named(rows.head(at.size)), waiting, 0)
-        gathered = rows.select(pl.all().gather(pl.Series(ordered.astype(np.uint32))))
-        return Released(self._named(gathered), waiting, int(at.size - ordered.size))
+        return Released(self._named(taken(rows, ordered)), waiting, int(at.size - ordered.size))
 
     def _in_order(self, rows: pl.DataFrame, times: Index, at: Index) -> Index | None:
         """Give the places of the rows `at`, in order, copies left out; None if they lead and are in order already."""
@@ -93,9 +89,7 @@ class Reorder:
     def _key_hash(self, rows: pl.DataFrame) -> Hashes:
         if not self.key:
             return np.zeros(rows.height, dtype=np.uint64)
-        if len(self.key) == 1:
-            return rows.get_column(self.key[0]).hash().to_numpy()
-        return rows.select(self.key).hash_rows().to_numpy()  # a third of the time that the hash of a struct takes
+        return hashes_of(rows.select(self.key))
 
     def _untied(self, rows: pl.DataFrame, places: Index, ranks: Index) -> Index:
         """Order rows of one rank by id and content; of copies the first one stays, the others become -1."""

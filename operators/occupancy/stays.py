@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from operators.grouping import taken
 from operators.occupancy.hierarchy import ELEMENT
-from operators.trailing.memory import stable_order, taken
+from operators.trailing.memory import stable_order
 
 if TYPE_CHECKING:
     from operators.occupancy.ticks import Ticks

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from operators.grouping import taken
 from operators.trailing.latest import BEGINNING
-from operators.trailing.memory import taken
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:

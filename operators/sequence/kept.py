@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from operators.grouping import taken
 from operators.sequence.chains import SINCE, START
 from operators.trailing.keyring import CODE
 from operators.trailing.latest import BEGINNING
-from operators.trailing.memory import taken
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from operators.contract import Step
+from operators.grouping import taken
 from operators.lookups import look_up
 from operators.sequence import kept, waiting
 from operators.sequence.chains import SINCE, START, Batch, Chains
@@ -35,7 +36,6 @@ from operators.sequence.steps import STEP, StepSpec, evidence_item, evidence_of
 from operators.sequence.waiting import ANSWER
 from operators.trailing import keyring, latest
 from operators.trailing.latest import BEGINNING, Latest
-from operators.trailing.memory import taken
 from tocsin.model.rows import EVIDENCE, EVIDENCE_ITEM, FEATURE_SYSTEM, ID, TIME, Schema
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
+from operators.windows.items import interleaved
 from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_MOST, ID, POSITION
 
 if TYPE_CHECKING:
@@ -76,10 +76,8 @@ def evidence_of(rows: pl.DataFrame, steps: Sequence[StepSpec]) -> pl.Series:
     parts = [rows.get_column(step.item).alias(EVIDENCE) for step in steps[-EVIDENCE_MOST:]]
     if not rows.height:
         return pl.Series(EVIDENCE, [], dtype=EVIDENCE_DTYPE)
-    whole: pl.Series = pl.concat(parts, rechunk=True)
-    order = np.arange(len(whole)).reshape(len(parts), rows.height).T.ravel()
-    # Fifty times as quick as `concat_list` of structs.
-    lists = whole.gather(order).reshape((rows.height, len(parts))).arr.to_list()
-    if whole.null_count():
+    flat = interleaved(parts)
+    lists = flat.reshape((rows.height, len(parts))).arr.to_list()  # fifty times as quick as `concat_list` of structs
+    if flat.null_count():
         lists = lists.list.drop_nulls()
     return lists.list.unique(maintain_order=True).cast(EVIDENCE_DTYPE)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from operators.grouping import taken
 from operators.trailing import evidence
 from operators.trailing.evaluate import Evaluation
-from operators.trailing.memory import stable_order, taken
+from operators.trailing.memory import stable_order
 from operators.trailing.ranges import Edges, Line
 from tocsin.model.rows import EVIDENCE, TIME
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from operators import grouping
 from tocsin.model.keys import HASH_VERSION
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CODE = "__code"
 HASH = f"{HASH_VERSION}, by column"
 """Which hash codes are made of."""
+HASH_BITS = 62
 REACH = 64
 """How far from its hash a key's code may lie; more equal hashes do not happen with 63 bits."""
 
@@ -63,24 +65,13 @@ class Grouped(NamedTuple):
 
 
 def grouped(rows: pl.DataFrame, by: Sequence[str]) -> Grouped:
-    """Group rows by key: one sort of an integer per row, of its key's hash and its place.
+    """Group rows by key.
 
     Keys come in the order of their hashes, which is that of codes as long as no two hashes are equal.
     """
     columns = rows.select(by)
-    place_bits = max(1, rows.height.bit_length())
-    packed = hashes(columns) >> np.int64(place_bits - 1) << np.int64(place_bits)
-    packed |= np.arange(rows.height)
-    packed.sort()
-    order = packed & ((1 << place_bits) - 1)
-    first = _firsts(packed >> np.int64(place_bits))
-    ordered = columns.select(pl.all().gather(pl.Series(order.astype(np.uint32))))
-    for name in by:
-        column = ordered.get_column(name)
-        if (column[1:].ne_missing(column[:-1]).to_numpy() > first[1:]).any():
-            return _grouped_by_value(rows, by)
-    starts = np.flatnonzero(first)
-    return Grouped(ordered[starts], order, np.diff(starts, append=rows.height))
+    groups = grouping.grouped(columns, hashes=hashes(columns).astype(np.uint64) << np.uint64(64 - HASH_BITS))
+    return Grouped(groups.firsts(columns), groups.order, groups.sizes)
 
 
 def distinct(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.DataFrame, Ints]:
@@ -89,25 +80,9 @@ def distinct(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.DataFrame, Ints]
     return found.keys, found.slots
 
 
-def _firsts(values: Ints) -> npt.NDArray[np.bool_]:
-    first = np.ones(values.size, dtype=np.bool_)
-    np.not_equal(values[1:], values[:-1], out=first[1:])
-    return first
-
-
-def _grouped_by_value(rows: pl.DataFrame, by: Sequence[str]) -> Grouped:
-    """Group rows whose keys' hashes are not enough to tell them apart."""
-    keys = rows.select(by).unique(maintain_order=False)
-    numbered = keys.with_row_index("__slot")
-    found = rows.select(by).join(numbered, on=list(by), how="left", maintain_order="left").get_column("__slot")
-    slots = found.cast(pl.Int64).to_numpy()
-    return Grouped(keys, np.argsort(slots, kind="stable"), np.bincount(slots, minlength=keys.height))
-
-
 def hashes(keys: pl.DataFrame) -> Ints:
-    """Give a hash of 62 bits per key."""
-    hashed = keys.to_series().hash() if keys.width == 1 else keys.hash_rows()
-    return (hashed.to_numpy() >> np.uint64(2)).astype(np.int64)
+    """Give a hash of HASH_BITS bits per key."""
+    return (grouping.hashes_of(keys) >> np.uint64(64 - HASH_BITS)).astype(np.int64)
 
 
 def find(keys: pl.DataFrame, pieces: Pieces) -> Found:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from operators.grouping import taken
 from operators.trailing import keyring
 from operators.trailing.keyring import CODE, HASH
-from operators.trailing.memory import stable_order, taken
+from operators.trailing.memory import stable_order
 from operators.trailing.pieces import LENGTHS, Pieces, cut, joined, lengths, pushed
 from tocsin.model.rows import TIME
 

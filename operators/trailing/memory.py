@@ -68,11 +68,6 @@ def recoded(piece: pl.DataFrame, known: Ints, codes: Ints) -> pl.DataFrame:
     return piece.with_columns(_index(new[order], times[order], at[order]))
 
 
-def taken(frame: pl.DataFrame, places: Ints) -> pl.DataFrame:
-    """Give the rows at some places; all columns at once, unlike indexing."""
-    return frame.select(pl.all().gather(pl.Series(places.astype(np.uint32))))
-
-
 def last_times(codes: Ints, pieces: Pieces, column: str = CODE_TIME) -> Ints:
     """Give the time of the latest row of each code; the least integer for codes without rows.
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from operators.grouping import grouped, neighbours
 from operators.windows import calls as call_parts
 from operators.windows import items
 from operators.windows.bags import Bag
 from operators.windows.calls import BAGS, COUNTS
-from operators.windows.grouping import grouped, neighbours
 from operators.windows.parts import Part, Parts, Sum
 from tocsin.model.rows import EVIDENCE, POSITION
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from operators.expressions.bound import AggregateCall, Aggregated
-    from operators.windows.grouping import Groups
+    from operators.grouping import Groups
     from tocsin.model.rows import Schema
 
 

@@ -16,7 +16,7 @@ from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_MOST, ID, POSIT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from operators.windows.grouping import Groups, Index
+    from operators.grouping import Groups, Index
 
 IDS = tuple(f"#id{number}" for number in range(EVIDENCE_MOST))
 POSITIONS = tuple(f"#position{number}" for number in range(EVIDENCE_MOST))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from operators.grouping import grouped
 from operators.windows import items
 from operators.windows.ending import END, PANE
-from operators.windows.grouping import grouped
 from tocsin.model.rows import EVIDENCE, EVIDENCE_MOST
 
 if TYPE_CHECKING:

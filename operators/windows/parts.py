@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from operators.expressions.bound import AggregateCall, Bound
-    from operators.windows.grouping import Groups
+    from operators.grouping import Groups
 
 ROWS = "#rows"
 

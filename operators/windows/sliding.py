@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from operators.grouping import grouped
 from operators.windows.ending import END, PANE
-from operators.windows.grouping import grouped
 from operators.windows.parts import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from operators.grouping import Groups
     from operators.windows.accumulators import Accumulators
     from operators.windows.ending import Ending
-    from operators.windows.grouping import Groups
 
 _AT, _LAST, _NEXT = "#at", "#last", "#next"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.windows.grouping import grouped
+from operators.grouping import grouped
 
 KEYS = st.lists(
     st.tuples(st.sampled_from(["a", "b", "c", "é", "", "a long key that is not inline"]), st.integers(-2, 2)),
