@@ -65,7 +65,7 @@ image: ## build the image with buildah on the base image BASE (CONTRIBUTING.md)
 
 lock: ## pin what pyproject.toml asks for, with hashes (needs uv)
 	$(LOCK) pyproject.toml requirements/build.in -o requirements/core.lock
-	$(LOCK) --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
+	$(LOCK) --extra dev --extra kafka --extra faust --extra servers --extra metrics pyproject.toml requirements/build.in -o requirements/dev.lock
 
 clean: ## remove what was built, not the environment
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
