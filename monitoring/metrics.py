@@ -18,7 +18,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics(Protocol):
-    """Three verbs, one per kind; safe to call from any thread, and cheap (once per batch, never per row)."""
+    """One verb per kind; safe to call from any thread, and cheap (once per batch, never per row)."""
 
     def count(self, metric: Counter[L], amount: float = 1) -> None:
         """Add `amount` >= 0 to a counter."""
@@ -26,6 +26,10 @@ class Metrics(Protocol):
 
     def gauge(self, metric: Gauge[L], value: float) -> None:
         """Set a gauge."""
+        ...
+
+    def drop(self, metric: Gauge[L]) -> None:
+        """Have no value for a gauge any more: what it told of is gone, as a partition that another process reads."""
         ...
 
     def observe(self, metric: Histogram[L], value: float, times: int = 1) -> None:
@@ -41,6 +45,9 @@ class NoMetrics:
 
     def gauge(self, metric: Gauge[L], value: float) -> None:
         """Forget it."""
+
+    def drop(self, metric: Gauge[L]) -> None:
+        """There is nothing to drop."""
 
     def observe(self, metric: Histogram[L], value: float, times: int = 1) -> None:
         """Forget it."""
@@ -83,6 +90,11 @@ class MemoryMetrics:
         with self._lock:
             self.values[_key(metric)] = value
 
+    def drop(self, metric: Gauge[L]) -> None:
+        """Have no value for a gauge any more."""
+        with self._lock:
+            self.values.pop(_key(metric), None)
+
     def observe(self, metric: Histogram[L], value: float, times: int = 1) -> None:
         """Add one observation to a histogram, or several that are equal."""
         with self._lock:
@@ -95,6 +107,12 @@ class MemoryMetrics:
         """Give a counter's or gauge's value; 0 if nothing was recorded."""
         with self._lock:
             return self.values.get(_key(metric), 0)
+
+    def copy(self) -> MemoryMetrics:
+        """Give all values as they are at one moment, for a reader that takes its time."""
+        with self._lock:
+            seen = {key: Observed(list(one.counts), one.sum) for key, one in self.histograms.items()}
+            return MemoryMetrics(dict(self.values), seen)
 
 
 def _key(metric: Metric[L]) -> tuple[str, Labels]:

@@ -3,6 +3,8 @@
 Code records through these constants, so that a wrong name, a wrong label or the wrong verb for a kind fails the type
 check. Names follow Prometheus: prefix `tocsin_`, base units, counters end in `_total`. Labels hold names that an author
 chose (streams, rules, sinks) and never a key of a row: those would be persons, and without bound.
+
+`OF_KAFKA` and `OF_STAGE_TOPICS` are recorded only where there are such topics; everything else by every runtime.
 """
 
 from __future__ import annotations
@@ -67,6 +69,8 @@ Rule = Literal["rule"]
 RuleKind = Literal["rule", "kind"]
 Table = Literal["table"]
 Sink = Literal["sink"]
+StreamPartition = Literal["stream", "partition"]
+Process = Literal["version", "runtime", "topology", "topology_version"]
 
 _STREAM: tuple[Stream, ...] = get_args(Stream)
 _STREAM_REASON: tuple[StreamReason, ...] = get_args(StreamReason)
@@ -75,6 +79,11 @@ _RULE: tuple[Rule, ...] = get_args(Rule)
 _RULE_KIND: tuple[RuleKind, ...] = get_args(RuleKind)
 _TABLE: tuple[Table, ...] = get_args(Table)
 _SINK: tuple[Sink, ...] = get_args(Sink)
+_STREAM_PARTITION: tuple[StreamPartition, ...] = get_args(StreamPartition)
+_PROCESS: tuple[Process, ...] = get_args(Process)
+
+# Process
+PROCESS_INFO = Gauge("tocsin_process_info", "1; its labels say which program and topology run.", _PROCESS)
 
 # Ingest
 RECORDS_READ = Counter("tocsin_records_read_total", "Records read from a source, good or bad.", _STREAM)
@@ -88,12 +97,14 @@ OUTSIDE = Counter("tocsin_outside_rows_total", "Rows before --from or after --un
 NULL_KEYS = Counter("tocsin_null_key_rows_total", "Rows left out of a stage: its key was null.", _STAGE)
 LOOKUP_MISSES = Counter("tocsin_lookup_misses_total", "Look-ups of stages that found no row in a table.", _TABLE)
 WATERMARK_LAG = Gauge("tocsin_watermark_lag_seconds", "Clock minus watermark of a stream.", _STREAM, "seconds")
+WATERMARK = Gauge("tocsin_watermark_timestamp_seconds", "Event time up to which a stream was read.", _STREAM, "seconds")
 
 # Stages
 STAGE_ROWS = Counter("tocsin_stage_rows_total", "Rows that left a stage.", _STAGE)
 STEP_SECONDS = Histogram("tocsin_step_seconds", "Time of one step of a stage.", _STAGE, "seconds")
 STATE_BYTES = Gauge("tocsin_state_bytes", "Estimated size of a stage's state in memory.", _STAGE, "bytes")
-STATE_ROWS = Gauge("tocsin_state_rows", "Rows of a stage's state, about its keys.", _STAGE)
+STATE_ROWS = Gauge("tocsin_state_rows", "Rows of a stage's state.", _STAGE)
+STATE_KEYS = Gauge("tocsin_state_keys", "Keys that a stage's state knows, estimated.", _STAGE)
 HEARTBEAT = Gauge("tocsin_heartbeat_timestamp_seconds", "When a stage last took a step.", _STAGE, "seconds")
 
 # Alerts
@@ -114,6 +125,9 @@ COMMIT_SECONDS: Histogram[NoLabel] = Histogram(
     "tocsin_commit_seconds", "Time until a commit is durable.", unit="seconds"
 )
 COMMIT_BYTES: Counter[NoLabel] = Counter("tocsin_commit_bytes_total", "Bytes written by commits.", unit="bytes")
+COMMIT_TIME: Gauge[NoLabel] = Gauge(
+    "tocsin_commit_timestamp_seconds", "When the last commit became durable.", unit="seconds"
+)
 OUTBOX_ROWS: Gauge[NoLabel] = Gauge("tocsin_outbox_rows", "Transitions that not every sink has confirmed.")
 
 # Sinks
@@ -126,8 +140,24 @@ SINK_EARLY_LOST = Counter("tocsin_sink_early_lost_total", "Early copies given up
 SINK_HELD_BACK = Counter("tocsin_sink_held_back_total", "Alerts that `at_most` of a sink held back.", _SINK)
 SINK_QUEUE_ROWS = Gauge("tocsin_sink_queue_rows", "Transitions that wait for a sink.", _SINK)
 SINK_QUEUE_BYTES = Gauge("tocsin_sink_queue_bytes", "Estimated size of what waits for a sink.", _SINK, "bytes")
+SINK_QUEUE_SINCE = Gauge(
+    "tocsin_sink_queue_since_timestamp_seconds", "Since when the oldest waits for a sink; 0: nothing.", _SINK, "seconds"
+)
+SINK_UP = Gauge("tocsin_sink_up", "0 while a sink cannot be reached or refuses, else 1.", _SINK)
 SINK_BATCH_SECONDS = Histogram("tocsin_sink_batch_seconds", "Time of one delivery.", _SINK, "seconds")
 SINK_BATCH_ROWS = Histogram("tocsin_sink_batch_rows", "Rows of one delivery.", _SINK, buckets=ROWS)
+
+# Kafka
+PARTITIONS = Gauge("tocsin_partitions_assigned", "Partitions of a stream that this process reads.", _STREAM)
+PAUSED = Gauge("tocsin_partitions_paused", "Partitions that are not read for back pressure.", _STREAM)
+CONSUMER_LAG = Gauge("tocsin_consumer_lag_records", "Records of a partition that were not read.", _STREAM_PARTITION)
+REBALANCES: Counter[NoLabel] = Counter("tocsin_rebalances_total", "Assignments of partitions that this process got.")
+OF_KAFKA = (PARTITIONS, PAUSED, CONSUMER_LAG, REBALANCES)
+
+# Stage topics
+STAGE_BATCHES_READ = Counter("tocsin_stage_batches_read_total", "Batches that a stage read from its topic.", _STAGE)
+STAGE_BATCHES_SENT = Counter("tocsin_stage_batches_sent_total", "Batches put into the topic of a stage.", _STAGE)
+OF_STAGE_TOPICS = (STAGE_BATCHES_READ, STAGE_BATCHES_SENT)
 
 
 def declared() -> tuple[Metric[str], ...]:

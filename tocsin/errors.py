@@ -7,6 +7,7 @@ TocsinError
 ├── SourceError        an input cannot be opened or read at all
 ├── BrakeError         nearly everything a source gives is bad: stopped before it drains into dead letters
 ├── StateError         the state folder cannot be used: other topology, other process, damaged
+├── ServingError       metrics and health cannot be served over HTTP
 └── SinkError          a sink refuses for good
     └── SinkUnavailable    a sink cannot be reached now; worth another try
 """
@@ -103,6 +104,10 @@ class BrakeError(SourceError):
 
 class StateError(TocsinError):
     """A state folder cannot be used: it belongs to another topology or process, or is damaged."""
+
+
+class ServingError(TocsinError):
+    """Metrics and health cannot be served: the address is none, is taken, or what serves them is not installed."""
 
 
 class SinkError(TocsinError):

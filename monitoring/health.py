@@ -1,0 +1,82 @@
+"""Whether a process lives and whether it does its work, as an orchestrator asks: `/healthz` and `/readyz`.
+
+The host tells: `beat` in every round of its main loop, also while it waits; `ready` when something opens, fails or
+comes back; `drain` when it has begun to end. Others ask from threads of their own.
+
+It *lives* while the last beat is younger than a limit. A host that drains does not beat: how long that may take is said
+by whoever ends it. It is *ready* when everything it needs has said so and it is not draining.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BEAT_SECONDS = 60.0
+"""The age of the last beat at which a process counts as stuck; a step over a large state takes seconds."""
+SOURCES, TABLES, SINKS = "sources", "tables", "sinks"
+NEEDED = (SOURCES, TABLES, SINKS)
+NOT_YET = "not open yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An answer: whether it is good, and what is wrong, by the name of the check."""
+
+    good: bool
+    checks: dict[str, str]
+
+
+@dataclass(slots=True)
+class Health:
+    """What a host says of itself. `needed`: checks that are not good before they say so. `clock`: monotonic seconds.
+
+    Reasons are read by anybody: they name streams, tables and sinks, never addresses with secrets or keys of rows.
+    """
+
+    limit: float = BEAT_SECONDS
+    needed: tuple[str, ...] = NEEDED
+    clock: Callable[[], float] = time.monotonic
+    _beaten: float = field(init=False)
+    _wrong: dict[str, str] = field(init=False)
+    _draining: str = field(init=False, default="")
+    _lock: Lock = field(init=False, default_factory=Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is open; the first beat is due within the limit."""
+        self._beaten = self.clock()
+        self._wrong = dict.fromkeys(self.needed, NOT_YET)
+
+    def beat(self) -> None:
+        """Say that the main loop goes round."""
+        self._beaten = self.clock()
+
+    def ready(self, name: str, ok: bool, why: str = "") -> None:  # noqa: FBT001  # reads as a sentence
+        """Say whether something works, and in a sentence why not."""
+        with self._lock:
+            self._wrong[name] = "" if ok else why or NOT_YET
+        self.beat()
+
+    def drain(self, why: str) -> None:
+        """Say that it has begun to end: it is not ready any more."""
+        with self._lock:
+            self._draining = why
+
+    @property
+    def alive(self) -> Report:
+        """Whether it lives."""
+        age = self.clock() - self._beaten
+        good = bool(self._draining) or age <= self.limit
+        return Report(good, {"beat": "" if good else f"the main loop has not moved for {age:.0f} s"})
+
+    @property
+    def at_work(self) -> Report:
+        """Whether it is ready."""
+        with self._lock:
+            checks = {**self._wrong, "draining": self._draining}
+        return Report(not any(checks.values()), checks)
