@@ -18,6 +18,7 @@ import polars as pl
 
 from monitoring import registry
 from monitoring.metrics import Metrics, NoMetrics
+from monitoring.names import shown
 from sinks.at_most import Memory
 from sinks.backoff import Backoff
 from sinks.pending import Limits, Pending
@@ -56,8 +57,8 @@ class _Halted(Exception):
 class Delivery:
     """Carries transitions to `sink`.
 
-    `clock`: monotonic seconds. `pause(seconds)` waits between two tries and says whether to give up; by default it ends
-    early when the deadline of `close` has passed.
+    `clock`: monotonic seconds. `wall`: seconds since the epoch. `pause(seconds)` waits between two tries and says
+    whether to give up; by default it ends early when the deadline of `close` has passed.
     """
 
     def __init__(  # noqa: PLR0913  # what tests inject is keyword-only with defaults
@@ -72,6 +73,7 @@ class Delivery:
         backoff: Backoff | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         pause: Callable[[float], bool] | None = None,
     ) -> None:
         self.name = name
@@ -87,11 +89,14 @@ class Delivery:
         self._backoff = backoff or Backoff()
         self._metrics = metrics or NoMetrics()
         self._clock = clock
+        self._wall = wall
         self._halt = threading.Event()
         self._pause = pause or self._halt.wait
         self._error: SinkError | None = None
         self._is_open = False
-        self._labels: dict[registry.Sink, str] = {"sink": name}
+        self._labels: dict[registry.Sink, str] = {"sink": shown(name)}
+        self._gauging = threading.Lock()
+        self._under_way: float | None = None
         self._thread = threading.Thread(target=self._work, name=f"tocsin-sink-{name}", daemon=True)
 
     @property
@@ -120,6 +125,7 @@ class Delivery:
             self._open()
         except SinkUnavailable as trouble:
             self.trouble = trouble
+        self._metrics.gauge(registry.SINK_UP.of(self._labels), self._is_open)
         self._thread.start()
 
     def offer(self, rows: pl.DataFrame, end: int, wait: float = 0.0) -> bool:
@@ -185,6 +191,8 @@ class Delivery:
         self._is_open = True
 
     def _carry(self, taken: Sequence[Offered]) -> None:
+        self._under_way = taken[0].since
+        self._gauge()
         rows = self._select(pl.concat([item.rows for item in taken]))
         for part in rows.iter_slices(self._sink.batching.rows):
             self._insist(partial(self._deliver, part))
@@ -193,6 +201,7 @@ class Delivery:
         held = self._limited.flood.total - self._progress.limited.flood.total
         self._metrics.count(registry.SINK_HELD_BACK.of(self._labels), held)
         self._progress = Progress(position, self._passed, self._sink.bookmark, self._limited)
+        self._under_way = None
         self._gauge()
 
     def _select(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -223,17 +232,25 @@ class Delivery:
             except SinkUnavailable as trouble:
                 self.trouble = trouble
                 self._metrics.count(registry.SINK_RETRIES.of(self._labels))
+                self._metrics.gauge(registry.SINK_UP.of(self._labels), 0)
                 if self._pause(self._backoff.delay(attempt)):
                     raise _Halted from trouble
             else:
                 self.trouble = None
+                self._metrics.gauge(registry.SINK_UP.of(self._labels), 1)
                 return
 
     def _fail(self, error: SinkError, cause: Exception | None = None) -> None:
         error.__cause__ = cause or error.__cause__
         self._metrics.count(registry.SINK_FAILURES.of(self._labels))
+        self._metrics.gauge(registry.SINK_UP.of(self._labels), 0)
         self._error = error
 
     def _gauge(self) -> None:
-        self._metrics.gauge(registry.SINK_QUEUE_ROWS.of(self._labels), self._pending.rows)
-        self._metrics.gauge(registry.SINK_QUEUE_BYTES.of(self._labels), self._pending.bytes)
+        """Record what waits; the thread that comes last records the last."""
+        with self._gauging:
+            since = self._pending.oldest if self._under_way is None else self._under_way
+            stamp = 0.0 if since is None else self._wall() - (self._clock() - since)
+            self._metrics.gauge(registry.SINK_QUEUE_SINCE.of(self._labels), stamp)
+            self._metrics.gauge(registry.SINK_QUEUE_ROWS.of(self._labels), self._pending.rows)
+            self._metrics.gauge(registry.SINK_QUEUE_BYTES.of(self._labels), self._pending.bytes)

@@ -80,6 +80,12 @@ class Pending:
         full = self.rows >= batching.rows or not self._has_room(self._items[0])
         return full or self._closed or self._age() >= batching.seconds
 
+    @property
+    def oldest(self) -> float | None:
+        """Since when the oldest waits, by `clock`; None if nothing does."""
+        with self._changed:
+            return self._items[0].since if self._items else None
+
     def close(self) -> None:
         """Take no more; what waits may still be taken."""
         with self._changed:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from monitoring.names import shown
 from streams.local.outbox import Outbox
 from tocsin.errors import SinkError
 
@@ -88,6 +89,11 @@ class Publisher:
     def troubles(self) -> list[str]:
         """Say which sinks are down now, and why."""
         return [f"{delivery.name}: {delivery.trouble}" for delivery in self.deliveries if delivery.trouble is not None]
+
+    @property
+    def down(self) -> list[str]:
+        """Name the sinks that are down now, as anybody may read it."""
+        return [shown(delivery.name) for delivery in self.deliveries if delivery.trouble is not None]
 
     def _full(self) -> bool:
         return self.outbox.end - self.outbox.start > OUTBOX_MOST and self.durable > self.outbox.start

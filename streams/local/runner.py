@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from monitoring.health import SINKS, Health
 from streams.brake import Brake
 from streams.leaps import Leaps
 from streams.local import checkpoint
@@ -84,7 +85,7 @@ class Settings:
     `until`: no row after it is taken. `emit_from`: transitions before it are not given (`--from`). `keep`: leave
     windows open at the end, for a run that goes on with more input. `early`: give early copies of immediate rules.
     `brakes`: stop where nearly everything is bad. `receive`: takes the rows of wanted stages, by stage, instead of the
-    outbox. `stop`: asked between two batches. `warn`: takes a sentence for people.
+    outbox. `stop`: asked between two batches. `warn`: takes a sentence for people. `health`: told how it goes.
     """
 
     batch_rows: int = BATCH_ROWS
@@ -100,6 +101,7 @@ class Settings:
     warn: Callable[[str], None] = silent
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    health: Health = field(default_factory=Health)
 
 
 @dataclass(slots=True)
@@ -168,11 +170,18 @@ class Runner:
     def _read_on(self) -> bool:
         """Read until all sources are at their end, or until told to stop; say whether it was the latter."""
         while (name := self._lagging()) is not None:
-            if self.settings.stop():
+            if self._told_to_stop():
                 return True
             self._take(name)
             self._keep_up()
         return False
+
+    def _told_to_stop(self) -> bool:
+        """Say how it goes to those who ask for the health, and hear whether to stop."""
+        health, down = self.settings.health, self.publisher.down
+        health.beat()
+        health.ready(SINKS, not down, f"down and tried again: {', '.join(down)}")
+        return self.settings.stop()
 
     def _lagging(self) -> str | None:
         """Choose the input that holds the others back."""
@@ -262,7 +271,8 @@ class Runner:
             self._harvest(self._committer, wait=False)
             if self._committer.due:
                 self._begin_commit(self._committer)
-        self.publisher.hold(self.settings.stop)
+        self.publisher.hold(self._told_to_stop)
+        self.tally.watermarks(self._watermarks())
         self.tally.outbox(self.publisher.outbox)
         if self.settings.progress is not None:
             self.settings.progress(self)
@@ -270,12 +280,13 @@ class Runner:
     def _begin_commit(self, committer: Committer) -> None:
         snapshot = checkpoint.take(self)
         committer.begin(snapshot)
-        self.tally.state(snapshot.frames)
+        self.tally.state(snapshot.frames, {stage.name: stage.key for stage in self.plan.stages})
 
     def _harvest(self, committer: Committer, *, wait: bool) -> None:
         """Let out what the last commit made durable, if it is done."""
         durable = committer.harvest(wait=wait)
         if durable is not None:
+            self.tally.committed()
             self.publisher.release(durable)
 
     def _finish(self, *, stopped: bool) -> bool:
@@ -283,6 +294,7 @@ class Runner:
 
         What closing gives is decided by the commit before it: a run that is repeated from there gives the same.
         """
+        self.settings.health.drain("told to stop" if stopped else "everything was read")
         ends = not stopped and not self.settings.keep
         if ends and self.quality is not None:
             self.quality.close(self.settings.wall())

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
+from monitoring import registry
+from monitoring.health import SOURCES, TABLES
 from monitoring.metrics import Metrics, NoMetrics
 from sinks.at_most import AtMost
 from sinks.delivery import Delivery, Progress
@@ -77,8 +80,11 @@ def carry_out(order: Order) -> Summary:
     warn_of_missing_key(plan, pseudonyms, order.settings)
     flow = make_flow(plan, buckets=order.buckets)
     aside = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
+    order.settings.health.ready(TABLES, ok=True)
+    order.metrics.gauge(registry.PROCESS_INFO.of(_process(plan)), 1)
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
     feeds = open_feeds(flow, order.sources, pseudonyms, span=span)
+    order.settings.health.ready(SOURCES, ok=True)
     if order.state is None:
         deliveries, tally = _deliveries(order, None), Tally(order.metrics, order.settings.wall)
         return Runner(plan, flow, feeds, deliveries, settings=order.settings, tally=tally).run()
@@ -88,6 +94,11 @@ def carry_out(order: Order) -> Summary:
         summary = _carry_out_in(order.state, store, order, Prepared(flow, feeds, aside, made))
     _forget_if_through(order.state)
     return summary
+
+
+def _process(plan: Plan) -> dict[registry.Process, str]:
+    """Say which program and topology run."""
+    return {"version": version("tocsin"), "runtime": "local", "topology": plan.name, "topology_version": plan.version}
 
 
 def warn_of_missing_key(plan: Plan, pseudonyms: Pseudonyms, settings: Settings) -> None:

@@ -15,6 +15,7 @@ import polars as pl
 from monitoring import registry
 from monitoring.metrics import Metrics, NoMetrics
 from streams.local.arrivals import Arrivals
+from streams.local.dataflow import BEGINNING
 from streams.local.feed import LATE
 from tocsin.model.alerts import CLOSED_AT_BIRTH, Transition
 from tocsin.model.rows import greatest_time
@@ -59,8 +60,6 @@ class Tally:
 
     def read(self, stream: str, read: Read, now: float) -> None:
         """Count a batch of records and what was put aside of it; `now` is the clock, in seconds since the epoch."""
-        if read.ingested.watermark is not None:
-            self.metrics.gauge(registry.WATERMARK_LAG.of({"stream": stream}), now - read.ingested.watermark / 1000)
         self.records[stream, "records"] += read.records
         self.records[stream, "outside"] += read.outside
         self.arrivals.note(greatest_time(read.rows), now)
@@ -73,6 +72,17 @@ class Tally:
                 self.metrics.count(registry.LATE_RECORDS.of({"stream": stream}), number)
             else:
                 self.metrics.count(registry.DEAD_LETTERS.of({"stream": stream, "reason": reason}), number)
+
+    def watermarks(self, watermarks: Mapping[str, int]) -> None:
+        """Note how far each stream has been read, in ms of event time."""
+        for stream, watermark in watermarks.items():
+            if watermark > BEGINNING:
+                self.metrics.gauge(registry.WATERMARK.of({"stream": stream}), watermark / 1000)
+                self.metrics.gauge(registry.WATERMARK_LAG.of({"stream": stream}), self.wall() - watermark / 1000)
+
+    def committed(self) -> None:
+        """Note that a commit has become durable."""
+        self.metrics.gauge(registry.COMMIT_TIME, self.wall())
 
     def stepped(self, stage: str, rows: int, seconds: float) -> None:
         """Note a step of a stage."""
@@ -127,8 +137,8 @@ class Tally:
         """Note how many transitions wait for sinks."""
         self.metrics.gauge(registry.OUTBOX_ROWS, outbox.end - outbox.start)
 
-    def state(self, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
-        """Note how large the state of each stage is, by the names of a snapshot's frames."""
+    def state(self, frames: Mapping[tuple[str, ...], pl.DataFrame], keys: Mapping[str, tuple[str, ...]]) -> None:
+        """Note how large the state of each stage is, by the names of a snapshot's frames; `keys`: columns, by stage."""
         rows: Counter[str] = Counter()
         size: Counter[str] = Counter()
         for path, frame in frames.items():
@@ -138,6 +148,8 @@ class Tally:
         for stage, number in rows.items():
             self.metrics.gauge(registry.STATE_ROWS.of({"stage": stage}), number)
             self.metrics.gauge(registry.STATE_BYTES.of({"stage": stage}), size[stage])
+            held = [frame for path, frame in frames.items() if path[:2] == ("state", stage)]
+            self.metrics.gauge(registry.STATE_KEYS.of({"stage": stage}), _distinct(held, keys.get(stage, ())))
 
     def as_meta(self) -> dict[str, list[tuple[str, str, int]]]:
         """Give the counters as JSON."""
@@ -151,3 +163,12 @@ class Tally:
     def _counters(self) -> list[tuple[str, Pairs]]:
         named = [(item.name, getattr(self, item.name)) for item in fields(self)]
         return [(name, value) for name, value in named if isinstance(value, Counter)]
+
+
+def _distinct(frames: Iterable[pl.DataFrame], key: tuple[str, ...]) -> int:
+    """Give about how many keys there are in frames, of those that have its columns; what waits in the head counts."""
+    hashes = [frame.select(key).hash_rows() for frame in frames if key and set(key) <= set(frame.columns)]
+    if not hashes:
+        return 0
+    number: int = pl.concat(hashes).to_frame().select(pl.all().approx_n_unique()).item()
+    return number
