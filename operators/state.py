@@ -79,7 +79,7 @@ def _bodies(state: State) -> list[bytes]:
     ends = [0]
     with _nameless() as file:
         for frame in state.values():
-            frame.write_ipc_stream(file, compression="uncompressed")
+            frame.clone().write_ipc_stream(file, compression="uncompressed")  # Polars locks what it writes
             ends.append(file.seek(0, os.SEEK_END))
         return [os.pread(file.fileno(), end - start, start) for start, end in pairwise(ends)]
 

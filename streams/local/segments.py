@@ -15,7 +15,7 @@ import io
 import os
 import re
 import zlib
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 import polars as pl
@@ -74,7 +74,7 @@ class Writer:
         if self._file is None:
             self._file = self._path.open("w+b", buffering=0)
         try:
-            frame.write_ipc_stream(self._file, compression=COMPRESSION)
+            write(frame, self._file)
         except OSError as error:
             raise _numbered(error) from error
         start, self.bytes = self.bytes, self._file.seek(0, os.SEEK_END)
@@ -91,6 +91,15 @@ class Writer:
         """Close the file after an error, whose own error says nothing new."""
         if self._file is not None:
             self._file.close()
+
+
+def write(frame: pl.DataFrame, file: IO[bytes]) -> None:
+    """Write a frame as an IPC stream.
+
+    A copy of references is written: Polars locks the frame object itself until it is through, and the stream, which
+    goes on with the frames of its state, would wait for the commit as soon as it asks one for its height.
+    """
+    frame.clone().write_ipc_stream(file, compression=COMPRESSION)
 
 
 def _numbered(error: OSError) -> OSError:
