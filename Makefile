@@ -13,7 +13,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 BASE ?= python:3.11-slim
 IMAGE_FLAGS ?=
 
-.PHONY: help install demo test lint types unit mutate bench clean image lock
+.PHONY: help install demo stack stack-down test lint types unit mutate bench clean image lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -38,10 +38,21 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.core
 
+# What the servers of `make stack` and of the tests need on the machine; fetched once.
+$(VENV)/.stack: stack/pom.xml stack/jars.lock stack/packages.py | $(VENV)/bin/python
+	$(BIN)/python -m stack fetch
+	@touch $@
+
 demo: install ## simulate a small city, watch it, score the alerts against the truth
 	$(BIN)/tocsin demo --out $(DEMO)
 
-test: $(VENV)/.dev lint types unit ## everything from lint and types to properties and oracles
+stack: | $(VENV)/bin/python ## start Kafka, Redis, ClickHouse, Prometheus, Alertmanager (fetches them the first time)
+	$(BIN)/python -m stack up
+
+stack-down: | $(VENV)/bin/python ## end them; their data stays (python -m stack down --forget removes it)
+	$(BIN)/python -m stack down
+
+test: $(VENV)/.dev $(VENV)/.stack lint types unit ## everything from lint and types to properties and oracles
 
 lint: $(VENV)/.dev ## ruff and the import directions
 	$(BIN)/ruff check .
@@ -51,7 +62,7 @@ lint: $(VENV)/.dev ## ruff and the import directions
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev ## pytest on two cores, with coverage
+unit: $(VENV)/.dev $(VENV)/.stack ## pytest on two cores, with coverage
 	POLARS_MAX_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 mutate: $(VENV)/.dev ## break each rule of docs/semantics.md once; a test must notice (minutes; before a release)

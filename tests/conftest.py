@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from stack import shared
+from tests.servers.fixtures import clickhouse_server, kafka, kafka_topics, redis_url, unique
+
+__all__ = ["clickhouse_server", "kafka", "kafka_topics", "redis_url", "unique"]
 
 settings.register_profile(
     "suite",
@@ -19,6 +25,22 @@ settings.register_profile("quick", settings.get_profile("suite"), phases=[Phase.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 NOT_RUN = "real data: NOT RUN"
+
+
+OWNED = pytest.StashKey[Path | None]()
+"""The folder of the servers that end with this process; none in workers of xdist."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Be the process with which the servers of this run end, unless one above us is."""
+    config.stash[OWNED] = shared.claim()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers that tests asked for."""
+    folder = config.stash.get(OWNED, None)
+    if folder is not None:
+        shared.end(folder)
 
 
 @pytest.hookimpl(trylast=True)

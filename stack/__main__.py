@@ -1,0 +1,92 @@
+"""The command `python -m stack`: exit code 0 good, 1 something does not run or cannot be had, 2 wrong use."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from stack import SERVERS, StackError
+from stack import jars as kafka_jars
+from stack.packages import PACKAGES, install
+from stack.running import configured, down, running, up
+from stack.shared import hold
+
+_FETCHING = ("mvn",)
+
+
+def main(words: list[str]) -> int:
+    """Do what is asked."""
+    asked = _parser().parse_args(words)
+    names: list[str] = asked.names or list(SERVERS)
+    try:
+        if asked.what == "fetch":
+            fetch(names, everything=not asked.names)
+        elif asked.what == "up":
+            fetch(names)
+            for server in up(names):
+                print(f"{server.name} answers on {server.address}; its log: {server.log}")
+            return status(names)
+        elif asked.what == "down":
+            print("ended:", ", ".join(down(names, forget=asked.forget)) or "nothing, none ran")
+        else:
+            return status(names)
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def fetch(names: list[str], *, everything: bool = False) -> None:
+    """Bring to the machine what these servers need; `everything`: also what only tests need."""
+    wanted = {program for name in names for program in SERVERS[name].programs}
+    if "kafka" in names and not kafka_jars.folder().is_dir():
+        wanted.update(_FETCHING)
+    if everything:
+        wanted.update(PACKAGES.keys() - _FETCHING)
+    install(sorted(wanted))
+    if "kafka" in names:
+        kafka_jars.fetch()
+
+
+def status(names: list[str]) -> int:
+    """Print a line per server; 1 if one of them does not answer."""
+    all_good = True
+    for server in map(configured, names):
+        pid, answers = running(server), server.answers()
+        how = (
+            f"answers, process {pid}" if pid and answers else f"process {pid} does not answer" if pid else "not running"
+        )
+        print(f"{server.name:13} {server.address:16} {how}")
+        all_good &= bool(pid) and answers
+    return 0 if all_good else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stack", description="Real servers as plain processes.")
+    parser.add_argument("what", choices=["up", "down", "status", "fetch"])
+    parser.add_argument(
+        "names", nargs="*", choices=[*SERVERS, []], metavar="NAME", help=f"of {', '.join(SERVERS)}; default all"
+    )
+    parser.add_argument("--forget", action="store_true", help="with down: remove the data as well")
+    return parser
+
+
+def _inner(words: list[str]) -> int | None:
+    """Do what only our own processes and maintainers ask for."""
+    match words:
+        case ["hold", name, folder, owner]:
+            hold(name, Path(folder), int(owner))
+            return 0
+        case ["lock"]:
+            coming = kafka_jars.cache() / "jars" / "to-lock"
+            kafka_jars.copy_dependencies(coming)
+            lines = [f"{digest}  {name}\n" for name, digest in kafka_jars.hashes(coming).items()]
+            kafka_jars.LOCK.write_text("".join(lines), encoding="utf-8")
+            return 0
+    return None
+
+
+if __name__ == "__main__":
+    code = _inner(sys.argv[1:])
+    raise SystemExit(main(sys.argv[1:]) if code is None else code)

@@ -1,0 +1,139 @@
+"""A Kafka broker that is its own controller (KRaft), from the jars of pom.xml."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import uuid
+from typing import TYPE_CHECKING
+
+from stack.asking import kafka_brokers
+from stack.jars import classpath
+from stack.ports import free_port
+from stack.server import Server, StackError, find_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LOGGING = """rootLogger.level=WARN
+rootLogger.appenderRef.out.ref=out
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d{ISO8601} %p %c: %m%n
+"""
+_QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+_SMALL = {
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "log.cleaner.dedupe.buffer.size": "4194304",
+    "auto.create.topics.enable": "false",
+}
+
+
+class KafkaBroker(Server):
+    """One broker. `users`: name to password; `settings`: more lines of server.properties; `heap`: as for `java -Xmx`.
+
+    Topics do not arise by themselves. Whoever connects to `port` may do everything. With `users` a second listener,
+    `secured`, wants SASL/PLAIN over plain text, and its users may do what an ACL allows them: nothing at first.
+    """
+
+    name = "kafka"
+    default_port = 9092
+    programs = ("java",)
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        users: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        heap: str = "384m",
+    ) -> None:
+        super().__init__(folder, port=port)
+        self.users = dict(users or {})
+        self.settings = dict(settings or {})
+        self.heap = heap
+        self._controller = port + 3 if port == self.default_port else free_port()
+        self._secured = free_port() if self.users else 0
+
+    @property
+    def servers(self) -> str:
+        """What clients call `bootstrap.servers`."""
+        return self.address
+
+    @property
+    def secured(self) -> str:
+        """The same for the listener that wants a name and a password."""
+        return f"127.0.0.1:{self._secured}"
+
+    def prepare(self) -> None:
+        """Write server.properties; format the folder of the log the first time."""
+        (self.folder / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+        lines = [f"{name}={value}\n" for name, value in {**self._properties(), **self.settings}.items()]
+        self._config.write_text("".join(lines), encoding="utf-8")
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format()
+
+    def command(self) -> list[str]:
+        """Made for a quick start and little memory, not for the highest throughput."""
+        return [*self._java(f"-Xms64m -Xmx{self.heap}".split()), "kafka.Kafka", str(self._config)]
+
+    def ready(self) -> bool:
+        """Ask for metadata: a broker that may not serve yet does not count itself."""
+        return kafka_brokers(self.port) == 1
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _java(self, memory: list[str]) -> list[str]:
+        logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
+        return [find_program("java") or "java", *_QUICK_START, *memory, logging, "-cp", classpath()]
+
+    def _format(self) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        words = [
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster}",
+            "--standalone",
+            "-c",
+            str(self._config),
+        ]
+        ran = subprocess.run([*self._java([]), *words], capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise StackError(f"kafka cannot format {self.folder / 'data'}:\n{ran.stdout}{ran.stderr}")
+
+    def _properties(self) -> dict[str, str]:
+        plain, controller = f"PLAINTEXT://{self.address}", f"CONTROLLER://127.0.0.1:{self._controller}"
+        secured = [f"SASL_PLAINTEXT://{self.secured}"] if self.users else []
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self._controller}",
+            "listeners": ",".join([plain, controller, *secured]),
+            "advertised.listeners": ",".join([plain, *secured]),
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(self.folder / "data"),
+            **_SMALL,
+            **(self._security() if self.users else {}),
+        }
+
+    def _security(self) -> dict[str, str]:
+        users = " ".join(f'user_{name}="{password}"' for name, password in self.users.items())
+        plain = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
+        return {
+            "listener.name.sasl_plaintext.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config": plain,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }

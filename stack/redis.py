@@ -1,0 +1,31 @@
+"""Redis."""
+
+from __future__ import annotations
+
+from stack.asking import redis_pong
+from stack.server import Server, find_program
+
+
+class RedisServer(Server):
+    """Keeps what it is told in an append-only file, so that a kill loses at most a second."""
+
+    name = "redis"
+    default_port = 6379
+    programs = ("redis-server",)
+
+    @property
+    def url(self) -> str:
+        """As clients want it."""
+        return f"redis://{self.address}/0"
+
+    def prepare(self) -> None:
+        """Nothing: everything is on the command line."""
+
+    def command(self) -> list[str]:
+        """Listen on this machine only."""
+        words = f"--bind 127.0.0.1 --port {self.port} --appendonly yes --dir".split()
+        return [find_program("redis-server") or "redis-server", *words, str(self.folder), "--save", ""]
+
+    def ready(self) -> bool:
+        """Ask PING."""
+        return redis_pong(self.port)

@@ -1,0 +1,73 @@
+"""Real servers for tests: started by the first test that wants one, shared by all workers, ended with the run.
+
+Their content is shared, too: names of topics, keys and databases must be a test's own (`unique`, `kafka_topics`). A
+test that kills or restarts a server takes one of its own: `with KafkaBroker(tmp_path) as broker`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stack.shared import shared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def kafka() -> str:
+    """Give `bootstrap.servers` of a broker; topics do not arise by themselves."""
+    return str(shared("kafka")["servers"])
+
+
+@pytest.fixture(scope="session")
+def redis_url(worker_id: str) -> str:
+    """Give the URL of a Redis database that no other worker uses."""
+    return (
+        f"redis://{shared('redis')['address']}/{int(worker_id.removeprefix('gw') or 0) if worker_id != 'master' else 0}"
+    )
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server() -> tuple[str, int]:
+    """Give host and port of the native protocol; user `default` without a password."""
+    return "127.0.0.1", int(shared("clickhouse")["port"])
+
+
+@pytest.fixture
+def unique() -> str:
+    """Give a name that nothing else has: letters and digits, usable for topics, keys, tables."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+class Topics(Protocol):
+    """Makes topics."""
+
+    def __call__(self, name: str = "", partitions: int = 1, **settings: str) -> str:
+        """Make a topic and give its name, by default one of the test's own. Settings: `cleanup_policy="compact"`."""
+
+
+@pytest.fixture
+def kafka_topics(kafka: str, unique: str) -> Iterator[Topics]:
+    """Make topics that go with the test."""
+    admin = AdminClient({"bootstrap.servers": kafka})
+    made: list[str] = []
+
+    def make(name: str = "", partitions: int = 1, **settings: str) -> str:
+        topic = name or f"{unique}.{len(made)}"
+        wanted = NewTopic(
+            topic, partitions, 1, config={key.replace("_", "."): value for key, value in settings.items()}
+        )
+        for done in admin.create_topics([wanted]).values():
+            done.result(30)
+        made.append(topic)
+        return topic
+
+    yield make
+    if made:
+        for done in admin.delete_topics(made).values():
+            done.result(30)
