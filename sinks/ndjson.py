@@ -45,15 +45,19 @@ def encode(transitions: pl.DataFrame) -> bytes:
     """
     if transitions.is_empty():
         return b""
+    return bytes((objects(transitions) + "\n").str.join("").cast(pl.Binary).item())
+
+
+def objects(transitions: pl.DataFrame) -> pl.Series:
+    """Give the JSON object of each transition, as `encode` writes it into a line."""
     time = pl.from_epoch("time", time_unit="ms").dt.to_string(TIME_FORMAT)
     shown = transitions.select(list(TRANSITIONS)).with_columns(time.alias("time"))
     by_language = pl.col("says").is_in(_by_language(shown["says"]))
     says = pl.when(by_language).then(_object("says")).otherwise(_values("says"))
-    objects = {name: _object(name) for name in NESTED} | {"says": says}
-    first, *others = _members(objects)
+    nested = {name: _object(name) for name in NESTED} | {"says": says}
+    first, *others = _members(nested)
     members = [part for member in others for part in (pl.lit(","), member)]
-    line = pl.concat_str(pl.lit("{"), first, *members, pl.lit("}\n"))
-    return bytes(shown.select(line.str.join("").cast(pl.Binary)).item())
+    return shown.select(pl.concat_str(pl.lit("{"), first, *members, pl.lit("}")).alias("object")).to_series()
 
 
 def decode(lines: Iterable[bytes]) -> pl.DataFrame:

@@ -1,0 +1,127 @@
+"""`kafka`: the alert topic, a CloudEvent per transition (`tocsin.model.alert_events`), in order per fingerprint.
+
+A delivery ends when all replicas in sync have its messages. While the broker is away they wait in the idempotent
+producer, and the delivery is tried again; they are then confirmed, once and in order. After a crash the topic is read
+from the bookmark on (offsets per partition; without a state, the whole topic), and what is there is not sent again.
+
+An alert that is larger than the topic's messages may be comes without its largest members, and says so in the header
+`ce_shortened`: a message that never fits would stop all others for ever. The state and the other sinks have it whole.
+
+Where it is weak: a request that a stalled broker took before the process was killed may be written after the topic
+was read back, so consumers must still take a second message of the same `ce_id` for a copy. Adding partitions moves
+fingerprints to other partitions, with no order between the old one and the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from sinks.cloudevents import events
+from sinks.contract import Batching, Sink
+from sinks.kafka_producer import ConfirmedProducer
+from sinks.kafka_reading import ends_of, header, read_to_end
+from tocsin.errors import SinkError
+from tocsin.kafka import address_of, client_settings
+from tocsin.model.alert_events import ID
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tocsin.kafka import KafkaAddress
+
+FROM = "from"
+"""The option that says where a topic is read back from when the state knows nothing: `earliest` or `latest`."""
+
+SECONDS = 10.0
+"""How long the broker may take for a delivery, or to answer at the start, before it counts as away."""
+
+REMEMBERED = 100_000
+"""Ids kept in memory, at least: more than one batch, so that a batch sent twice in a row is written once."""
+
+
+class KafkaSink(Sink):
+    """Writes to the topic of `target`: an address, or a name whose servers the environment holds.
+
+    Further settings come from the environment. SinkError if the target is no topic or a file of settings is not there.
+    """
+
+    batching: ClassVar[Batching] = Batching(rows=20_000)
+
+    def __init__(self, target: str, seconds: float = SECONDS) -> None:
+        self._address: KafkaAddress = address_of(target, SinkError)
+        self._address.refuse_options_but(FROM, error=SinkError)
+        if self._address.options.get(FROM, "earliest") not in {"earliest", "latest"}:
+            raise SinkError(f"{target}: expected {FROM}=earliest or {FROM}=latest")
+        self._settings = client_settings(self._address.servers, error=SinkError)
+        self._producer = ConfirmedProducer(self._address, self._settings)
+        self._seconds = seconds
+        self._stands: dict[int, int] | None = None
+        self._read_back = False
+        self._fresh = 0
+        self._known: set[str] = set()
+        self._known_before: set[str] = set()
+
+    @property
+    def bookmark(self) -> str:
+        """The offset behind the last confirmed message of each partition, as JSON."""
+        return "" if self._stands is None else json.dumps(self._stands)
+
+    def open(self, bookmark: str = "") -> None:
+        """Find the topic and learn what is in it from the bookmark on."""
+        self._stands = _offsets(bookmark)
+        self._connect()
+
+    def deliver(self, batch: pl.DataFrame) -> None:
+        """Send what is not there yet and wait for all of it."""
+        if not self._producer.started:
+            self._connect()
+        until = time.monotonic() + self._seconds
+        for event in events(batch, self._producer.limit):
+            if event.id in self._known or event.id in self._known_before:
+                continue
+            self._producer.send(event.key, event.value, event.headers, until)
+            self._known.add(event.id)
+            self._fresh += not event.early
+        self._producer.settle(until)
+        self._move()
+
+    def close(self) -> None:
+        """Let go of the producer; what it did not get confirmed comes again."""
+        self._producer.stop()
+
+    def _connect(self) -> None:
+        """Start a producer and read what is behind the bookmark; what was sent before may or may not be there."""
+        self._producer.start(self._seconds)
+        self._known, self._known_before, self._fresh = set(), set(), 0
+        producer, address, settings = self._producer, self._address, self._settings
+        if self._stands is None and address.options.get(FROM) == "latest":
+            self._stands = ends_of(address, settings, producer.partitions, self._seconds)
+        starts = {number: (self._stands or {}).get(number, 0) for number in range(producer.partitions)}
+        producer.ends = dict(starts)
+        for messages in read_to_end(address, settings, starts, self._seconds):
+            for message in messages:
+                producer.ends[message.partition() or 0] = (message.offset() or 0) + 1
+            self._known.update(found for message in messages if (found := header(message, ID)) is not None)
+        self._read_back = bool(self._known)
+
+    def _move(self) -> None:
+        """Move the bookmark behind what is confirmed, but never past messages that may be offered again.
+
+        After a start, messages that were read back are offered again, mixed with new ones within the one batch that
+        the last delivery was cut off in. So it moves once as many were new, or at once where nothing was read back.
+        """
+        if self._read_back and self._fresh < self.batching.rows:
+            return
+        self._stands = dict(self._producer.ends)
+        if len(self._known) > REMEMBERED:
+            self._known, self._known_before = set(), self._known
+
+
+def _offsets(bookmark: str) -> dict[int, int] | None:
+    """Read a bookmark; None for none, or for one of another kind of sink."""
+    try:
+        return {int(partition): int(offset) for partition, offset in json.loads(bookmark).items()}
+    except (ValueError, AttributeError, TypeError):
+        return None
