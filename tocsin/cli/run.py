@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
+from tocsin.cli.serving import HTTP, serving
 
 UNDELIVERED = 1
 
@@ -45,6 +46,7 @@ UNDELIVERED = 1
     "--commit-seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Time between two commits."
 )
 @click.option("--metrics", "with_metrics", is_flag=True, help="Print the metrics of the run.")
+@HTTP
 @JSON
 def command(  # noqa: PLR0913, PLR0917  # one argument per option
     file: Path,
@@ -60,6 +62,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     batch_rows: int,
     commit_seconds: float,
     with_metrics: bool,  # noqa: FBT001
+    http: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Run a topology over streams until they end.
@@ -89,7 +92,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     settings = Settings(batch_rows, commit_seconds, moment(until), moment(start), keep_state, early, warn=warn)
     metrics = MemoryMetrics()
     order = Order(plan, file, named(sources), sinks, folder, buckets, settings, metrics)
-    with stoppable() as stop, progress(plan.name) as watch:
+    with stoppable() as stop, serving(http, metrics, settings.health), progress(plan.name) as watch:
         settings.stop, settings.progress = stop, watch
         summary = carry_out(order)
     if as_json:
