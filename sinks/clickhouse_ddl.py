@@ -36,8 +36,16 @@ Version = tuple[int, int]
 """Year and month of a release, as (26, 9)."""
 
 CURRENT: Version = (26, 9)
+COMPLETE: Version = (21, 12)
+"""The first release that has every type, codec and clause of these tables; older ones get what they know."""
 
 DATABASE = "tocsin"
+
+NAMES = (
+    *("transitions", "alert_states", "fill_alert_states", "rule_minute_states", "fill_rule_minute_states"),
+    *("alerts", "history", "rule_minutes"),
+)
+"""All tables and views, in the order in which they are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +80,8 @@ class Dialect:
 
     @property
     def evidence(self) -> str:
-        """The type of the evidence: pairs of id and position."""
-        if self.version >= (20, 1):
-            return "Array(Tuple(id Nullable(String), position Nullable(Int64)))"
-        return "Array(Tuple(Nullable(String), Nullable(Int64)))"
+        """The type of the evidence: pairs of id and position; their JSON where a tuple's parts have no names."""
+        return "Array(Tuple(id Nullable(String), position Nullable(Int64)))" if self.version >= (20, 1) else "String"
 
     @property
     def now(self) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_sink(uri: str) -> Sink:
-    """Give the sink of a URI: `ndjson:PATH`, `console`, `clickhouse:FOLDER`; nothing is touched yet.
+    """Give the sink of a URI: `ndjson:PATH`, `console`, `clickhouse:FOLDER`, `redis://HOST`, …; nothing is touched.
 
     Raises SinkError for an unknown kind or a missing target.
     """
@@ -45,11 +45,36 @@ def _console(target: str) -> Sink:
 
 
 def _clickhouse(target: str) -> Sink:
-    from sinks.clickhouse_embedded import EmbeddedClickHouseSink  # noqa: PLC0415  # start-up time
+    from sinks.clickhouse_address import names_server  # noqa: PLC0415  # start-up time
+    from sinks.clickhouse_embedded import EmbeddedClickHouseSink  # noqa: PLC0415
 
-    if "//" in target:
-        raise SinkError(f"{target} names a ClickHouse server; only a folder can be used yet: clickhouse:FOLDER")
-    return EmbeddedClickHouseSink(target)
+    if not names_server(target):
+        return EmbeddedClickHouseSink(target)
+    try:
+        from sinks.clickhouse_server import ClickHouseServerSink  # noqa: PLC0415  # the driver is an extra
+    except ModuleNotFoundError as error:
+        raise SinkError(f"a ClickHouse server needs {error.name}: install tocsin[servers]") from None
+    return ClickHouseServerSink(target)
+
+
+def _kafka(target: str) -> Sink:
+    from sinks.kafka import KafkaSink  # noqa: PLC0415  # start-up time
+    from tocsin.kafka import confluent  # noqa: PLC0415
+
+    confluent(SinkError)
+    return KafkaSink(target)
+
+
+def _redis(target: str) -> Sink:
+    try:
+        from sinks.redis import RedisSink  # noqa: PLC0415  # the client is an extra
+    except ModuleNotFoundError as error:
+        raise SinkError(f"Redis needs {error.name}: install tocsin[servers]") from None
+    return RedisSink(target)
+
+
+def _redis_by_tls(target: str) -> Sink:
+    return _redis(f"rediss:{target}")
 
 
 KINDS: Mapping[str, Callable[[str], Sink]] = {
@@ -57,4 +82,7 @@ KINDS: Mapping[str, Callable[[str], Sink]] = {
     "file": FileSink,
     "console": _console,
     "clickhouse": _clickhouse,
+    "kafka": _kafka,
+    "redis": _redis,
+    "rediss": _redis_by_tls,
 }

@@ -84,7 +84,7 @@ class TestWhatIsShown:
         with ClickHouseReader(tmp_path) as reader:
             assert names(reader.history("a")) == ["a1"]
             assert sorted(names(reader.alerts())) == alerts
-            reader._engine.run("OPTIMIZE TABLE tocsin.alert_states FINAL")
+            reader._asked.run("OPTIMIZE TABLE tocsin.alert_states FINAL")
             assert sorted(names(reader.alerts())) == alerts
 
     def test_counts_are_per_rule_kind_level_and_minute_of_event_time(self, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ class TestWhatIsShown:
         deliver(tmp_path, log("b1"), clock=lambda: BASE)
         with ClickHouseReader(tmp_path) as reader:
             for table in ("transitions", "alert_states", "rule_minute_states"):
-                reader._engine.run(f"OPTIMIZE TABLE tocsin.{table} FINAL")
+                reader._asked.run(f"OPTIMIZE TABLE tocsin.{table} FINAL")
             assert names(reader.query("SELECT * REPLACE (CAST(level, 'String') AS level) FROM transitions")) == ["a1"]
             assert names(reader.alerts()) == ["a1"]
 
