@@ -88,8 +88,7 @@ class Movement:
         before = taken(pool, np.where(earlier < 0, slots, keys.height + earlier))
         given = self._with_columns(rows, _compared(placed, before, self.forget), placed.get_column(ROW))
         newest = latest.last_of(placed.drop(ROW), slots, codes).select(state["latest"].columns)
-        # A place that is exactly `forget` old still counts.
-        return Step(given, known.plus(newest, instant.watermark, self.forget + 1).dump(state), None)
+        return Step(given, known.plus(newest, instant.watermark, self.forget).dump(state), None)
 
     def _placed(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give what is kept of the rows that have a place."""

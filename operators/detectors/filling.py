@@ -79,8 +79,7 @@ class Filling:
             given = self.output.conform(keyed.with_columns(pl.when(full).then(self.column).alias(self.shown)))
             last = found.order[np.cumsum(found.counts) - 1]
             piece = keyed[last].with_columns(pl.Series(CODE, codes)).sort(CODE).select(piece.columns)
-        # A key that has been silent for exactly so long is still known.
-        return Step(given, known.plus(piece, instant.watermark, self.silence + 1).dump(state), None)
+        return Step(given, known.plus(piece, instant.watermark, self.silence).dump(state), None)
 
 
 def _since(found: Grouped, times: Ints, before: pl.DataFrame, silence: int) -> Ints:

@@ -27,7 +27,8 @@ def write(simulation: Simulation, folder: Path, format: Format = "ndjson") -> No
     """Write `streams/NAME.ndjson` (or `.parquet`) in arrival order, `tables/NAME.ndjson` and `labels.ndjson`.
 
     The folder is made if it is missing. What an earlier simulation of the same streams wrote is replaced, whatever its
-    format; SinkError where other streams or tables lie in the folder: they would be read along.
+    format; SinkError where other streams or tables lie in the folder, which would be read
+    along, and where a folder is in the place of a file.
     """
     _make_room(simulation, folder)
     (folder / STREAM_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,10 @@ def _make_room(simulation: Simulation, folder: Path) -> None:
     named = {STREAM_FOLDER: simulation.streams, TABLE_FOLDER: simulation.tables}
     found = {path: name for name in named for path in (folder / name).glob("*") if path.suffix in SUFFIXES}
     ours = (folder / LABEL_FILE).exists()
+    folders = sorted(path for path in found if path.is_dir())
+    if folders:
+        what = "which is a folder: remove it, or take an empty folder"
+        raise SinkError(f"{folder} holds {folders[0].relative_to(folder)}, {what}")
     strange = sorted(path for path, name in found.items() if not ours or path.stem not in named[name])
     if strange:
         what = "of another simulation" if ours else "that no simulation wrote"

@@ -61,6 +61,9 @@ class TestWhatADetectorSees:
         times = [0, 12, 12 + SILENCE, 13 + 2 * SILENCE, 24 + 2 * SILENCE]
         assert seen([("a", time) for time in times], []) == [("a", 12), ("a", 12 + SILENCE), ("a", 24 + 2 * SILENCE)]
 
+    def test_remembers_a_key_to_the_last_moment_at_which_a_row_may_still_count(self) -> None:
+        assert seen([("a", 0), ("a", SILENCE)], [0, SILENCE - 1]) == [("a", SILENCE)]
+
     @settings(max_examples=60)
     @given(ROWS, st.lists(st.integers(0, 160), max_size=8))
     def test_is_what_a_loop_over_its_rows_says_however_the_stream_is_cut(

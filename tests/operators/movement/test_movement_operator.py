@@ -133,6 +133,10 @@ class TestMovement:
         found = run(feature(), [event(0, 0, 0), event(20, 1, 0), event(41, 2, 0)], cuts=[*range(60)])
         assert [row["elapsed"] for row in found] == [None, 20, None]
 
+    def test_a_last_place_is_kept_to_the_last_moment_at_which_it_counts(self) -> None:
+        found = run(feature(), [event(0, 0, 0), event(FORGET, 1, 0)], cuts=[0, FORGET - 1])
+        assert [row["elapsed"] for row in found] == [None, FORGET]
+
     def test_a_fence_is_entered_and_left(self) -> None:
         rows = [event(0, 1, -1, SQUARE), event(1, 1, 1, SQUARE), event(2, 5, 5, SQUARE), event(3, 7, 7, SQUARE)]
         found = run(feature(), rows)

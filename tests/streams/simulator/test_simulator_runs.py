@@ -56,6 +56,14 @@ class TestAFolderThatHoldsSomething:
             simulate("wangiri", 7, tmp_path, scale=0.1)
         assert (tmp_path / "streams" / "calls.parquet").read_text() == "mine"
 
+    def test_a_folder_in_the_place_of_a_file_is_left_alone(self, tmp_path: Path) -> None:
+        simulate("wangiri", 7, tmp_path, scale=0.1)
+        (tmp_path / "streams" / "calls.parquet").mkdir()
+        before = hashes(tmp_path)
+        with pytest.raises(SinkError, match=r"streams/calls\.parquet, which is a folder: remove it"):
+            simulate("wangiri", 7, tmp_path, scale=0.1)
+        assert hashes(tmp_path) == before
+
 
 class TestSameSeedSameBytes:
     """What a seed fixes."""
