@@ -9,6 +9,7 @@ from pathlib import Path
 from stack import SERVERS, StackError
 from stack import jars as kafka_jars
 from stack.packages import PACKAGES, install
+from stack.places import cache
 from stack.running import configured, down, running, up
 from stack.shared import hold
 
@@ -79,7 +80,7 @@ def _inner(words: list[str]) -> int | None:
             hold(name, Path(folder), int(owner))
             return 0
         case ["lock"]:
-            coming = kafka_jars.cache() / "jars" / "to-lock"
+            coming = cache() / "jars" / "to-lock"
             kafka_jars.copy_dependencies(coming)
             lines = [f"{digest}  {name}\n" for name, digest in kafka_jars.hashes(coming).items()]
             kafka_jars.LOCK.write_text("".join(lines), encoding="utf-8")

@@ -7,6 +7,7 @@ TocsinError
 ├── SourceError        an input cannot be opened or read at all
 ├── BrakeError         nearly everything a source gives is bad: stopped before it drains into dead letters
 ├── StateError         the state folder cannot be used: other topology, other process, damaged
+├── TopicError         topics of Kafka cannot be seen, made or changed
 ├── ServingError       metrics and health cannot be served over HTTP
 └── SinkError          a sink refuses for good
     └── SinkUnavailable    a sink cannot be reached now; worth another try
@@ -104,6 +105,10 @@ class BrakeError(SourceError):
 
 class StateError(TocsinError):
     """A state folder cannot be used: it belongs to another topology or process, or is damaged."""
+
+
+class TopicError(TocsinError):
+    """Topics of Kafka cannot be seen, made or changed: no broker answers, we may not, or the names collide."""
 
 
 class ServingError(TocsinError):

@@ -10,7 +10,8 @@ import uuid
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from stack.shared import shared
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "run": "run a topology over streams",
     "schema": "print the JSON Schema of topology.yaml, for editors",
     "simulate": "make labelled streams",
+    "topics": "show and make the Kafka topics of a topology",
 }
 
 PURE = frozenset({"check", "plan", "schema"})
