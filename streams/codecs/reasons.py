@@ -15,6 +15,8 @@ class Reason(StrEnum):
     INVALID_UTF8 = "invalid-utf8"
     TRUNCATED = "truncated"
     TOO_LONG = "too-long"
+    TOMBSTONE = "tombstone"
+    EMPTY = "empty"
     MISSING = "missing"
     WRONG_TYPE = "wrong-type"
     NOT_FINITE = "not-finite"

@@ -13,7 +13,7 @@ from operators.alerting.canonical import canonical
 from sinks.at_most import NOTICE
 from streams.dead_letters import DeadLetterStore
 from streams.ingest.stage import Ingest
-from streams.local.assembly import first_needed, load_tables, make_flow, open_feeds
+from streams.local.assembly import first_needed, load_tables, make_flow, open_inputs
 from streams.local.dataflow import judges_quality
 from streams.local.feed import Span
 from streams.local.note import read_note
@@ -128,13 +128,13 @@ def _transitions(run: Earlier, stages: list[str], extra: Held | None = None) -> 
     pseudonyms = load_pseudonyms()
     flow = make_flow(run.plan, stages)
     load_tables(flow, run.sources, run.topology.parent, pseudonyms)
-    feeds = open_feeds(flow, run.sources, pseudonyms, span=run.span)
+    inputs = open_inputs(flow, run.sources, pseudonyms, span=run.span)
     if extra is not None:
-        first = feeds[extra.name]
-        feeds[f"{extra.name} again"] = replace(first, source=extra, ingest=_second(first, extra))
+        first = inputs.feeds[extra.name]
+        inputs.feeds[f"{extra.name} again"] = replace(first, source=extra, ingest=_second(first, extra))
     rows = [pl.DataFrame(schema=dict(TRANSITIONS))]
     settings = replace(run.settings(), receive=lambda _, given: rows.append(given.select(list(TRANSITIONS))))
-    Runner(run.plan, flow, feeds, settings=settings).run()
+    Runner(run.plan, flow, inputs, settings=settings).run()
     given = pl.concat(rows)
     return given if run.start is None else given.filter(pl.col("time") >= run.start)
 

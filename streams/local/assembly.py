@@ -11,18 +11,24 @@ import polars as pl
 
 from operators.lookups import look_up
 from streams.dead_letters import DEAD
+from streams.ingest.stage import Ingest
 from streams.local.dataflow import Dataflow, empty_table
-from streams.local.feed import ALL, Feed, Span, open_feed
+from streams.local.feed import ALL, Feed, Span, ingest_spec, open_feed
+from streams.local.inputs import Inputs
 from streams.tables import read_table
 from tocsin.errors import SourceError
+from tocsin.kafka import SCHEME as KAFKA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from operators.expressions.bound import Lookup
+    from streams.ingest.spec import LookUp
+    from streams.local.live import Partition, Topic
     from streams.pseudonyms import Pseudonyms
-    from tocsin.compiler import Plan
+    from tocsin.compiler import Plan, StreamPlan
 
 
 def make_flow(plan: Plan, wanted: Iterable[str] | None = None, *, buckets: int = 1) -> Dataflow:
@@ -46,19 +52,40 @@ def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudo
     return pl.concat(dead)
 
 
-def open_feeds(
-    flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms, *, span: Span = ALL
-) -> dict[str, Feed]:
+def open_inputs(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms, *, span: Span = ALL) -> Inputs:
     """Open the streams that are needed; SourceError names those without a source."""
     missing = sorted(flow.streams - set(sources))
     if missing:
         needed = " ".join(f"--source {name}=…" for name in missing)
         raise SourceError(f"no source for {', '.join(missing)}: add {needed}")
     find, reader = partial(_look_up, flow), ThreadPoolExecutor(1, "tocsin-read")
-    return {
-        name: open_feed(flow.plan.streams[name], sources[name], pseudonyms, find, span, reader)
-        for name in sorted(flow.streams)
-    }
+    feeds: dict[str, Feed] = {}
+    topics: list[Topic] = []
+    for name in sorted(flow.streams):
+        stream, uri = flow.plan.streams[name], sources[name]
+        if not uri.startswith(f"{KAFKA}:"):
+            feeds[name] = open_feed(stream, uri, pseudonyms, find, span, reader)
+            continue
+        from streams.local.live import open_topic  # noqa: PLC0415  # needs the extra `kafka`
+
+        topic = open_topic(flow.plan, stream, uri, partial(_live_feed, stream, pseudonyms, find, span, reader))
+        topics.append(topic)
+        feeds |= topic.open()
+    return Inputs(feeds, topics)
+
+
+def _live_feed(
+    stream: StreamPlan,
+    pseudonyms: Pseudonyms,
+    find: LookUp,
+    span: Span,
+    reader: Executor,
+    source: Partition,
+    origin: str,
+) -> Feed:
+    """Make the feed of a partition that goes on."""
+    ingest = Ingest(ingest_spec(stream, source.format, source.partition), pseudonyms, find)
+    return Feed(stream, source, ingest, origin, span, reader=reader, live=source)
 
 
 def first_needed(plan: Plan, start: int | None) -> int | None:

@@ -77,13 +77,16 @@ def resume(run: Runner, snapshot: Snapshot) -> None:
     run.tally.resume(meta.tally)
     run.flow.counts.update(run.tally.stages)
     for name, feed in run.feeds.items():
+        if name not in snapshot.positions:
+            continue  # a partition that is newer than the commit
         frames = {path[2]: frame for path, frame in snapshot.frames.items() if path[:2] == (FEED, name)}
         place = msgspec.convert(snapshot.positions[name], Place)
         held = feed.resume(place, frames, grown=meta.keep)
         run.flow.feed(feed.plan.name, held)
         run.tally.records[feed.plan.name, "outside"] -= held.height
     for name, counts in meta.brakes.items():
-        run.brakes[name].resume(counts)
+        if name in run.brakes:
+            run.brakes[name].resume(counts)
     run.publisher.outbox = Outbox(snapshot.outbox, snapshot.outbox_end)
     run.publisher.durable = snapshot.outbox_end
 

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from monitoring import registry
 from monitoring.metrics import Metrics, NoMetrics
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
     from streams.local.snapshot import Snapshot
     from streams.local.store import Store
+    from streams.sources.contract import Position
+
+
+class Durable(NamedTuple):
+    """What a commit made durable: transitions before `end` may leave; `positions` of the sources, by feed."""
+
+    end: int
+    positions: Mapping[str, Position]
 
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A commit under way: transitions before `end` may leave when it is durable."""
+    """A commit under way, and what is durable when it is done."""
 
     future: Future[int]
-    end: int
+    durable: Durable
     at: float
     bytes_before: int
 
@@ -52,10 +60,11 @@ class Committer:
         """Hand a snapshot over to be written; no commit may be under way."""
         self._last = self.clock()
         before = self.store.bytes_written
-        self._begun = _Begun(self.store.commit_async(snapshot), snapshot.outbox_end, self._last, before)
+        durable = Durable(snapshot.outbox_end, {name: at["source"] for name, at in snapshot.positions.items()})
+        self._begun = _Begun(self.store.commit_async(snapshot), durable, self._last, before)
 
-    def harvest(self, *, wait: bool) -> int | None:
-        """Give the end of the outbox that the commit under way made durable; None if there is none, or not yet.
+    def harvest(self, *, wait: bool) -> Durable | None:
+        """Give what the commit under way made durable; None if there is none, or not yet.
 
         StateError: the commit failed; the one before is still valid.
         """
@@ -71,4 +80,4 @@ class Committer:
         self.metrics.count(registry.COMMITS)
         self.metrics.count(registry.COMMIT_BYTES, self.store.bytes_written - begun.bytes_before)
         self.metrics.observe(registry.COMMIT_SECONDS, self.clock() - begun.at)
-        return begun.end
+        return begun.durable

@@ -11,7 +11,8 @@ import polars as pl
 
 from streams.codecs.record import Layout
 from streams.dead_letters import DEAD
-from streams.ingest.lateness import greatest_of
+from streams.ingest.idling import idled
+from streams.ingest.lateness import greatest_of, watermark_of
 from streams.ingest.spec import Check, IngestSpec
 from streams.ingest.stage import Ingest
 from streams.local.dataflow import BEGINNING
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from streams.ingest.spec import Ingested, LookUp
     from streams.pseudonyms import Pseudonyms
-    from streams.sources.contract import Position, Source
+    from streams.sources.contract import LiveSource, Position, Source
     from tocsin.compiler import StreamPlan
 
 LATE = "late"
@@ -90,7 +91,8 @@ class Feed:
     """A stream being read. `origin`: its source as commits name it.
 
     `reader`: one thread, shared by the feeds of a run, that reads and ingests the next records while the stages work on
-    those before; None reads when asked. What is ahead is no part of any state: a commit knows what `read` gave.
+    those before; None reads when asked. What is ahead is no part of any state: a commit knows what `read` gave. `live`:
+    the source, if it goes on.
     """
 
     plan: StreamPlan
@@ -102,6 +104,7 @@ class Feed:
     greatest: int | None = None
     ended: bool = False
     reader: Executor | None = None
+    live: LiveSource | None = None
     state: Mapping[str, pl.DataFrame] = field(init=False)
     held: pl.DataFrame = field(init=False)
     _place: Position = field(init=False)
@@ -114,19 +117,37 @@ class Feed:
         self._place = self.source.position
 
     def read(self, most: int) -> Read | None:
-        """Read on; None at the end of the source, or when all rows that are to be read have been."""
+        """Read on; None at the end of the source, where nothing waits, or when all that is to be read has been."""
         step = None if self._passed_until() else self._next(most)
         if step is None:
-            self.ended = True
+            self.ended = self.live is None or self._passed_until()
             return None
         done, self._place, size = step
         self.state = done.state
         self._note_time(done.watermark)
-        if self.reader is not None and not self._passed_until():
+        if self.reader is not None and self._waits() and not self._passed_until():
             self._ahead = self.reader.submit(self._step, most, self.state)
         rows = self._wanted(done.rows)
         aside = pl.concat([done.dead, _late_letters(done.late)])
         return Read(rows, aside, done, done.rows.height - rows.height, size)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a read gives something, or ends the feed, without waiting for records to come."""
+        return self._ahead is not None or self._waits() or self._passed_until()
+
+    def _waits(self) -> bool:
+        return self.live is None or self.live.waiting
+
+    def idle(self) -> bool:
+        """Take notice of silence: whether the watermark has moved by it (semantics 5)."""
+        clock = None if self.live is None or self.ready else self.live.quiet(self.plan.idle)
+        if clock is None:
+            return False
+        before = self.watermark
+        self.state = idled(self.state, clock, self.plan.idle)
+        self._note_time(watermark_of(self.state, self.plan.lateness))
+        return self.watermark > before
 
     def _next(self, most: int) -> _Step | None:
         ahead, self._ahead = self._ahead, None
@@ -197,14 +218,19 @@ def open_feed(
     span: Span = ALL,
     reader: Executor | None = None,
 ) -> Feed:
-    """Open the source of a stream; SourceError if it cannot be."""
+    """Open the bounded source of a stream; SourceError if it cannot be."""
     source = open_source(uri, set(plan.fields))
-    layout = Layout(plan.fields, plan.time, plan.id or "", plan.ahead)
-    checks = tuple(Check(check.name, check.bound, check.should) for check in plan.checks)
-    spec = IngestSpec(plan.name, layout, plan.lateness, plan.derive, checks, format=source.format)
+    ingest = Ingest(ingest_spec(plan, source.format), pseudonyms, look_up)
     scheme, _, path = uri.partition(":")
     origin = f"{scheme}:{Path(path).expanduser().absolute()}"
-    return Feed(plan, source, Ingest(spec, pseudonyms, look_up), origin, span, reader=reader)
+    return Feed(plan, source, ingest, origin, span, reader=reader)
+
+
+def ingest_spec(plan: StreamPlan, form: str, partition: int = 0) -> IngestSpec:
+    """Say how records of a partition of a stream are taken in; `form` names their codec."""
+    layout = Layout(plan.fields, plan.time, plan.id or "", plan.ahead)
+    checks = tuple(Check(check.name, check.bound, check.should) for check in plan.checks)
+    return IngestSpec(plan.name, layout, plan.lateness, plan.derive, checks, partition=partition, format=form)
 
 
 def _late_letters(late: pl.DataFrame) -> pl.DataFrame:

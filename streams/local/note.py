@@ -78,4 +78,6 @@ def read_note(state: Path) -> Note:
 
 def _absolute(uri: str) -> str:
     scheme, _, path = uri.partition(":")
+    if path.startswith("//"):
+        return uri
     return f"{scheme}:{Path(path).expanduser().absolute()}"

@@ -1,7 +1,7 @@
 """The local runtime: reads the sources of a topology, drives its dataflow, commits, publishes.
 
-The main thread steps the stages and takes the input whose watermark lags most next, so that inputs stay within one
-batch; a thread beside it reads and decodes that input's next batch meanwhile. A commit hands frames over to a writer
+The main thread steps the stages and takes the inputs that are to be read next (`inputs`); a thread beside it reads and
+decodes the next batch meanwhile, and one per Kafka topic fetches. A commit hands frames over to a writer
 thread; each sink has a thread of its own; Polars uses all cores inside of a step.
 """
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from streams.dead_letters import DeadLetterStore
     from streams.local.dataflow import Dataflow
     from streams.local.feed import Feed, Read
+    from streams.local.inputs import Inputs
     from streams.local.snapshot import Snapshot
     from streams.local.store import Store
     from tocsin.compiler import Plan
@@ -106,38 +107,49 @@ class Settings:
 
 @dataclass(slots=True)
 class Runner:
-    """One bounded run of a plan over its feeds, each a partition of a stream, by any names.
+    """One run of a plan over its feeds, each a partition of a stream, by any names.
 
     `begin`: the commit to go on from, None to begin anew.
     """
 
     plan: Plan
     flow: Dataflow
-    feeds: Mapping[str, Feed]
+    inputs: Inputs
     deliveries: tuple[Delivery, ...] = ()
     store: Store | None = None
     dead_letters: DeadLetterStore | None = None
     settings: Settings = field(default_factory=Settings)
     tally: Tally = field(default_factory=Tally)
     begin: Snapshot | None = None
-    brakes: Mapping[str, Brake] = field(init=False)
+    brakes: dict[str, Brake] = field(init=False)
     publisher: Publisher = field(init=False)
     quality: QualityCounts | None = field(init=False)
     _committer: Committer | None = field(init=False)
     _early: EarlyCopies | None = field(init=False)
-    _leaps: Mapping[str, Leaps] = field(init=False)
+    _leaps: dict[str, Leaps] = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with an empty outbox."""
         how, metrics = self.settings, self.tally.metrics
         self.publisher = Publisher(self.deliveries)
         self.quality = QualityCounts(self.flow) if self.flow.counts_quality else None
-        self.brakes = {name: Brake(feed.plan.name) for name, feed in self.feeds.items() if how.brakes}
+        self.brakes, self._leaps = {}, {}
         self._committer = None if self.store is None else Committer(self.store, how.commit_seconds, metrics, how.clock)
         self._early = EarlyCopies(self.plan) if how.early else None
-        self._leaps = {name: Leaps(feed.plan.name, feed.plan.ahead) for name, feed in self.feeds.items()}
+        self._watch(self.feeds)
         self.flow.watch = self.tally.stepped
         self.tally.begin({feed.plan.name for feed in self.feeds.values()})
+
+    @property
+    def feeds(self) -> Mapping[str, Feed]:
+        """The feeds by name."""
+        return self.inputs.feeds
+
+    def _watch(self, feeds: Mapping[str, Feed]) -> None:
+        for name, feed in feeds.items():
+            self._leaps[name] = Leaps(feed.plan.name, feed.plan.ahead)
+            if self.settings.brakes:
+                self.brakes[name] = Brake(feed.plan.name)
 
     def run(self, accepted: Callable[[], None] | None = None) -> Summary:
         """Read everything, close, flush. `accepted` is called when nothing speaks against going on from `begin`.
@@ -158,35 +170,34 @@ class Runner:
             if self.quality is not None:
                 self.quality.begin(self.settings.wall())
             self.publisher.start()
+            self.inputs.start()
             stopped = self._read_on()
             flushed = self._finish(stopped=stopped)
         except BaseException:
             self.publisher.abandon()
             raise
+        finally:
+            self.inputs.close()
         seconds = self.settings.clock() - started
         troubles, held_back = tuple(self.publisher.troubles), self.publisher.held_back
         return Summary(self.tally, seconds, flushed, stopped, self._end(), troubles, held_back)
 
     def _read_on(self) -> bool:
         """Read until all sources are at their end, or until told to stop; say whether it was the latter."""
-        while (name := self._lagging()) is not None:
+        while self.inputs.running:
             if self._told_to_stop():
                 return True
-            self._take(name)
+            names = self.inputs.ready()
+            for name in names:
+                self._take(name)
+            if not names:
+                self.inputs.wait()
+            self.inputs.idle()
+            self._watch(self.inputs.grown())
+            if self.inputs.running:
+                self._advance()
             self._keep_up()
         return False
-
-    def _told_to_stop(self) -> bool:
-        """Say how it goes to those who ask for the health, and hear whether to stop."""
-        health, down = self.settings.health, self.publisher.down
-        health.beat()
-        health.ready(SINKS, not down, f"down and tried again: {', '.join(down)}")
-        return self.settings.stop()
-
-    def _lagging(self) -> str | None:
-        """Choose the input that holds the others back."""
-        running = [name for name, feed in self.feeds.items() if not feed.ended]
-        return min(running, key=lambda name: self.feeds[name].watermark, default=None)
 
     def _take(self, name: str) -> None:
         read = self.feeds[name].read(self.settings.batch_rows)
@@ -194,12 +205,13 @@ class Runner:
             self.settings.warn(sentence)
         if read is not None:
             self._take_in(name, read)
-        elif name in self.brakes:
+        elif name in self.brakes and self.feeds[name].ended:
             self.brakes[name].finish()
-        if self._lagging() is not None:
-            watermarks = self._watermarks()
-            clock = {} if self.quality is None else {QUALITY: self.quality.watermark(self.settings.wall())}
-            self._give(self.flow.advance(watermarks | clock), min(watermarks.values()))
+
+    def _advance(self) -> None:
+        watermarks = self._watermarks()
+        clock = {} if self.quality is None else {QUALITY: self.quality.watermark(self.settings.wall())}
+        self._give(self.flow.advance(watermarks | clock), min(watermarks.values()))
 
     def _take_in(self, name: str, read: Read) -> None:
         """Store what is dead before the brake judges it: what stops a run can be looked at."""
@@ -277,6 +289,13 @@ class Runner:
         if self.settings.progress is not None:
             self.settings.progress(self)
 
+    def _told_to_stop(self) -> bool:
+        """Say how it goes to those who ask for the health, and hear whether to stop."""
+        health, down = self.settings.health, self.publisher.down
+        health.beat()
+        health.ready(SINKS, not down, f"down and tried again: {', '.join(down)}")
+        return self.settings.stop()
+
     def _begin_commit(self, committer: Committer) -> None:
         snapshot = checkpoint.take(self)
         committer.begin(snapshot)
@@ -287,7 +306,8 @@ class Runner:
         durable = committer.harvest(wait=wait)
         if durable is not None:
             self.tally.committed()
-            self.publisher.release(durable)
+            self.publisher.release(durable.end)
+            self.inputs.commit(durable.positions)
 
     def _finish(self, *, stopped: bool) -> bool:
         """Commit, close the windows in progress where this is the end, flush; say whether all sinks have everything.

@@ -23,7 +23,7 @@ from sinks.delivery import Delivery, Progress
 from sinks.opening import make_sink, open_sink
 from sinks.where import Where
 from streams.dead_letters import DeadLetterStore
-from streams.local.assembly import first_needed, load_tables, make_flow, open_feeds
+from streams.local.assembly import first_needed, load_tables, make_flow, open_inputs
 from streams.local.feed import Span
 from streams.local.note import NAME as NOTE
 from streams.local.note import Note, read_note
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from sinks.contract import Sink
     from streams.local.dataflow import Dataflow
-    from streams.local.feed import Feed
+    from streams.local.inputs import Inputs
     from streams.local.snapshot import Snapshot
     from streams.pseudonyms import Pseudonyms
     from tocsin.compiler import Plan
@@ -83,15 +83,15 @@ def carry_out(order: Order) -> Summary:
     order.settings.health.ready(TABLES, ok=True)
     order.metrics.gauge(registry.PROCESS_INFO.of(_process(plan)), 1)
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
-    feeds = open_feeds(flow, order.sources, pseudonyms, span=span)
+    inputs = open_inputs(flow, order.sources, pseudonyms, span=span)
     order.settings.health.ready(SOURCES, ok=True)
     if order.state is None:
         deliveries, tally = _deliveries(order, None), Tally(order.metrics, order.settings.wall)
-        return Runner(plan, flow, feeds, deliveries, settings=order.settings, tally=tally).run()
+        return Runner(plan, flow, inputs, deliveries, settings=order.settings, tally=tally).run()
     _forget_if_through(order.state)
     with Store.open(order.state / COMMITS, plan.version, plan.name) as store:
         made = pseudonyms if _persons(plan) else None
-        summary = _carry_out_in(order.state, store, order, Prepared(flow, feeds, aside, made))
+        summary = _carry_out_in(order.state, store, order, Prepared(flow, inputs, aside, made))
     _forget_if_through(order.state)
     return summary
 
@@ -114,20 +114,20 @@ def _persons(plan: Plan) -> bool:
 
 
 class Prepared(NamedTuple):
-    """What was opened before the state: the dataflow with its tables, the feeds, dead letters of the tables.
+    """What was opened before the state: the dataflow with its tables, the inputs, dead letters of the tables.
 
     `pseudonyms`: None where nobody needs one.
     """
 
     flow: Dataflow
-    feeds: Mapping[str, Feed]
+    inputs: Inputs
     aside: pl.DataFrame
     pseudonyms: Pseudonyms | None
 
 
 def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -> Summary:
     """Run with a state folder that is ours; mark it when the run is through."""
-    flow, feeds, aside, pseudonyms = prepared
+    flow, inputs, aside, pseudonyms = prepared
     begin = store.load()
     if begin is not None and pseudonyms is not None and (state / NOTE).exists():
         read_note(state).refuse_other_key(pseudonyms, state)
@@ -136,7 +136,7 @@ def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -
     key = "" if pseudonyms is None else pseudonyms.fingerprint
     note = Note.of(order.topology, order.sources, order.settings, key)
     tally, deliveries = Tally(order.metrics, order.settings.wall), _deliveries(order, begin)
-    runner = Runner(order.plan, flow, feeds, deliveries, store, dead, order.settings, tally, begin)
+    runner = Runner(order.plan, flow, inputs, deliveries, store, dead, order.settings, tally, begin)
     summary = runner.run(accepted=lambda: note.write(state))
     note.ended(summary.until).write(state)
     if summary.flushed and not summary.stopped and not order.settings.keep:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -57,15 +58,57 @@ class Records:
         offsets: Sequence[int],
         ingested: Sequence[int | None] | None = None,
         header: tuple[str, ...] = (),
+        dead: tuple[Dead, ...] = (),
     ) -> Records:
-        """Join separate payloads, as Kafka gives them."""
-        lengths = np.fromiter((len(payload) + 1 for payload in payloads), dtype=np.int64, count=len(payloads))
-        starts = np.cumsum(lengths) - lengths
-        # a newline inside JSON is blank space; inside a quoted CSV cell it must stay
-        blob = b"\n".join(payloads if header else [payload.replace(b"\n", b" ") for payload in payloads])
-        times = None if ingested is None else pl.Series("ingested", ingested, dtype=pl.Int64)
-        numbers = pl.Series("offset", offsets, dtype=pl.Int64)
-        return cls(blob + b"\n", starts=starts, offsets=numbers, ingested=times, header=header)
+        """Join separate payloads, as Kafka gives them; an empty one is a blank line."""
+        if not payloads:
+            return cls(b"", header=header)
+        blob = b"\n".join(payloads)
+        starts = None
+        if blob.count(b"\n") != len(payloads) - 1:  # a newline inside JSON is blank space; in a CSV cell it must stay
+            if not header:
+                blob = b"\n".join(payload.replace(b"\n", b" ") for payload in payloads)
+            lengths = np.fromiter((len(payload) + 1 for payload in payloads), dtype=np.int64, count=len(payloads))
+            starts = np.cumsum(lengths) - lengths
+        gaps = offsets[-1] - offsets[0] != len(offsets) - 1
+        return cls(
+            blob + b"\n",
+            offsets[0],
+            starts=starts,
+            offsets=pl.Series("offset", offsets, dtype=pl.Int64) if gaps else None,
+            ingested=None if ingested is None else pl.Series("ingested", ingested, dtype=pl.Int64),
+            dead=dead,
+            header=header,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Records]) -> Records:
+        """Join consecutive batches of a partition, at least one, as `of` gives them."""
+        if len(parts) == 1:
+            return parts[0]
+        sizes = np.cumsum([0, *(part.size for part in parts[:-1])])
+        apart = any(part.starts is not None for part in parts)
+        follow = all(one.offsets is None and one.first + one.count == two.first for one, two in pairwise(parts))
+        whole = follow and parts[-1].offsets is None
+        stamps = [part.ingested for part in parts if part.ingested is not None]
+        return cls(
+            b"".join(part.blob for part in parts),
+            parts[0].first,
+            starts=np.concatenate([part.bounds[:-1] + at for part, at in zip(parts, sizes, strict=True)])
+            if apart
+            else None,
+            offsets=None if whole else pl.concat([part.numbers for part in parts]),
+            ingested=pl.concat(stamps) if len(stamps) == len(parts) else None,
+            dead=tuple(letter for part in parts for letter in part.dead),
+            header=parts[0].header,
+        )
+
+    @property
+    def numbers(self) -> pl.Series:
+        """The offset of each record."""
+        if self.offsets is not None:
+            return self.offsets
+        return pl.Series("offset", np.arange(self.first, self.first + self.count))
 
     @cached_property
     def bounds(self) -> npt.NDArray[np.int64]:
@@ -147,4 +190,26 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+class LiveSource(Source, Protocol):
+    """A partition that goes on: `read` gives None where nothing waits now, and may give something later.
+
+    `partition`: its number. `held`: nothing of it is to be fetched for now, since others lag.
+    """
+
+    partition: int
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `read` would give something at once."""
+        ...
+
+    def quiet(self, idle: int) -> int | None:
+        """Give the clock (ms) up to which the reader has stood at the end of the log for `idle` ms; None if not."""
+        ...
+
+    def hold(self, held: bool) -> None:  # noqa: FBT001  # a switch
+        """Fetch nothing more of it for now, or go on."""
         ...

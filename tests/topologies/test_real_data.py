@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from streams.local.assembly import load_tables, make_flow, open_feeds
+from streams.local.assembly import load_tables, make_flow, open_inputs
 from streams.local.runner import Runner, Settings, Summary
 from streams.pseudonyms import load_pseudonyms
 from tocsin.compiler import compile_topology
@@ -35,7 +35,7 @@ def computed(topology: str, name: str, sources: dict[str, Path], *, rule: bool =
     flow, rows = make_flow(plan, [stage]), list[pl.DataFrame]()
     load_tables(flow, uris, ROOT / "topologies", load_pseudonyms())
     settings = Settings(receive=lambda _, given: rows.append(given))
-    summary = Runner(plan, flow, open_feeds(flow, uris, load_pseudonyms()), settings=settings).run()
+    summary = Runner(plan, flow, open_inputs(flow, uris, load_pseudonyms()), settings=settings).run()
     return pl.concat(rows), summary
 
 

@@ -40,7 +40,7 @@ def command(file: Path, name: str, sources: tuple[str, ...], out: Path, until: s
     \b
     tocsin features my.yaml pace --source payments=parquet:payments.parquet --out pace.parquet
     """  # noqa: D301  # \b is click's mark for lines that are not to be filled
-    from streams.local.assembly import load_tables, make_flow, open_feeds  # noqa: PLC0415  # keeps --help instant
+    from streams.local.assembly import load_tables, make_flow, open_inputs  # noqa: PLC0415  # keeps --help instant
     from streams.local.feed import Span  # noqa: PLC0415
     from streams.local.runner import Runner, Settings  # noqa: PLC0415
     from streams.local.running import warn_of_missing_key  # noqa: PLC0415
@@ -54,8 +54,8 @@ def command(file: Path, name: str, sources: tuple[str, ...], out: Path, until: s
     rows: list[pl.DataFrame] = []
     settings = Settings(until=moment(until), receive=lambda _, given: rows.append(given), warn=warn)
     warn_of_missing_key(plan, pseudonyms, settings)
-    feeds = open_feeds(flow, uris, pseudonyms, span=Span(until=settings.until))
-    tally = Runner(plan, flow, feeds, settings=settings).run().tally
+    inputs = open_inputs(flow, uris, pseudonyms, span=Span(until=settings.until))
+    tally = Runner(plan, flow, inputs, settings=settings).run().tally
     height = _write(plan, name, rows, out)
     read = {stream: number for (stream, kind), number in tally.records.items() if kind == "records"}
     if as_json:

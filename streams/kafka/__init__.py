@@ -1,0 +1,1 @@
+"""Kafka: where records come from, topics, dead letters; over librdkafka, in whole batches."""

@@ -1,0 +1,47 @@
+"""From messages of one partition, as librdkafka gives them, to the raw batch that the one decoder takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from streams.codecs.reasons import Dead, Reason
+from streams.sources.contract import KEPT_MOST, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka import Message
+
+NO_TIMESTAMP = 0
+"""The type of timestamp of a message that has none."""
+
+
+def records_of(messages: Sequence[Message], record_most: int, header: tuple[str, ...] = ()) -> Records:
+    """Join the values of consecutive messages of a partition, at least one, none of them an error.
+
+    A tombstone or an empty value is a dead letter, and so is a value of more than `record_most` bytes: a blank line
+    stands in its place. `header`: the names of CSV cells.
+    """
+    values = cast("list[bytes]", [message.value() for message in messages])
+    offsets = cast("list[int]", [message.offset() for message in messages])
+    stamps = [message.timestamp() for message in messages]
+    dead: tuple[Dead, ...] = ()
+    if not all(values) or max(map(len, values)) > record_most:
+        bad = [not value or len(value) > record_most for value in values]
+        dead = tuple(
+            _dead(value, at, record_most) for value, at, is_bad in zip(values, offsets, bad, strict=True) if is_bad
+        )
+        values = [b"" if is_bad else value for value, is_bad in zip(values, bad, strict=True)]
+    ingested = [None if kind == NO_TIMESTAMP else at for kind, at in stamps]
+    return Records.of(values, offsets, ingested, header, dead)
+
+
+def _dead(value: bytes | None, offset: int, most: int) -> Dead:
+    if value is None:
+        return Dead(
+            offset, Reason.TOMBSTONE, "", "a message without a value, which deletes from tables only", None, b""
+        )
+    if not value:
+        return Dead(offset, Reason.EMPTY, "", "a message of no bytes", None, b"")
+    detail = f"{len(value)} bytes, the limit is {most}; the first {KEPT_MOST} are kept"
+    return Dead(offset, Reason.TOO_LONG, "", detail, None, value[:KEPT_MOST])

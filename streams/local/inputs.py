@@ -1,0 +1,109 @@
+"""Which input is read next: files by their watermarks, streams that go on as their records come.
+
+Of the bounded inputs the one whose watermark lags most is read, so that they stay within one batch of one another. Of
+the live ones everything that waits is read, but for partitions that are more than the `skew` of their stream ahead of
+the one that lags most: those are held back until it has come, or is idle (semantics 5, 8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from streams.local.dataflow import BEGINNING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from streams.local.feed import Feed
+    from streams.local.live import Topic
+    from streams.sources.contract import Position
+
+WAIT_SECONDS = 0.05
+"""How long nothing may come before the clock is looked at."""
+
+
+@dataclass(slots=True)
+class Inputs:
+    """The feeds of a run, by name; those of `topics` may become more."""
+
+    feeds: dict[str, Feed]
+    topics: Sequence[Topic] = ()
+    _first: int = field(default=BEGINNING, init=False)
+
+    def start(self) -> None:
+        """Begin to fetch what goes on, from where the feeds stand."""
+        for topic in self.topics:
+            topic.start()
+
+    def close(self) -> None:
+        """Stop fetching."""
+        for topic in self.topics:
+            topic.reader.close()
+
+    @property
+    def running(self) -> list[str]:
+        """The feeds that are not at their end."""
+        return [name for name, feed in self.feeds.items() if not feed.ended]
+
+    @property
+    def lagging(self) -> str | None:
+        """The bounded input that holds the others back."""
+        bounded = [name for name in self.running if self.feeds[name].live is None]
+        return min(bounded, key=lambda name: self.feeds[name].watermark, default=None)
+
+    def ready(self) -> list[str]:
+        """Give the feeds to be read now; none where nothing has come."""
+        lagging = self.lagging
+        names = [] if lagging is None else [lagging]
+        if self.topics:
+            self._hold()
+            names += [name for name in self.running if self._live_and_ready(self.feeds[name])]
+        return names
+
+    def wait(self) -> None:
+        """Wait a moment for records."""
+        if self.topics:
+            self.topics[0].reader.wait(WAIT_SECONDS / len(self.topics))
+
+    def idle(self) -> None:
+        """Move the watermarks of partitions on in which nothing happens."""
+        for name in self.running:
+            self.feeds[name].idle()
+
+    def grown(self) -> Mapping[str, Feed]:
+        """Give the feeds that are new since the last time."""
+        new = {name: feed for topic in self.topics for name, feed in topic.grown().items()}
+        self.feeds.update(new)
+        return new
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Note in the topics' groups how far all is durable."""
+        for topic in self.topics:
+            topic.commit(positions)
+
+    @property
+    def troubles(self) -> list[str]:
+        """Say which brokers do not answer."""
+        return [topic.reader.trouble for topic in self.topics if topic.reader.trouble]
+
+    def _live_and_ready(self, feed: Feed) -> bool:
+        return feed.live is not None and feed.ready and not self._ahead(feed, self._least())
+
+    def _hold(self) -> None:
+        least = self._least()
+        for name in self.running:
+            feed = self.feeds[name]
+            if feed.live is not None:
+                feed.live.hold(self._ahead(feed, least))
+
+    def _ahead(self, feed: Feed, least: int) -> bool:
+        return least > BEGINNING and feed.watermark > least + feed.plan.skew
+
+    def _least(self) -> int:
+        """Give the least watermark; a partition that had no record yet stands where the first one began."""
+        marks = [self.feeds[name].watermark for name in self.running]
+        known = [mark for mark in marks if mark > BEGINNING]
+        if known and self._first == BEGINNING:
+            self._first = min(known)
+        return min((max(mark, self._first) for mark in marks), default=BEGINNING)
