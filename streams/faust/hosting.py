@@ -1,0 +1,251 @@
+"""The tasks of one worker: got ready with an assignment, fed by agents, committed to the table, emptied into sinks.
+
+A commit, in its order: the stages step and a snapshot of references is taken (in a thread, the task waits) → changed
+frames go to the table's changelog, at last the head → the broker has all of it → the messages are acknowledged, packets
+go to the exchange, transitions to the sinks → what the head no longer names is deleted. Killed in between, the task
+goes on from the last head, sends its packets once more under their old numbers, and offers its outbox again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+from streams.faust import values
+from streams.faust.unit import Unit
+from tocsin.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping
+
+    import polars as pl
+
+    from streams.faust.intake import Intake, Taken
+    from streams.faust.outlets import Outlets
+    from streams.faust.outgoing import Sealed
+    from streams.faust.task import Task
+    from streams.faust.unit import Capture
+
+THREADS = 2
+PATIENCE_SECONDS = 0.05
+OUTBOX_MOST = 200_000
+"""Transitions of a task that may wait for a slow sink before it takes no more records."""
+
+
+class Wire(Protocol):
+    """What a worker needs of its Faust app: the tables' values, ways to write, the offsets of the group."""
+
+    def table(self, topic: str) -> MutableMapping[bytes, bytes]:
+        """Give the values of the table beside a topic."""
+        ...
+
+    async def put(self, topic: str, partition: int, entries: Mapping[bytes, bytes | None]) -> None:
+        """Write values (None deletes) to the table beside a topic, and wait until the broker has them."""
+        ...
+
+    async def send(self, shard: int, packet: bytes) -> asyncio.Future[Any]:
+        """Send a packet to a shard; the future is done when the broker has it."""
+        ...
+
+    async def put_aside(self, topic: str, letters: pl.DataFrame) -> None:
+        """Make dead letters and late records of a topic durable."""
+        ...
+
+    def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
+        """Give the group's offset of a partition."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """The generation of the consumer group."""
+        ...
+
+
+@dataclass(slots=True)
+class Hosting:
+    """All tasks of a worker.
+
+    `make`: makes the task of a partition. `topics`: those that are delivered in batches. `intake`: what is done with a
+    batch. `fail`: takes what ends the worker.
+    """
+
+    wire: Wire
+    topics: frozenset[str]
+    make: Callable[[Any], Task]
+    intake: Intake
+    outlets: Outlets
+    fail: Callable[[BaseException], Coroutine[Any, Any, None]]
+    commit_seconds: float = 0.5
+    units: dict[Any, Unit] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "tocsin-task"))
+    _keeping: dict[Any, asyncio.Task[None]] = field(default_factory=dict)
+    _resting: asyncio.Event = field(default_factory=asyncio.Event)
+    _sending: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def batches(self, topic: str) -> bool:
+        """Whether a topic is delivered in batches."""
+        return topic in self.topics
+
+    def durable(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
+        """Give the offset up to which the state of a partition is durable."""
+        unit = self.units.get(tp)
+        return None if unit is None else unit.durable
+
+    async def load(self, assignment: Collection[Any]) -> Mapping[Any, int]:
+        """Get the tasks of an assignment ready; give where each of those goes on that have a state."""
+        for tp in set(self.units) - set(assignment):
+            self.outlets.drop(self.units.pop(tp))
+        positions = {}
+        self._resting = asyncio.Event()
+        for tp in sorted(assignment):
+            unit = self.units.get(tp)
+            if unit is None or not self._still_ours(unit):
+                unit = await self._open(tp)
+                self.units[tp] = unit
+            if unit.durable is not None or unit.task.end:
+                positions[tp] = unit.task.end
+            self._keeping[tp] = asyncio.create_task(self._keep(unit))
+        return positions
+
+    def _still_ours(self, unit: Unit) -> bool:
+        """Whether nobody has written a state of this partition since we did: then what is in memory is the latest."""
+        if unit.durable is None:
+            return False
+        owner = values.owner_of(self.wire.table(unit.tp.topic), unit.tp.partition)
+        return owner == unit.keeper.owner.name
+
+    async def _open(self, tp: Any) -> Unit:  # noqa: ANN401  # Faust's TP
+        if tp in self.units:
+            self.outlets.drop(self.units[tp])
+        table = self.wire.table(tp.topic)
+        task = self.make(tp)
+        loaded = await self._in_thread(lambda: values.load(table, tp.partition))
+        owner = values.Owner(uuid4().hex[:12], self.wire.generation)
+        keeper = values.Keeper(tp.partition, owner, stale=values.keys_of(table, tp.partition))
+        unit = Unit(tp, task, keeper)
+        if loaded is not None:
+            task.resume(loaded)
+            keeper.epoch, unit.durable = loaded.head.epoch + 1, task.end
+            unit.through = task.through
+            unit.chunks = task.outbox.chunks
+        elif self.wire.committed(tp):
+            raise StateError(
+                f"the consumer group has read {tp.topic}/{tp.partition} up to {self.wire.committed(tp)}, but its state "
+                "is gone: its changelog topic was deleted, or the group is another program's; take another --group"
+            )
+        self.outlets.adopt(unit)
+        return unit
+
+    async def release(self) -> None:
+        """Make durable what was done, before partitions are revoked; tasks rest until `load`."""
+        self._resting.set()
+        keeping, self._keeping = self._keeping, {}
+        await asyncio.gather(*keeping.values())
+        for unit in self.units.values():
+            if unit.dirty:
+                await self._commit(unit)
+
+    async def take(self, event: Any) -> None:  # noqa: ANN401  # Faust's event
+        """Take a message that holds a batch."""
+        unit = self.units.get(event.message.tp)
+        if unit is None or event.message.tp not in self._keeping:
+            return
+        while unit.task.outbox.end - unit.task.outbox.start > OUTBOX_MOST and unit.chunks:
+            await asyncio.sleep(PATIENCE_SECONDS)
+        async with unit.lock:
+            taken = await self._in_thread(lambda: self.intake.take(unit, event.value))
+            unit.events.append(event)
+            unit.dirty = True
+            if taken is not None:
+                await self._note(unit, taken)
+
+    async def _note(self, unit: Unit, taken: Taken) -> None:
+        """Give early copies, make durable what is dead, then judge: what stops a run can be looked at."""
+        if taken.copies is not None and taken.copies.height:
+            self.outlets.offer_early(taken.copies, unit)
+        if taken.aside.height:
+            await self.wire.put_aside(unit.tp.topic, taken.aside)
+        self.intake.judge(unit, taken)
+
+    async def _keep(self, unit: Unit) -> None:
+        """Commit a task again and again, until its partition is revoked."""
+        try:
+            self._publish(unit)
+            while not self._resting.is_set():
+                self.outlets.offer(unit)
+                for moved in self.outlets.collect():
+                    moved.dirty = True
+                if unit.dirty and monotonic() >= unit.committed_at + self.commit_seconds:
+                    await self._commit(unit)
+                await self._pause()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the worker must not go on without this task
+            await self.fail(error)
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._resting.wait(), PATIENCE_SECONDS)
+
+    async def _commit(self, unit: Unit) -> None:
+        async with unit.commits:
+            async with unit.lock:
+                unit.dirty = False
+                capture = await self._in_thread(unit.capture)
+            await self._write(unit, capture)
+            unit.durable, unit.through, unit.chunks = capture.end, capture.through, capture.chunks
+            unit.committed_at = monotonic()
+            for event in capture.events:
+                event.ack()
+            self._publish(unit)
+            self.outlets.offer(unit)
+
+    async def _write(self, unit: Unit, capture: Capture) -> None:
+        topic, partition, write = unit.tp.topic, unit.tp.partition, capture.write
+        await self.wire.put(topic, partition, write.values)
+        await self.wire.put(topic, partition, dict([write.head]))
+        if write.stale:
+            await self.wire.put(topic, partition, dict.fromkeys(write.stale))
+
+    def _publish(self, unit: Unit) -> None:
+        """Hand the packets that are durable to the broker, in order."""
+        sealed = [one for one in unit.task.outgoing.waiting if one.serial > unit.sent]
+        if sealed:
+            unit.sent = sealed[-1].serial
+            sending = asyncio.create_task(self._send(unit, sealed))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+
+    async def _send(self, unit: Unit, sealed: list[Sealed]) -> None:
+        try:
+            async with unit.sends:
+                futures = [
+                    await self.wire.send(shard, packet)
+                    for _, packets in sealed
+                    for shard, _, packet in packets.iter_rows()
+                ]
+            await asyncio.gather(*futures)
+            unit.acknowledged = max(unit.acknowledged, sealed[-1].serial)
+            unit.dirty = True
+        except Exception as error:  # noqa: BLE001  # packets that are lost would be missed by shards
+            await self.fail(error)
+
+    async def wait_through(self) -> None:
+        """Wait until the run is over for all tasks of this worker, and everything they gave has arrived."""
+        while not (self._keeping and all(unit.through and unit.delivered for unit in self.units.values())):
+            await asyncio.sleep(PATIENCE_SECONDS)
+
+    async def close(self, seconds: float) -> None:
+        """Commit what was done, and give the sinks what is durable, within some seconds."""
+        await self.release()
+        while self._sending:
+            await asyncio.gather(*self._sending)
+        await asyncio.get_running_loop().run_in_executor(None, self.outlets.close, seconds)
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever the call gives
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)

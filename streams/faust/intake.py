@@ -1,0 +1,86 @@
+"""What is done with a batch: records go through the ingest stage, packets to the stages of a shard."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import polars as pl
+
+from streams.faust.source_task import SourceTask
+from streams.dead_letters import DEAD
+from streams.local.feed import LATE, Read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from streams.faust.batches import Batch
+    from streams.faust.shard_task import ShardTask
+    from streams.faust.unit import Unit
+    from streams.ingest.spec import Ingested
+    from streams.local.early import EarlyCopies
+    from streams.local.tally import Tally
+
+
+class Taken(NamedTuple):
+    """What a batch of records gave: ingested, put aside, early copies if there are any to give."""
+
+    ingested: Ingested
+    aside: pl.DataFrame
+    copies: pl.DataFrame | None
+
+
+@dataclass(slots=True)
+class Intake:
+    """Takes batches for all tasks of a worker.
+
+    `early`: makes the early copies of one partition; None gives none. `headers`: the names of CSV cells, by stream.
+    """
+
+    tally: Tally
+    early: Callable[[], EarlyCopies] | None = None
+    brakes: bool = True
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _early: dict[str, EarlyCopies] = field(default_factory=dict)
+
+    def take(self, unit: Unit, batch: Batch) -> Taken | None:
+        """Take what is new in a batch; in a thread, with the task's lock held."""
+        task = unit.task
+        if isinstance(task, SourceTask):
+            return self._records(task, batch)
+        shard = cast("ShardTask", task)
+        shard.take(batch.values_from(shard.end), max(shard.end, batch.end))
+        return None
+
+    def _records(self, task: SourceTask, batch: Batch) -> Taken | None:
+        name = task.stream.name
+        raw = batch.raw_from(task.end, self.headers.get(name, ()))
+        if raw is None or task.through:
+            task.end = max(task.end, batch.end)
+            return None
+        done, rows = task.take(raw, batch.end)
+        aside = pl.concat([done.dead, late_letters(done.late)])
+        self.tally.read(name, Read(rows, aside, done, done.rows.height - rows.height, raw.size), time.time())
+        return Taken(done, aside, self._copies(task, rows))
+
+    def _copies(self, task: SourceTask, rows: pl.DataFrame) -> pl.DataFrame | None:
+        if self.early is None:
+            return None
+        if task.name not in self._early:
+            self._early[task.name] = self.early()
+        early = self._early[task.name]
+        copies = early.arrived(task.stream.name, rows, task.hosted.tables)
+        early.pending = early.pending.clear()  # the truth is raised by another task
+        return copies
+
+    def judge(self, unit: Unit, taken: Taken) -> None:
+        """Let the brake see a step whose dead letters are durable; BrakeError if nearly all is bad."""
+        if self.brakes and isinstance(unit.task, SourceTask):
+            unit.task.brake.watch(taken.ingested)
+
+
+def late_letters(late: pl.DataFrame) -> pl.DataFrame:
+    """Put late records beside the dead letters, with how late they were."""
+    known = {"reason": pl.lit(LATE), "field": pl.lit(""), "detail": pl.format("{} ms behind", "behind")}
+    return late.select(name if name in late.columns else known[name].alias(name) for name in DEAD)

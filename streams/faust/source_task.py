@@ -1,0 +1,95 @@
+"""A partition of a stream: its ingest stage, the stages beside it, and what goes to shards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from streams.brake import Brake
+from streams.faust.task import Task
+from streams.ingest.idling import idled
+from streams.ingest.lateness import GREATEST, watermark_of
+from streams.local.dataflow import BEGINNING
+from tocsin.model.rows import TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streams.faust.hosted import Frames
+    from streams.faust.task import Plain
+    from streams.ingest.lateness import State
+    from streams.ingest.spec import Ingested
+    from streams.ingest.stage import Ingest
+    from streams.sources.contract import Records
+    from tocsin.compiler.plan import StreamPlan
+
+
+@dataclass(slots=True, kw_only=True)
+class SourceTask(Task):
+    """One partition. `until`: no row after it is taken, and the task closes when its watermark is there (ms)."""
+
+    stream: StreamPlan
+    ingest: Ingest
+    until: int | None = None
+    brake: Brake = field(init=False)
+    state: State = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without any record."""
+        self.state = self.ingest.initial()
+        self.brake = Brake(self.stream.name)
+
+    def take(self, raw: Records, end: int) -> tuple[Ingested, pl.DataFrame]:
+        """Take records up to the offset `end`; give what ingest made of them, and the rows of this run."""
+        done = self.ingest.step(raw, self.state)
+        self.state, self.end = done.state, end
+        rows = done.rows if self.until is None else done.rows.filter(pl.col(TIME) <= self.until)
+        if rows.height:
+            self.hosted.feed(self.stream.name, rows)
+            for stage, nulls in self.outgoing.add(self.stream.name, rows).items():
+                self.hosted.counts[stage, "null_keys"] += nulls
+        return done, rows
+
+    def idle(self, clock: int) -> None:
+        """Go on although nothing comes: the partition has been at its end for `idle` when the clock shows this (ms)."""
+        self.state = idled(self.state, clock, self.stream.idle)
+
+    @property
+    def watermark(self) -> int:
+        """Up to when nothing more comes."""
+        known = watermark_of(self.state, self.stream.lateness)
+        watermark = BEGINNING if known is None else known
+        return watermark if self.until is None else min(watermark, self.until)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the end of the run is reached here."""
+        return self.until is not None and self.watermark >= self.until
+
+    def settle(self) -> None:
+        """Step the stages beside the partition, seal packets."""
+        name = self.stream.name
+        closed = {name} if self.passed else set()
+        self.carry(self.hosted.advance({name: self.watermark}, closed, self.until))
+        closed |= set(self.hosted.marks.closed)
+        self.outgoing.seal({name: self.watermark, **self.hosted.marks.watermarks}, closed)
+        self.through = self.passed and self.hosted.through
+
+    def frames(self) -> Frames:
+        """Give the frames of a commit, the greatest event time among them."""
+        frames = Task.frames(self)
+        frames["ingest", GREATEST] = self.state[GREATEST]
+        return frames
+
+    def plain(self) -> Plain:
+        """Give what a commit says beside its frames."""
+        plain = Task.plain(self)
+        plain.brake = self.brake.counts
+        return plain
+
+    def take_back(self, plain: Plain, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
+        """Go on with the greatest event time and the brake's counts."""
+        self.state = {GREATEST: frames["ingest", GREATEST]}
+        self.brake.resume(plain.brake)

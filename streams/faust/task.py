@@ -1,0 +1,152 @@
+"""What all tasks have in common: stages, packets and transitions on their way out, and a state that is one commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from sinks.where import Where
+from streams.faust.hosted import Marks  # noqa: TC001  # msgspec reads the annotations
+from streams.faust.outgoing import SEALED
+from streams.faust.upstreams import Heard  # noqa: TC001  # msgspec reads the annotations
+from streams.local.outbox import Chunk, Outbox
+from tocsin.errors import StateError
+from tocsin.model.alerts import TRANSITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streams.faust.hosted import Frames, Given, Hosted
+    from streams.faust.layout import Layout
+    from streams.faust.outgoing import Outgoing
+    from streams.faust.values import Loaded
+
+
+class Plain(msgspec.Struct, kw_only=True):
+    """A commit beside its frames.
+
+    `version`, `sender`, `shards`, `partitions`: whose it is. `end`: the offset after what was read. `outbox`: where its
+    pieces begin, and where the next transition goes. `sinks`: the position of each.
+    """
+
+    version: str
+    sender: str
+    shards: int
+    end: int
+    marks: Marks
+    numbers: list[int]
+    told: dict[str, int]
+    closed: list[str]
+    outbox: list[int]
+    outbox_end: int
+    sinks: dict[str, int]
+    heard: dict[str, Heard] = msgspec.field(default_factory=dict)
+    brake: tuple[int, int, int] = (0, 0, 0)
+    through: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SinkPlace:
+    """How far a sink is with a task: the position, and the memory of its `where` there."""
+
+    position: int = 0
+    passed: pl.DataFrame = field(default_factory=Where.nothing_passed)
+
+
+@dataclass(slots=True)
+class Task:
+    """One task. `end`: the offset after the last record that was taken. `through`: the run is over for it."""
+
+    name: str
+    layout: Layout
+    hosted: Hosted
+    outgoing: Outgoing
+    outbox: Outbox = field(default_factory=Outbox)
+    places: dict[str, SinkPlace] = field(default_factory=dict)
+    end: int = 0
+    through: bool = False
+    decided: list[pl.DataFrame] = field(default_factory=list)
+    """Transitions since somebody last counted them."""
+
+    def settle(self) -> None:
+        """Let stages take their steps and seal what goes out, before a commit."""
+        raise NotImplementedError
+
+    def carry(self, given: Given) -> None:
+        """Take the rows of stages to where they are wanted."""
+        rules = {rule.stage for rule in self.layout.plan.rules.values()}
+        for stage, rows in given:
+            self.outgoing.add(stage, rows)
+        parts = [rows.select(list(TRANSITIONS)) for stage, rows in given if stage in rules]
+        if parts:
+            log = pl.concat(parts).sort("time", maintain_order=True)
+            self.outbox.append(log)
+            self.decided.append(log)
+
+    def frames(self) -> Frames:
+        """Give the frames of a commit: references, nothing is copied."""
+        frames, _ = self.hosted.snapshot()
+        for number, chunk in enumerate(self.outbox.chunks):
+            frames["outbox", str(number)] = chunk.rows
+        for number, sealed in enumerate(self.outgoing.waiting):
+            frames["packets", str(number)] = sealed.packets
+        for sink, place in self.places.items():
+            frames["passed", sink] = place.passed
+        return frames
+
+    def plain(self) -> Plain:
+        """Give what a commit says beside its frames; after `frames`."""
+        return Plain(
+            version=self.layout.plan.version,
+            sender=self.name,
+            shards=self.layout.shards,
+            end=self.end,
+            marks=self.hosted.marks,
+            numbers=self.outgoing.numbers,
+            told=self.outgoing.told,
+            closed=sorted(self.outgoing.closed),
+            outbox=[chunk.start for chunk in self.outbox.chunks],
+            outbox_end=self.outbox.end,
+            sinks={sink: place.position for sink, place in self.places.items()},
+            through=self.through,
+        )
+
+    def resume(self, loaded: Loaded) -> None:
+        """Be what a commit says; StateError if it is of another topology or cut into other shards."""
+        plain = msgspec.json.decode(loaded.head.plain, type=Plain)
+        self._refuse_other(plain)
+        frames = loaded.frames
+        self.hosted.restore([(path, frame) for path, frame in frames.items() if path[0] in KINDS], plain.marks)
+        chunks = [Chunk(start, frames["outbox", str(at)]) for at, start in enumerate(plain.outbox)]
+        self.outbox = Outbox(chunks, plain.outbox_end)
+        self.outgoing.numbers, self.outgoing.told = plain.numbers, plain.told
+        self.outgoing.closed = set(plain.closed)
+        packets = [frame for path, frame in frames.items() if path[0] == "packets"]
+        self.outgoing.resume(pl.concat([pl.DataFrame(schema=dict(SEALED)), *packets]))
+        self.places = {sink: SinkPlace(position, frames["passed", sink]) for sink, position in plain.sinks.items()}
+        self.end, self.through = plain.end, plain.through
+        self.take_back(plain, frames)
+
+    def take_back(self, plain: Plain, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
+        """Take what a kind of task keeps beside the rest."""
+        raise NotImplementedError
+
+    def _refuse_other(self, plain: Plain) -> None:
+        plan = self.layout.plan
+        if plain.version != plan.version or plain.sender != self.name:
+            raise StateError(
+                f"this consumer group holds the state of another topology (its task {plain.sender}, version "
+                f"{plain.version}, where {plan.name} is {plan.version}): run that one, or take another --group"
+            )
+        if plain.shards != self.layout.shards:
+            raise StateError(
+                f"the state of this consumer group has its keys in {plain.shards} shards, not in {self.layout.shards}: "
+                f"run with --buckets {plain.shards}, or take another --group"
+            )
+
+
+KINDS = ("state", "arrived")
+"""What the names of frames of stages begin with."""

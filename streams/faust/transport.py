@@ -1,0 +1,173 @@
+"""Faust's Kafka transport, but agents of batched topics get one message per fetched batch of a partition.
+
+It stands under Faust's own interfaces, as a driver of the URL scheme `batched://`; nothing in Faust is edited. What is
+private there and used here is why both versions are pinned (docs/dependencies.md). Other topics, changelogs above all,
+take the usual way, so that recovery is Faust's.
+
+* One call of `getmany` gives, for each batched partition, one `Batch`; to Faust its offset is that of its last record.
+* What is committed to the group is what the state of a task holds: `Hosting.durable`, not what was acknowledged.
+* Recovery resumes partitions before it has sought: a *gate* holds batched partitions back until `perform_seek` is done.
+  That asks the tasks where they stand, and goes there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+
+from faust.serializers.schemas import Schema
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.faust.batches import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+SCHEME = "batched"
+FETCH_WAIT_MS = 100
+"""How long a broker may hold a fetch that has nothing; Faust's 1500 would be latency."""
+
+
+class Tasks(Protocol):
+    """Whom the transport asks about batched partitions; an attribute `hosting` of the app."""
+
+    def batches(self, topic: str) -> bool:
+        """Whether a topic is delivered in batches."""
+        ...
+
+    async def load(self, assignment: Collection[TP]) -> Mapping[TP, int]:
+        """Get the tasks of an assignment ready; give where each goes on that has a state."""
+        ...
+
+    async def release(self) -> None:
+        """Make durable what was done, before partitions are revoked."""
+        ...
+
+    def durable(self, tp: TP) -> int | None:
+        """Give the offset up to which a partition is in a durable state; None if it has none."""
+        ...
+
+
+class Whole(Schema):  # type: ignore[type-arg]  # Faust's generic has no parameters at run time
+    """Values that are batches already."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ANN401  # Faust's signature
+        """Give no key: a batch has as many as it has records."""
+        del app, message
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ANN401
+        """Give the batch."""
+        del app
+        return message.value
+
+
+class BatchedThread(driver.AIOKafkaConsumerThread):
+    """Fetches; in the thread of the client."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:  # noqa: ANN401  # aiokafka has no types
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # an argument that Faust does not pass on
+        return consumer
+
+    async def _fetch_records(self, consumer: Any, active_partitions: set[TP], **limits: Any) -> Any:  # type: ignore[override]  # noqa: ANN401  # passed by name
+        owner = cast("BatchedConsumer", self.consumer)
+        wanted = {tp for tp in active_partitions if owner.gate_open or not owner.batched(tp)}
+        if not wanted:
+            return {}
+        fetched = await super()._fetch_records(consumer, wanted, **limits)
+        return {tp: self._packed(consumer, tp, records) for tp, records in fetched.items()}
+
+    def _packed(self, consumer: Any, tp: TP, records: list[Any]) -> list[Any]:  # noqa: ANN401
+        if not records or not cast("BatchedConsumer", self.consumer).batched(TP(*tp)):
+            return records
+        state = consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001
+        return [Batch(tp, records, state.position)]
+
+
+class BatchedConsumer(driver.Consumer):
+    """Keeps offsets by what tasks made durable."""
+
+    gate_open: bool = False
+
+    def _new_consumer_thread(self) -> BatchedThread:
+        return BatchedThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def tasks(self) -> Tasks:
+        """Whom to ask."""
+        return cast("Tasks", self.app.hosting)  # type: ignore[attr-defined]  # set by make_app
+
+    def batched(self, tp: TP) -> bool:
+        """Whether a partition is delivered in batches."""
+        return self.tasks.batches(tp.topic)
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:  # noqa: ANN401
+        if not isinstance(record, Batch):
+            return super()._to_message(tp, record)
+        last = record.last
+        return ConsumerMessage(
+            last.topic,
+            last.partition,
+            last.offset,
+            last.timestamp / 1000,
+            last.timestamp_type,
+            None,
+            None,
+            cast("Any", record),
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def _new_offset(self, tp: TP) -> int | None:
+        if not self.batched(tp):
+            return super()._new_offset(tp)
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self.tasks.durable(tp)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        if not self.batched(tp):
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Leave batched partitions as they are: agents hold the fetching loop up by themselves."""
+        if not self.batched(tp):
+            super().on_buffer_full(tp)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit first: Faust forgets what was acknowledged before it asks anybody."""
+        self.gate_open = False
+        await self.tasks.release()
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        """Go to where the tasks stand, and open the gate; not where Faust only rewinds a fetch that came too late."""
+        await super().perform_seek()
+        if not self.flow_active:
+            return
+        mine = {tp for tp in self.assignment() if self.batched(tp)}
+        for tp, offset in (await self.tasks.load(mine)).items():
+            await self.seek(tp, offset)
+            self._committed_offset[tp] = offset
+        self.gate_open = True
+
+    def committed(self, tp: TP) -> int | None:
+        """Give the offset that the group has committed."""
+        return self._committed_offset[tp]
+
+
+class BatchedTransport(driver.Transport):
+    """The driver of `batched://`."""
+
+    Consumer: ClassVar[Any] = BatchedConsumer
+
+
+def register() -> None:
+    """Make Faust know the scheme."""
+    TRANSPORTS.aliases[SCHEME] = f"{__name__}:{BatchedTransport.__name__}"

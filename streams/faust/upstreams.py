@@ -1,0 +1,76 @@
+"""What a shard knows of those who send to it: which packets it has, and up to when nothing more comes (semantics 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from streams.local.dataflow import BEGINNING
+from tocsin.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streams.faust.packets import Header
+
+
+class Heard(msgspec.Struct):
+    """What came from one sender: the number that comes next, its nodes' watermarks, and those that are closed."""
+
+    expected: int = 0
+    watermarks: dict[str, int] = msgspec.field(default_factory=dict)
+    closed: set[str] = msgspec.field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Upstreams:
+    """All senders of a shard. `senders`: of each node, known before the first packet: a silent one holds back."""
+
+    senders: Mapping[str, frozenset[str]]
+    version: str
+    shards: int
+    heard: dict[str, Heard] = field(default_factory=dict)
+
+    def take(self, header: Header) -> bool:
+        """Note a packet; whether it is new.
+
+        StateError: it is of another topology, or of another number of shards, or packets before it are missing.
+        """
+        self._refuse_other(header)
+        heard = self.heard.setdefault(header.sender, Heard())
+        if header.number < heard.expected:
+            return False
+        if header.number > heard.expected:
+            raise StateError(
+                f"the exchange has lost packets {heard.expected} to {header.number - 1} of {header.sender}: its "
+                "retention is shorter than this group was away; start anew under another --group"
+            )
+        heard.expected += 1
+        heard.watermarks |= header.watermarks
+        heard.closed.update(header.closed)
+        return True
+
+    @property
+    def watermarks(self) -> dict[str, int]:
+        """The least watermark of each node over all its senders."""
+        return {
+            node: min(self._of(sender).watermarks.get(node, BEGINNING) for sender in senders)
+            for node, senders in self.senders.items()
+        }
+
+    @property
+    def closed(self) -> set[str]:
+        """The nodes of which nothing more will come."""
+        return {node for node, senders in self.senders.items() if all(node in self._of(one).closed for one in senders)}
+
+    def _of(self, sender: str) -> Heard:
+        return self.heard.get(sender) or Heard()
+
+    def _refuse_other(self, header: Header) -> None:
+        if header.version != self.version or header.shards != self.shards:
+            raise StateError(
+                f"the exchange holds packets of {header.sender} made by another topology or for {header.shards} "
+                f"shards, not {self.shards}: run that topology, or start anew under another --group"
+            )

@@ -1,0 +1,143 @@
+"""One worker process: `python -m streams.faust.worker ORDER NUMBER`. The supervisor starts it, or whoever places them.
+
+It ends with 0 when it was told to, or when a run with `--until` is through; with REFUSED when starting it again would
+end in the same way; with anything else when it is worth another try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import faust
+
+from monitoring.metrics import MemoryMetrics
+from streams.faust.app import FaustWire, add_agents, make_app
+from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
+from streams.faust.hosting import Hosting
+from streams.faust.intake import Intake
+from streams.faust.order import Order
+from streams.faust.outlets import Outlets
+from streams.faust.security import credentials_of
+from streams.faust.topics import exchange_of
+from streams.local.early import EarlyCopies
+from streams.local.pages import keep_pages
+from streams.local.tally import Tally
+from streams.pseudonyms import load_pseudonyms
+from tocsin.compiler import compile_topology
+from tocsin.errors import SinkUnavailable, TocsinError
+from tocsin.language import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REFUSED = 3
+FLUSH_SECONDS = 30.0
+
+
+class Failure:
+    """What ended the worker."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.app: faust.App | None = None
+
+    async def __call__(self, error: BaseException) -> None:
+        """Note the first error, and crash the application."""
+        self.error = self.error or error
+        assert self.app is not None
+        await self.app.crash(error)
+
+    @property
+    def exit_code(self) -> int:
+        """How the process ends."""
+        if self.error is None:
+            return 0
+        return REFUSED if isinstance(self.error, TocsinError) and not isinstance(self.error, SinkUnavailable) else 1
+
+
+def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosting]:
+    """Make the application of a worker."""
+    plan = compile_topology(load(order.topology))
+    pseudonyms = load_pseudonyms()
+    tables = load_tables(plan, order, pseudonyms)
+    layout = layout_of(plan, order)
+    metrics = MemoryMetrics()
+    tally = Tally(metrics)
+    tally.begin(order.topics)
+    factory = Factory(order, layout, tables, pseudonyms, tally.stepped)
+    web = {"web_enabled": False} if not order.web_ports else {"web_port": order.web_ports[number]}
+    folder = order.folder / f"worker-{number}"
+    settings: dict[str, Any] = {**web, **order.settings}
+    app = make_app(order.group, order.servers, folder, credentials_of(order.servers), **settings)
+    exchange = exchange_of(order.group)
+    partitions = {order.topics[stream]: count for stream, count in order.partitions.items()}
+    if layout.sharded:
+        partitions[exchange] = order.shards
+    wire = FaustWire(app, partitions, exchange, _put_aside)
+    intake = Intake(tally, early=(lambda: EarlyCopies(plan)) if order.early else None)
+    outlets = Outlets(deliveries(plan, order.sinks, metrics))
+    hosting = Hosting(wire, frozenset(partitions), factory.make, intake, outlets, failure, order.commit_seconds)
+    add_agents(app, hosting)
+    failure.app = app
+    return app, hosting
+
+
+async def _put_aside(app: Any, topic: str, letters: Any) -> None:  # noqa: ANN401
+    futures = []
+    for letter in letters.iter_rows(named=True):
+        headers = {name: str(letter[name]).encode() for name in ("reason", "field", "detail", "partition", "offset")}
+        futures.append(await app.producer.send(f"{topic}.dlq", None, letter["raw"], None, None, headers))
+    await asyncio.gather(*futures)
+
+
+def run(order: Order, number: int) -> int:
+    """Run a worker until it ends; give its exit code."""
+    keep_pages()
+    failure = Failure()
+    app, hosting = build(order, number, failure)
+    hosting.outlets.start()
+
+    async def finish(*_: object, **__: object) -> None:
+        await hosting.close(FLUSH_SECONDS if order.until is not None else 5.0)
+
+    app.on_before_shutdown.connect(finish)
+
+    @app.task
+    async def end() -> None:
+        if order.until is not None:
+            await hosting.wait_through()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    worker = faust.Worker(app, loglevel=os.environ.get("TOCSIN_LOG", "WARN"), redirect_stdouts=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end_of:
+        code = end_of.code if isinstance(end_of.code, int) else 1
+        return failure.exit_code or code
+    return failure.exit_code
+
+
+def main() -> int:
+    """Run what the command line says."""
+    path, number = sys.argv[1:]
+    logging.captureWarnings(capture=True)
+    order = Order.read(Path(path))
+    try:
+        code = run(order, int(number))
+    except TocsinError as error:
+        print(f"tocsin: worker {number}: {error}", file=sys.stderr)  # noqa: T201  # its own word, beside Faust's log
+        return REFUSED
+    return code
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads of clients must not hold up the end

@@ -1,0 +1,38 @@
+"""Source tasks and shards give what a plain run gives, however they are cut, and whenever they die."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.adversarial.case import plain_run
+from tests.adversarial.test_adversarial_host import KINDS
+from tests.adversarial.topologies import cases, compiled
+
+from memory_cluster import MemoryCluster
+
+EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "6"))
+few = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+class TestTasksThatExchangePackets:
+    """Partitions, shards, restarts and repeated packets change nothing."""
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @few
+    @given(st.data(), st.integers(1, 4), st.integers(1, 3), st.sampled_from(["", "key"]), st.integers(0, 1 << 32))
+    def test_raise_the_alerts_of_the_plain_run(
+        self, kind: str, data: st.DataObject, shards: int, partitions: int, by: str, seed: int
+    ) -> None:
+        case = data.draw(cases(kind))
+        plan = compiled(case)
+        expected = plain_run(case, plan)
+        random = Random(seed)  # noqa: S311  # chaos, not secrets
+        given_rows = MemoryCluster(case, plan, random, shards, partitions, by).run()
+        assert given_rows == {stage: expected[stage] for stage in given_rows}
