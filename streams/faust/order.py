@@ -32,9 +32,9 @@ class Order(msgspec.Struct, kw_only=True):
 
     def write(self, path: Path) -> None:
         """Put it into a file."""
-        path.write_bytes(msgspec.json.encode(self))
+        path.write_bytes(msgspec.json.encode(self, enc_hook=str))
 
     @classmethod
     def read(cls, path: Path) -> Order:
         """Read it again."""
-        return msgspec.json.decode(path.read_bytes(), type=cls)
+        return msgspec.json.decode(path.read_bytes(), type=cls, dec_hook=lambda kind, value: kind(value))

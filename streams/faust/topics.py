@@ -22,6 +22,8 @@ CHANGELOG = {
 }
 """Small segments, cleaned early: a worker that takes over reads what is not cleaned, too."""
 EXCHANGE = {"cleanup.policy": "delete", "retention.ms": str(7 * 86_400_000), "max.message.bytes": str(4 << 20)}
+COPIES = 3
+"""Replicas of these topics, or as many as there are brokers."""
 CLOCK = {"cleanup.policy": "delete", "retention.ms": "3600000"}
 
 
@@ -63,14 +65,15 @@ async def existing(servers: str, topic: str) -> int | None:
 async def make_own(servers: str, group: str, sources: Mapping[str, int], shards: int) -> None:
     """Make what is missing of a group's own topics; `sources`: partitions of the topics of streams."""
     exchange = exchange_of(group)
-    wanted = [
-        NewTopic(exchange, shards, -1, topic_configs=EXCHANGE),
-        NewTopic(clock_of(group), 1, -1, topic_configs=CLOCK),
-    ]
-    for topic, number in {**sources, exchange: shards}.items():
-        wanted.append(NewTopic(changelog_of(group, topic), number, -1, topic_configs=CHANGELOG))
     admin = await _admin(servers)
     try:
+        copies = min(COPIES, len((await admin.describe_cluster())["brokers"]))
+        wanted = [
+            NewTopic(exchange, shards, copies, topic_configs=EXCHANGE),
+            NewTopic(clock_of(group), 1, copies, topic_configs=CLOCK),
+        ]
+        for topic, number in {**sources, exchange: shards}.items():
+            wanted.append(NewTopic(changelog_of(group, topic), number, copies, topic_configs=CHANGELOG))
         done = await admin.create_topics(wanted)
         for name, code, *rest in done.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
