@@ -19,7 +19,7 @@ USUAL_BYTES = 1_000_000
 
 _MOST_BYTES = 1_000_000_000
 _LEAST_BYTES = 4096
-_CREATION_SECONDS = 5.0
+_CREATION_SECONDS = 3.0
 """How long a broker that makes topics by itself may take."""
 
 

@@ -39,7 +39,7 @@ class TestOpening:
             ("alerts.ndjson", "unknown sink 'alerts.ndjson'"),
             ("ndjson:", "needs a target"),
             ("clickhouse://localhost/tocsin", "names a ClickHouse server"),
-            ("kafka:alerts", "sinks of kind kafka are not there yet"),
+            ("webhook:https://example.org", "sinks of kind webhook are not there yet"),
             ("console:red", "the console has no target 'red'"),
         ],
     )
