@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stack import SERVERS, StackError
 from stack import jars as kafka_jars
+from stack.kafka import warm_up
 from stack.packages import PACKAGES, install
 from stack.places import cache
 from stack.running import configured, down, running, up
@@ -48,6 +49,7 @@ def fetch(names: list[str], *, everything: bool = False) -> None:
     install(sorted(wanted))
     if "kafka" in names:
         kafka_jars.fetch()
+        warm_up()
 
 
 def status(names: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """How long the brokers may take for one answer."""
+_LOOK_AGAIN = 0.05
 _RIGHTS = {
     Step.CREATE: "Create on the topic or the cluster",
     Step.CHANGE: "Alter and AlterConfigs on the topic",
@@ -47,8 +49,9 @@ class Cluster:
         try:
             topics = self._admin.list_topics(timeout=self._seconds).topics
         except refused as error:
+            self._admin.poll(0.1)
             trouble = self._trouble or error.args[0]
-            raise TopicError(f"no Kafka broker answers at {self.servers}: {trouble.str()}") from None
+            raise TopicError(f"the Kafka brokers at {self.servers} do not answer: {trouble.str()}") from None
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def look(self, names: Mapping[str, Collection[str]]) -> dict[str, Found]:
@@ -73,6 +76,18 @@ class Cluster:
         }
         if change.step in doing:
             doing[change.step](change, copies)
+
+    def await_names(self, there: Collection[str], gone: Collection[str]) -> None:
+        """Wait until all brokers' answers show what was made and deleted: they hear of it a moment later."""
+        until = time.monotonic() + self._seconds
+        while True:
+            names = self.names()
+            late = [name for name in there if name not in names] + [name for name in gone if name in names]
+            if not late:
+                return
+            if time.monotonic() > until:
+                raise TopicError(f"{', '.join(late)}: the brokers took the change, but do not show it yet")
+            time.sleep(_LOOK_AGAIN)
 
     def _create(self, change: Change, copies: int) -> None:
         topic = self._module.NewTopic(change.name, change.partitions, copies, config=dict(change.settings))
@@ -121,7 +136,9 @@ class Cluster:
         raise TopicError(f"{name} cannot be {_DONE[step]}: {refused.str()}")
 
     def _note(self, error: KafkaError) -> None:
-        self._trouble = error
+        """Keep what went wrong; that then no broker is left is only what follows from it."""
+        if error.code() != confluent(TopicError).KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's own
+            self._trouble = error
 
 
 class Forbidden(TopicError):

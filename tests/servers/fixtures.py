@@ -6,6 +6,7 @@ test that kills or restarts a server takes one of its own: `with KafkaBroker(tmp
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,7 +56,7 @@ class Topics(Protocol):
 @pytest.fixture
 def kafka_topics(kafka: str, unique: str) -> Iterator[Topics]:
     """Make topics that go with the test."""
-    admin = AdminClient({"bootstrap.servers": kafka})
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
     made: list[str] = []
 
     def make(name: str = "", partitions: int = 1, **settings: str) -> str:
@@ -66,6 +67,10 @@ def kafka_topics(kafka: str, unique: str) -> Iterator[Topics]:
         for done in admin.create_topics([wanted]).values():
             done.result(30)
         made.append(topic)
+        until = time.monotonic() + 30
+        while topic not in admin.list_topics(timeout=30).topics:
+            assert time.monotonic() < until, f"the broker does not show {topic}"
+            time.sleep(0.02)
         return topic
 
     yield make

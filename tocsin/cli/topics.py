@@ -108,15 +108,18 @@ def apply_topics(file: Path, delete: tuple[str, ...], insist: tuple[str, ...], a
     """Make the topics as the topology wants them; nothing is lost unless it is named with --insist or --delete."""
     comparing = _asked(file, **asked)
     found = _compare(comparing, insist, delete)
-    failed = []
+    failed, done = [], []
     for change in found:
         try:
             comparing.cluster.carry_out(change, comparing.copies)
         except TopicError as error:
             failed.append(str(error))
             continue
+        done.append(change)
         if not as_json:
             click.echo(_text(change))
+    gone = [change.name for change in done if change.step == "delete"]
+    comparing.cluster.await_names([change.name for change in done if change.name not in gone], gone)
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in found], "failed": failed}, indent=2))
     if failed:
