@@ -87,6 +87,11 @@ class Inputs:
         """Say which brokers do not answer."""
         return [topic.reader.trouble for topic in self.topics if topic.reader.trouble]
 
+    @property
+    def silent(self) -> list[str]:
+        """Name the topics whose brokers do not answer, as anybody may read it."""
+        return [topic.reader.address.topic for topic in self.topics if topic.reader.trouble]
+
     def _live_and_ready(self, feed: Feed) -> bool:
         return feed.live is not None and feed.ready and not self._ahead(feed, self._least())
 

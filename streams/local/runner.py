@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from monitoring.health import SINKS, Health
+from monitoring.health import SINKS, SOURCES, Health
 from streams.brake import Brake
 from streams.leaps import Leaps
 from streams.local import checkpoint
@@ -291,8 +291,9 @@ class Runner:
 
     def _told_to_stop(self) -> bool:
         """Say how it goes to those who ask for the health, and hear whether to stop."""
-        health, down = self.settings.health, self.publisher.down
+        health, silent, down = self.settings.health, self.inputs.silent, self.publisher.down
         health.beat()
+        health.ready(SOURCES, not silent, f"no broker answers for the topics {', '.join(silent)}")
         health.ready(SINKS, not down, f"down and tried again: {', '.join(down)}")
         return self.settings.stop()
 
