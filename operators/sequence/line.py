@@ -1,4 +1,8 @@
-"""Rows of a batch by key and in order, and who comes before whom: by (time, id), an event never before itself."""
+"""Rows of a batch by key and in order, and who comes before whom: by (time, id), an event never before itself.
+
+An id names an event within its stream: events of two streams with one time and id are two, the one of the stream that
+is named first before the other.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ class Line(NamedTuple):
     """Places 0, 1, ... of all rows, those of one key behind one another.
 
     `row`: where each stands in the batch. `key`: the index of its key. `first`: the first place of its key. `tie`: the
-    first place of the rows with its key, time and id, `end`: the place after the last one.
+    first place of the rows of its key that are the same event, `end`: the place after the last one.
     """
 
     row: Ints
@@ -33,8 +37,8 @@ class Line(NamedTuple):
     end: Ints
 
     @staticmethod
-    def of(rows: pl.DataFrame, slots: Ints) -> Line:
-        """Put rows in line; `slots`: the index of each row's key."""
+    def of(rows: pl.DataFrame, slots: Ints, origins: Ints) -> Line:
+        """Put rows in line; `slots`: the index of each row's key; `origins`: the number of the stream it is from."""
         row = stable_order(slots)
         key, time = slots[row], rows.get_column(TIME).to_numpy()[row]
         ids = rows.get_column(ID).gather(pl.Series(row.astype(np.uint32)))
@@ -42,6 +46,10 @@ class Line(NamedTuple):
         other[1:] = key[1:] != key[:-1]
         differs = other | ids.ne_missing(ids.shift()).to_numpy()
         differs[1:] |= time[1:] != time[:-1]
+        changes = np.append(False, np.diff(origins[row]) != 0)
+        if (changes & ~differs).any():
+            row = row[np.lexsort((origins[row], np.cumsum(differs)))]
+            differs[1:] |= np.diff(origins[row]) != 0
         ends = np.append(np.flatnonzero(differs), row.size)[1:]
         return Line(row, key, time, _latest(other), _latest(differs), np.repeat(ends, np.diff(ends, prepend=0)))
 

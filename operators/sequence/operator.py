@@ -1,8 +1,9 @@
 """The operator of `sequence`.
 
-Rows of one key come in order of (time, id). A row that can be step n goes on with the latest earlier row that was step
-n - 1 of a chain which began at most `within` ago; so a last step gives one match or none. Where the condition of a step
-reads earlier steps, it judges that latest chain; no other one is tried.
+Rows of one key come in order of (time, id), those of two streams with one id in that of their first steps. A row that
+can be step n goes on with the latest earlier row that was step n - 1 of a chain which began at most `within` ago; so a
+last step gives one match or none. Where the condition of a step reads earlier steps, it judges that latest chain; no
+other one is tried.
 
 A step that is `absent` must be missing. Between two steps: a row of it breaks the chain that it comes after. As the
 first one: no row of it may come before the chain, within the time to its last step. As the last one: a chain that is
@@ -111,7 +112,7 @@ class Sequence:
         keys, slots = keyring.distinct(rows, self._key)
         asked = keys.join(pl.DataFrame({LEVEL: self.levels}, schema={LEVEL: pl.Int64}), how="cross")
         codes = keyring.find(asked, known.pieces).codes
-        batch = self._batch(rows, Line.of(rows, slots), known, codes, state)
+        batch = self._batch(rows, Line.of(rows, slots, self._origins(rows)), known, codes, state)
         walk = self._walk(batch, instant)
         piece = kept.piece(self._newest(batch, walk), asked, codes, state["latest"])
         frames = known.plus(piece, instant.watermark, self.within).dump(state)
@@ -128,6 +129,12 @@ class Sequence:
         items = (pl.when(pl.col(STEP) == n).then(item).alias(step.item) for n, step in enumerate(self.steps))
         key = [] if self.by else [pl.lit(0, dtype=pl.Int32).alias(ALL)]
         return rows.with_columns(*items, *key)
+
+    def _origins(self, rows: pl.DataFrame) -> Ints:
+        """Give the number of the stream that each row is from: of its first step."""
+        origins = [step.origin for step in self.steps]
+        numbers = pl.Series([origins.index(origin) for origin in origins])
+        return numbers.gather(rows.get_column(STEP)).to_numpy()
 
     def _batch(self, rows: pl.DataFrame, line: Line, known: Latest, codes: Ints, state: State) -> Batch:
         """Put what is known of the keys of a batch before its rows."""

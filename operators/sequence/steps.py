@@ -31,12 +31,14 @@ class StepSpec:
     """One step.
 
     `columns`: those of the rows that can be it, under their own names. `condition`: over these, and over columns of
-    the steps before it under the names of `column_of_step`; None: every row.
+    the steps before it under the names of `column_of_step`; None: every row. `origin`: the stream in which the ids of
+    the rows name events.
     """
 
     name: str
     columns: Mapping[str, Type]
     condition: Bound | None = None
+    origin: str = ""
 
     @property
     def named(self) -> dict[str, Type]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -13,6 +14,9 @@ from operators.lookups import ALWAYS, GONE
 from streams.local.dataflow import empty_table
 from tocsin.compiler import Plan, describe
 from tocsin.model.rows import EVIDENCE, ID, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TWICE = """\
 features:
@@ -36,7 +40,7 @@ def ids(found: pl.DataFrame) -> list[list[str]]:
     return found.get_column(EVIDENCE).list.eval(pl.element().struct.field("id")).to_list()
 
 
-def table(plan: Plan, name: str, *rows: dict[str, object]) -> pl.DataFrame:
+def table(plan: Plan, name: str, *rows: Mapping[str, object]) -> pl.DataFrame:
     """A table's rows, valid from the beginning."""
     return pl.DataFrame([{TIME: ALWAYS, GONE: False, **row} for row in rows], schema=empty_table(plan, name).schema)
 
@@ -113,6 +117,26 @@ features:
         found = results(plan, "f", given, buckets=buckets, tables={"terminals": terminals})
         told = sorted(found.select("owner", "one.cell", "two.terminal").rows())
         assert told == [(f"o{n + 1}", f"o{n + 1}", f"t{n}") for n in range(4)]
+
+    @pytest.mark.parametrize(("second", "matches"), [("readings", 1), ("pace", 0), ("kept", 0)])
+    def test_an_event_and_another_stream_s_of_the_same_id_are_two_but_not_what_is_computed_of_it(
+        self, second: str, matches: int
+    ) -> None:
+        where = "cell" if second == "readings" else "terminal"
+        plan = compiled(f"""\
+features:
+  kept: {{from: payments, by: card, derive: {{twice: amount + amount}}}}
+  f:
+    by: {{who: terminal}}
+    within: 5m
+    sequence: [{{one: {{from: payments}}}}, {{two: {{from: {second}, by: {{who: {where}}}}}}}]
+""")
+        given = {
+            "payments": events(plan, "payments", {"payment_id": 7, "at": 9, "card": "c", "terminal": "x"}),
+            "readings": events(plan, "readings", {"reading_id": "7", "at": 9, "cell": "x"}),
+        }
+        needed = {name: rows for name, rows in given.items() if name in {second, "payments"}}
+        assert results(plan, "f", needed).height == matches
 
     def test_may_be_steps_themselves_and_be_derived_from(self) -> None:
         plan = compiled(f"""{TWICE}\

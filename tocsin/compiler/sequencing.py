@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from operators.stage import Input
     from tocsin.compiler.features import Draft
-    from tocsin.compiler.nodes import Node
+    from tocsin.compiler.nodes import Context, Node
     from tocsin.language.model import SequenceStep, Text
     from tocsin.model.types import Type
 
@@ -79,7 +79,23 @@ def _step(draft: Draft, step: SequenceStep, node: Node, before: Mapping[str, Typ
         bound = report.bind(step.where, scope, expect=BOOLEAN)
         if bound is not None:
             check_varies(step.where, bound, report)
-    return StepSpec(str(step.name), node.columns, bound)
+    return StepSpec(str(step.name), node.columns, bound, _origin(node, draft.context))
+
+
+def _origin(node: Node, context: Context) -> str:
+    """Give the stream whose events a node has its ids from; a window or an area has ids of its own."""
+    word = next((word for name, word in context.topology.features.items() if name == node.name), None)
+    if word is None or len(word.sources) > 1 or word.occupancy is not None:
+        return node.name
+    if word.at is not None:
+        behind = word.at
+    elif word.sequence:
+        behind = next(step.source for step in reversed(word.sequence) if step.name != word.absence)
+    elif word.windows and node.shape is not Shape.TRAILING:
+        return node.name
+    else:
+        behind = word.sources[0]
+    return _origin(context.nodes[str(behind)], context)
 
 
 def _check_names(draft: Draft, step: SequenceStep, node: Node) -> None:

@@ -14,14 +14,19 @@ Row = dict[str, Any]
 
 def earlier(one: Row, other: Row) -> bool:
     """Whether a row comes before another; an event never before itself."""
-    return (one[TIME], one[ID].encode()) < (other[TIME], other[ID].encode())
+    return in_order(one) < in_order(other)
+
+
+def in_order(row: Row) -> tuple[int, bytes, int]:
+    """By time, then id; an id is one of its stream."""
+    return row[TIME], row[ID].encode(), row["stream"]
 
 
 class Oracle:
     """`tests`: per step name, whether a row is it, given the steps before it."""
 
     def __init__(self, rows: Sequence[Row], tests: Mapping[str, Any], within: int, absent: str | None) -> None:
-        self.rows = sorted(rows, key=lambda row: (row[TIME], row[ID].encode()))
+        self.rows = sorted(rows, key=in_order)
         self.names, self.tests, self.within, self.absent = list(tests), tests, within, absent
         self.present = [name for name in self.names if name != absent]
 

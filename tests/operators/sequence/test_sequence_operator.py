@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -28,10 +28,16 @@ END = 10**9
 
 @dataclass(frozen=True)
 class Form:
-    """A sequence: per step its condition as text and in Python; the one that must be missing."""
+    """A sequence: per step its condition as text and in Python; the one that must be missing; whence steps come."""
 
     steps: Mapping[str, tuple[str | None, Any]]
     absent: str | None = None
+    streams: Mapping[str, str] = field(default_factory=dict)
+
+    def stream(self, step: str) -> int:
+        """The number of the stream of a step."""
+        streams = [self.streams.get(name, "") for name in self.steps]
+        return streams.index(self.streams.get(step, ""))
 
     def operator(self, by: tuple[str, ...] = ("key",)) -> Sequence:
         steps: list[StepSpec] = []
@@ -39,7 +45,7 @@ class Form:
             there = [step for step in steps if step.name != self.absent]
             before = {column: type_ for step in there for column, type_ in step.named.items()}
             condition = None if text is None else bind(text, Scope({**OWN, **before}), expect=BOOLEAN)
-            steps.append(StepSpec(name, OWN, condition))
+            steps.append(StepSpec(name, OWN, condition, self.streams.get(name, "")))
         absent = None if self.absent is None else list(self.steps).index(self.absent)
         return sequence_operator(dict.fromkeys(by, STRING), steps, WITHIN, absent=absent)
 
@@ -84,6 +90,8 @@ FORMS = {
     "without the first of three": Form({"one": ANY, "two": ANY, "three": POSITIVE}, "one"),
     "without the one between": Form({"one": ANY, "two": POSITIVE, "three": ANY}, "two"),
     "without one between that is compared": Form({"one": ANY, "two": MORE, "three": ANY}, "two"),
+    "three of two streams": Form({"one": ANY, "two": ANY, "three": POSITIVE}, None, {"two": "other"}),
+    "two streams without the one between": Form({"one": ANY, "two": POSITIVE, "three": ANY}, "two", {"two": "other"}),
     "without one of four": Form({"one": ANY, "two": ANY, "three": POSITIVE, "four": ANY}, "three"),
 }
 
@@ -102,7 +110,8 @@ def events(form: Form, drawn_: list[tuple[int, int, str, int, int]]) -> list[Row
     for time, number, key, step, n in drawn_:
         name = names[step % len(names)]
         rows[time, number, key, name] = {
-            TIME: time, ID: f"e{time}.{number}", "key": key, "step": name, "n": n if n >= 0 else None,
+            TIME: time, ID: f"e{time}.{number}", "key": key, "step": name,
+            "stream": form.stream(name), "n": n if n >= 0 else None,
         }  # fmt: skip
     return list(rows.values())
 
@@ -112,7 +121,8 @@ def batch(form: Form, rows: Iterable[Row]) -> pl.DataFrame:
     columns: dict[str, Any] = {TIME: pl.Int64, ID: pl.String, POSITION: pl.Int64, "key": pl.String, STEP: pl.Int64}
     columns |= {f"{name}.{column}": type_.physical for name in form.steps for column, type_ in OWN.items()}
     told = [
-        {**row, POSITION: 7, STEP: list(form.steps).index(row["step"]), f"{row['step']}.n": row["n"]} for row in rows
+        {**row, POSITION: row["stream"], STEP: list(form.steps).index(row["step"]), f"{row['step']}.n": row["n"]}
+        for row in rows
     ]
     return pl.DataFrame(told, schema=columns).sort(TIME, ID, STEP)
 
@@ -194,7 +204,7 @@ class TestWakingUp:
 
 
 def row(step: str, time: int, number: int = 0, n: int | None = None) -> Row:
-    return {TIME: time, ID: f"e{time}.{number}", "key": "a", "step": step, "n": n}
+    return {TIME: time, ID: f"e{time}.{number}", "key": "a", "step": step, "stream": int(step == "two"), "n": n}
 
 
 class TestOneThenTheOther:
@@ -222,6 +232,10 @@ class TestOneThenTheOther:
 
     def test_an_event_that_can_be_both_does_not_follow_itself(self) -> None:
         assert self.matched(row("one", 5), row("two", 5)) == []
+
+    def test_events_of_two_streams_with_one_id_are_two(self) -> None:
+        form = Form(self.FORM.steps, None, {"two": "other"})
+        assert [ids for _, _, _, _, ids in told(form, run(form, [row("one", 5), row("two", 5)]))] == [("e5.0", "e5.0")]
 
     def test_the_time_is_counted_from_the_first_step(self) -> None:
         steps = row("one", 0), row("two", 8, n=1), row("three", 11)

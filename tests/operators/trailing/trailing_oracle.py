@@ -99,7 +99,7 @@ def batch(rows: Iterable[Row]) -> pl.DataFrame:
 def expected(rows: Sequence[Row], windows: Sequence[tuple[Trailing, Sequence[str]]], until: int) -> list[Row]:
     """Give the rows of a feature `by card`: those of the events, and the empty ones."""
     ordered = sorted(rows, key=lambda row: (row[TIME], row[ID].encode()))
-    asked = [(row[TIME], row[ID], row["card"], row) for row in ordered]
+    asked: list[tuple[int, str, str, Row | None]] = [(row[TIME], row[ID], row["card"], row) for row in ordered]
     asked += [(time, f'\0["{card}"]', card, None) for card, time in empty_times(ordered, windows, until)]
     asked.sort(key=lambda item: (item[0], item[1].encode()))
     return [answer(time, id_, card, row, ordered, windows) for time, id_, card, row in asked]
