@@ -419,6 +419,14 @@ class TestClearingSentences:
                 "from: visits, levels: {red: taps > 3}, keep: forever",
                 "when not (taps > 3); or without a row for 1d, as expired",
             ),
+            (
+                "from: visits, levels: {red: true}, keep: 2h",
+                "2h after the last row (it holds at every row); or without a row for 1d, as expired",
+            ),
+            (
+                "from: visits, levels: {red: {when: true, reset: taps < 3}}, keep: 2h",
+                "when taps < 3; or 2h after it last held; or without a row for 1d, as expired",
+            ),
         ],
     )
     def test_each_way_is_said(self, rule: str, expected: str) -> None:

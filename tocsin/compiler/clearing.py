@@ -9,7 +9,7 @@ from tocsin.model.display import display
 from tocsin.model.types import DURATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from operators.expressions.bound import Bound
     from tocsin.compiler.judging import Ruling
@@ -94,17 +94,20 @@ def check_falls(ruling: Ruling, level: LevelWord, when: Bound, reset: Bound | No
     ruling.context.report.add(level.reset or level.level, "never-clears", what, expected=expected)
 
 
-def clears(rule: RuleWord, shape: Shape, expires: int) -> dict[str, str]:
-    """Say per level how it clears. `expires`: ms."""
-    return {str(name): _clears(rule, level, shape, expires) for name, level in rule.levels.items()}
+def clears(rule: RuleWord, shape: Shape, expires: int, always: Container[str]) -> dict[str, str]:
+    """Say per level how it clears. `expires`: ms. `always`: levels whose condition holds at every row."""
+    return {
+        str(name): _clears(rule, level, shape, expires, falls=level.reset is not None or str(name) not in always)
+        for name, level in rule.levels.items()
+    }
 
 
-def _clears(rule: RuleWord, level: LevelWord, shape: Shape, expires: int) -> str:
+def _clears(rule: RuleWord, level: LevelWord, shape: Shape, expires: int, *, falls: bool) -> str:
     if shape is Shape.STREAM and rule.keep is not None:
         return f"closed at birth; not raised again for the same entity within the same {rule.keep.text}"
-    ways = [_falls(rule, level)]
+    ways = [_falls(rule, level)] if falls else []
     if rule.keep is not None:
-        ways.append(f"{rule.keep.text} after it last held")
+        ways.append(f"{rule.keep.text} after {'it last held' if falls else 'the last row (it holds at every row)'}")
     ways.append(f"without a row for {display(expires, DURATION)}, as expired")
     return "; or ".join(ways)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from operators.alerting.rule import LevelSpec
 from operators.expressions import sign_conditions
 from operators.expressions.scope import Constant
+from operators.rowwise import Column
 from tocsin.compiler.clearing import check_falls
 from tocsin.compiler.constant_conditions import check_varies, value_of, varies
 from tocsin.compiler.parameters import quantity_of
@@ -85,6 +86,12 @@ def _can_vary(ruling: Ruling, word: LevelWord, when: Bound, reset: Bound | None)
     if not ended and not check_varies(word.when or Text(""), when, report):
         return False
     return reset is None or check_varies(word.reset or Text(""), reset, report)
+
+
+def always_on(ruling: Ruling) -> set[str]:
+    """Give the levels whose condition reads nothing, and so holds at every row."""
+    constant = {step.name for step in ruling.steps if isinstance(step, Column) and not varies(step.bound)}
+    return {str(level) for level in ruling.word.levels if f"__when_{level}" in constant}
 
 
 def _bounded(ruling: Ruling, word: LevelWord, text: Text) -> LevelSpec | None:

@@ -14,7 +14,7 @@ from tocsin.compiler.constant_conditions import check_varies
 from tocsin.compiler.expectations import check_tests
 from tocsin.compiler.groups import withheld
 from tocsin.compiler.judging import Ruling
-from tocsin.compiler.levels import MEASURE, add_levels, add_measure
+from tocsin.compiler.levels import MEASURE, add_levels, add_measure, always_on
 from tocsin.compiler.nodes import Context, Shape
 from tocsin.compiler.parameters import Parameters, check_parameters, constants
 from tocsin.compiler.plan import RulePlan
@@ -74,7 +74,7 @@ def _compile(ruling: Ruling) -> RulePlan | None:
         return None
     check_parameters(word.parameters, ruling.parameters, read, report)
     _append_stage(ruling, entity, spec)
-    how = clears(word, ruling.shape, spec.expires_ms)
+    how = clears(word, ruling.shape, spec.expires_ms, always_on(ruling))
     return RulePlan(str(word.name), spec.version, f"rule {word.name}", how, spec.immediate, tuple(entity))
 
 
