@@ -102,13 +102,12 @@ class ClickHouseReader:
 
     def counts(self, which: Filter | None = None) -> pl.DataFrame:
         """Give `rule`, `kind`, `level`, `minute` (Int64 ms), `transitions`: how many, the truth only."""
-        minute = "toInt64(toUnixTimestamp(m.minute)) * 1000"
-        bounds = (f"{minute} >= {{since:Int64}}", f"{minute} < {{until:Int64}}")
-        condition, parameters = (which or Filter()).condition(*bounds)
+        condition, parameters = (which or Filter()).condition("minute >= {since:Int64}", "minute < {until:Int64}")
+        milliseconds = "toInt64(toUnixTimestamp(m.minute)) * 1000 AS minute"
         return self._asked.frame(
-            f"SELECT rule, kind, CAST(m.level, 'String') AS level, {minute} AS minute, "
-            f"toInt64(m.transitions) AS transitions FROM {self._database}.rule_minutes AS m WHERE {condition} "
-            "ORDER BY minute, rule, kind, level",
+            f"SELECT * FROM (SELECT rule, kind, CAST(m.level, 'String') AS level, {milliseconds}, "
+            f"toInt64(m.transitions) AS transitions FROM {self._database}.rule_minutes AS m) AS c "
+            f"WHERE {condition} ORDER BY minute, rule, kind, level",
             parameters,
         )
 
@@ -162,7 +161,9 @@ class ClickHouseReader:
 
 
 def _server(target: str) -> tuple[Asked, str]:
-    from sinks.clickhouse_connection import Connection  # noqa: PLC0415  # the driver is an extra
-
+    try:
+        from sinks.clickhouse_connection import Connection  # noqa: PLC0415  # the driver is an extra
+    except ModuleNotFoundError as error:
+        raise SinkError(f"a ClickHouse server needs {error.name}: install tocsin[servers]") from None
     address = parse_address(target)
     return Connection(address, inside=True), address.database

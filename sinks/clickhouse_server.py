@@ -56,17 +56,11 @@ class ClickHouseServerSink(Sink):
     def open(self, bookmark: str = "") -> None:
         """Connect, and make what is missing."""
         del bookmark  # a second delivery changes no view
-        where = {"database": self._connection.address.database}
-        found = self._connection.rows("SELECT name FROM system.tables WHERE database = %(database)s", where)
-        if missing := [name for name in NAMES if (name,) not in found]:
-            self._make(missing)
-        asked = "SELECT name, type FROM system.columns WHERE database = %(database)s AND table = 'transitions'"
-        self._types = dict(self._connection.rows(asked, where))
-        if lacking := [name for name in COLUMNS if name not in self._types]:
-            raise SinkError(
-                f"the table transitions at {self._connection.address} lacks the columns {', '.join(lacking)}: "
-                "something else made it; choose another database"
-            )
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     def deliver(self, batch: pl.DataFrame) -> None:
         """Insert a batch."""
@@ -78,6 +72,19 @@ class ClickHouseServerSink(Sink):
         """Let go of the connection."""
         self._connection.close()
         self._types = {}
+
+    def _prepare(self) -> None:
+        where = {"database": self._connection.address.database}
+        found = self._connection.rows("SELECT name FROM system.tables WHERE database = %(database)s", where)
+        if missing := [name for name in NAMES if (name,) not in found]:
+            self._make(missing)
+        asked = "SELECT name, type FROM system.columns WHERE database = %(database)s AND table = 'transitions'"
+        self._types = dict(self._connection.rows(asked, where))
+        if lacking := [name for name in COLUMNS if name not in self._types]:
+            raise SinkError(
+                f"the table transitions at {self._connection.address} lacks the columns {', '.join(lacking)}: "
+                "something else made it; choose another database"
+            )
 
     def _make(self, missing: list[str]) -> None:
         address = self._connection.address

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sinks.clickhouse_embedded import EmbeddedClickHouseSink
+from sinks.clickhouse_server import ClickHouseServerSink
 from sinks.console import ConsoleSink
 from sinks.file import FileSink
 from sinks.opening import make_sink, open_sink
+from sinks.redis import RedisSink
 from tocsin.errors import SinkError
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ class TestOpening:
             ("file:{}/a.ndjson", FileSink),
             ("console", ConsoleSink),
             ("clickhouse:{}/ch", EmbeddedClickHouseSink),
+            ("clickhouse://db:9000/tocsin", ClickHouseServerSink),
+            ("redis://db:6379/0", RedisSink),
+            ("rediss://db", RedisSink),
         ],
     )
     def test_a_uri_names_a_sink(self, uri: str, kind: type, tmp_path: Path) -> None:
@@ -38,7 +43,6 @@ class TestOpening:
             ("njson:x", "unknown sink 'njson': expected one of .*; did you mean 'ndjson'"),
             ("alerts.ndjson", "unknown sink 'alerts.ndjson'"),
             ("ndjson:", "needs a target"),
-            ("clickhouse://localhost/tocsin", "names a ClickHouse server"),
             ("webhook:https://example.org", "sinks of kind webhook are not there yet"),
             ("console:red", "the console has no target 'red'"),
         ],
@@ -49,5 +53,5 @@ class TestOpening:
 
     def test_a_topology_names_kind_and_target(self) -> None:
         assert isinstance(make_sink("console", "table"), ConsoleSink)
-        with pytest.raises(SinkError, match="clickhouse://db/tocsin names a ClickHouse server"):
-            make_sink("clickhouse", "clickhouse://db/tocsin")
+        assert isinstance(make_sink("clickhouse", "clickhouse://db/tocsin"), ClickHouseServerSink)
+        assert isinstance(make_sink("redis", "rediss://db/0"), RedisSink)

@@ -1,8 +1,7 @@
-"""`tocsin alerts`: what the embedded ClickHouse knows."""
+"""`tocsin alerts`: what ClickHouse knows, embedded or on a server."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,19 +17,20 @@ COLUMNS = ["alert_id", "rule", "level", "open", "time", "entity", "says"]
 @click.command(name="alerts")
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
-    help="The folder of the embedded ClickHouse; default: in the state folder of the last run from here.",
+    metavar="FOLDER|clickhouse://HOST/DATABASE",
+    help="The folder of the embedded ClickHouse, or a server; default: in the state folder of the last run from here.",
 )
 @click.option("--rule", help="Of this rule only.")
 @click.option("--open", "open_only", is_flag=True, help="Only alerts that are not cleared.")
 @click.option("--sql", help="Any query over transitions, alerts and rule_minutes.")
 @JSON
-def command(store: Path | None, rule: str | None, open_only: bool, sql: str | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
+def command(store: str | None, rule: str | None, open_only: bool, sql: str | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
     """List alerts, the open and worst first; or ask in SQL.
 
     \b
     tocsin alerts --open
     tocsin alerts --rule card-velocity --json | head
+    tocsin alerts --store clickhouse://localhost/tocsin
     tocsin alerts --sql "select rule, level, count() from alerts group by all order by all"
     """  # noqa: D301  # \b is click's mark for lines that are not to be filled
     from sinks.clickhouse_read import ClickHouseReader, Filter  # noqa: PLC0415  # keeps --help instant

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The NDJSON file of the alerts; default: the ClickHouse of the state folder.",
 )
+@click.option(
+    "--store",
+    metavar="FOLDER|clickhouse://HOST/DATABASE",
+    help="Another ClickHouse that has the alerts, a folder or a server.",
+)
 @JSON
-def command(alert_id: str, state: Path | None, alerts: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
+def command(alert_id: str, state: Path | None, alerts: Path | None, store: str | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
     """Show what an alert went through, with its values, and compute them again from the source.
 
     Exits 1 if the source gives other numbers now.
@@ -36,9 +41,12 @@ def command(alert_id: str, state: Path | None, alerts: Path | None, as_json: boo
     from tocsin.errors import StateError  # noqa: PLC0415
 
     folder = state_of(state)
-    log = _log(alert_id, folder, alerts)
+    if alerts is not None and store is not None:
+        raise click.UsageError("--alerts and --store both say where the alerts are: give one of them")
+    asked = store or str(folder / "clickhouse")
+    log = _log(alert_id, asked, alerts)
     if log.is_empty():
-        raise click.UsageError(f"no alert {alert_id} in {alerts or folder / 'clickhouse'}")
+        raise click.UsageError(f"no alert {alert_id} in {alerts or asked}")
     try:
         again = recompute(earlier_run(folder), log["rule"][0]).filter(alert_id=alert_id)
     except StateError:
@@ -55,11 +63,11 @@ def command(alert_id: str, state: Path | None, alerts: Path | None, as_json: boo
     raise SystemExit(0 if same else 1)
 
 
-def _log(alert_id: str, state: Path, alerts: Path | None) -> pl.DataFrame:
+def _log(alert_id: str, store: str, alerts: Path | None) -> pl.DataFrame:
     if alerts is None:
         from sinks.clickhouse_read import ClickHouseReader  # noqa: PLC0415
 
-        with ClickHouseReader(state / "clickhouse") as reader:
+        with ClickHouseReader(store) as reader:
             return reader.history(alert_id)
     from sinks.ndjson import decode  # noqa: PLC0415
 
