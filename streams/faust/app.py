@@ -12,7 +12,7 @@ from streams.faust.transport import SCHEME, Whole, register
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+    from collections.abc import Collection, Mapping, MutableMapping
     from pathlib import Path
 
     import polars as pl
@@ -24,7 +24,6 @@ BUFFERED = 4
 FETCHED_ROWS = 20_000
 RECOVERED_AT_ONCE = 20
 """Values of a changelog that are applied together: they are large."""
-PutAside = "Callable[[faust.App, str, pl.DataFrame], Coroutine[Any, Any, None]]"
 
 
 def make_app(group: str, servers: str, folder: Path, credentials: Any, **settings: Any) -> faust.App:  # noqa: ANN401
@@ -107,6 +106,11 @@ class FaustWire:
     async def put_aside(self, topic: str, letters: pl.DataFrame) -> None:
         """Make dead letters and late records durable."""
         await self._put_aside(self._app, topic, letters)
+
+    async def ends(self, tps: Collection[Any]) -> Mapping[Any, int]:
+        """Ask the broker where the logs of partitions end."""
+        found: Mapping[Any, int] = await self._app.consumer.highwaters(*tps)
+        return found
 
     def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
         """Give the group's offset of a partition."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from streams.faust import values
+from streams.faust.silence import Silence
 from streams.faust.unit import Unit
 from tocsin.errors import StateError
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from streams.faust.intake import Intake, Taken
-    from streams.faust.outlets import Outlets
     from streams.faust.outgoing import Sealed
+    from streams.faust.outlets import Outlets
     from streams.faust.task import Task
     from streams.faust.unit import Capture
 
@@ -56,6 +57,10 @@ class Wire(Protocol):
         """Make dead letters and late records of a topic durable."""
         ...
 
+    async def ends(self, tps: Collection[Any]) -> Mapping[Any, int]:
+        """Ask the broker where the logs of partitions end."""
+        ...
+
     def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
         """Give the group's offset of a partition."""
         ...
@@ -70,18 +75,21 @@ class Wire(Protocol):
 class Hosting:
     """All tasks of a worker.
 
-    `make`: makes the task of a partition. `topics`: those that are delivered in batches. `intake`: what is done with a
+    `make`: makes the task of a partition. `topics`: those that are delivered in batches. `tasks`: the
+    names of all of the group. `intake`: what is done with a
     batch. `fail`: takes what ends the worker.
     """
 
     wire: Wire
     topics: frozenset[str]
+    tasks: frozenset[str]
     make: Callable[[Any], Task]
     intake: Intake
     outlets: Outlets
     fail: Callable[[BaseException], Coroutine[Any, Any, None]]
     commit_seconds: float = 0.5
     units: dict[Any, Unit] = field(default_factory=dict)
+    _silence: Silence = field(default_factory=Silence)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "tocsin-task"))
     _keeping: dict[Any, asyncio.Task[None]] = field(default_factory=dict)
     _resting: asyncio.Event = field(default_factory=asyncio.Event)
@@ -109,8 +117,13 @@ class Hosting:
                 self.units[tp] = unit
             if unit.durable is not None or unit.task.end:
                 positions[tp] = unit.task.end
-            self._keeping[tp] = asyncio.create_task(self._keep(unit))
         return positions
+
+    def begin(self, tp: Any, position: int) -> None:  # noqa: ANN401  # Faust's TP
+        """Let a task of the assignment go on, from where the reader stands."""
+        unit = self.units[tp]
+        unit.task.end = max(unit.task.end, position)
+        self._keeping[tp] = asyncio.create_task(self._keep(unit))
 
     def _still_ours(self, unit: Unit) -> bool:
         """Whether nobody has written a state of this partition since we did: then what is in memory is the latest."""
@@ -235,10 +248,25 @@ class Hosting:
         except Exception as error:  # noqa: BLE001  # packets that are lost would be missed by shards
             await self.fail(error)
 
-    async def wait_through(self) -> None:
-        """Wait until the run is over for all tasks of this worker, and everything they gave has arrived."""
-        while not (self._keeping and all(unit.through and unit.delivered for unit in self.units.values())):
-            await asyncio.sleep(PATIENCE_SECONDS)
+    @property
+    def through(self) -> list[str]:
+        """Name the tasks for which the run is over, and all that they gave has arrived."""
+        return [unit.task.name for unit in self.units.values() if unit.through and unit.delivered]
+
+    def leads(self) -> bool:
+        """Whether this worker holds the first partition of the first topic."""
+        return any(tp.topic == min(self.topics) and tp.partition == 0 for tp in self._keeping)
+
+    async def pass_time(self, clock: int) -> None:
+        """Let time pass in partitions at whose end nothing happens."""
+        units = [self.units[tp] for tp in self._keeping]
+        if not units or not clock:
+            return
+        ends = await self.wire.ends([unit.tp for unit in units])
+        for unit, task in self._silence.idle(units, ends, clock):
+            async with unit.lock:
+                task.idle(clock)
+                unit.dirty = True
 
     async def close(self, seconds: float) -> None:
         """Commit what was done, and give the sinks what is durable, within some seconds."""

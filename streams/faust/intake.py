@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import polars as pl
 
-from streams.faust.source_task import SourceTask
 from streams.dead_letters import DEAD
+from streams.faust.source_task import SourceTask
 from streams.local.feed import LATE, Read
 
 if TYPE_CHECKING:

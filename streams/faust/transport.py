@@ -41,6 +41,10 @@ class Tasks(Protocol):
         """Get the tasks of an assignment ready; give where each goes on that has a state."""
         ...
 
+    def begin(self, tp: TP, position: int) -> None:
+        """Let a task of the assignment go on, from where the reader stands."""
+        ...
+
     async def release(self) -> None:
         """Make durable what was done, before partitions are revoked."""
         ...
@@ -155,6 +159,8 @@ class BatchedConsumer(driver.Consumer):
         for tp, offset in (await self.tasks.load(mine)).items():
             await self.seek(tp, offset)
             self._committed_offset[tp] = offset
+        for tp in mine:
+            self.tasks.begin(tp, await self.position(tp) or 0)
         self.gate_open = True
 
     def committed(self, tp: TP) -> int | None:

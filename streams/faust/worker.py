@@ -19,12 +19,13 @@ import faust
 from monitoring.metrics import MemoryMetrics
 from streams.faust.app import FaustWire, add_agents, make_app
 from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
+from streams.faust.clock import Clock, listen, tell
 from streams.faust.hosting import Hosting
 from streams.faust.intake import Intake
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
-from streams.faust.security import credentials_of
-from streams.faust.topics import exchange_of
+from streams.faust.security import aiokafka_settings, credentials_of
+from streams.faust.topics import clock_of, exchange_of
 from streams.local.early import EarlyCopies
 from streams.local.pages import keep_pages
 from streams.local.tally import Tally
@@ -34,9 +35,10 @@ from tocsin.errors import SinkUnavailable, TocsinError
 from tocsin.language import load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine
 
 REFUSED = 3
+LOOK_SECONDS = 0.5
 FLUSH_SECONDS = 30.0
 
 
@@ -82,7 +84,9 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     wire = FaustWire(app, partitions, exchange, _put_aside)
     intake = Intake(tally, early=(lambda: EarlyCopies(plan)) if order.early else None)
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
-    hosting = Hosting(wire, frozenset(partitions), factory.make, intake, outlets, failure, order.commit_seconds)
+    hosting = Hosting(
+        wire, frozenset(partitions), layout.tasks, factory.make, intake, outlets, failure, order.commit_seconds
+    )
     add_agents(app, hosting)
     failure.app = app
     return app, hosting
@@ -109,10 +113,8 @@ def run(order: Order, number: int) -> int:
     app.on_before_shutdown.connect(finish)
 
     @app.task
-    async def end() -> None:
-        if order.until is not None:
-            await hosting.wait_through()
-            os.kill(os.getpid(), signal.SIGTERM)
+    async def keep_time() -> None:
+        await _guarded(failure, _keep_time(app, hosting, order))
 
     worker = faust.Worker(app, loglevel=os.environ.get("TOCSIN_LOG", "WARN"), redirect_stdouts=False)
     try:
@@ -121,6 +123,40 @@ def run(order: Order, number: int) -> int:
         code = end_of.code if isinstance(end_of.code, int) else 1
         return failure.exit_code or code
     return failure.exit_code
+
+
+async def _guarded(
+    fail: Callable[[BaseException], Coroutine[Any, Any, None]], doing: Coroutine[Any, Any, None]
+) -> None:
+    """Do something beside the agents; the worker ends with it if it fails."""
+    try:
+        await doing
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:  # noqa: BLE001  # as agents do
+        await fail(error)
+
+
+async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
+    """Read and write the clock topic; end the process when the run is over for all tasks of the group."""
+    clock, topic = Clock(), clock_of(order.group)
+
+    async def send(tick: bytes) -> None:
+        await app.producer.send(topic, None, tick, 0, None, None)
+
+    beside = [
+        asyncio.create_task(_guarded(hosting.fail, listen(clock, topic, aiokafka_settings(order.servers)))),
+        asyncio.create_task(_guarded(hosting.fail, tell(send, hosting.leads, lambda: hosting.through))),
+    ]
+    try:
+        tasks = hosting.tasks
+        while order.until is None or not clock.through >= tasks:
+            await hosting.pass_time(clock.now)
+            await asyncio.sleep(LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        for one in beside:
+            one.cancel()
 
 
 def main() -> int:

@@ -1,0 +1,68 @@
+"""The clock topic: one record a second, by which all workers know what time it is, and when a run is over.
+
+The worker that holds the first partition of the group's first topic writes the time (ms since the epoch); all read it,
+so that workers on machines whose clocks differ move idle partitions alike (semantics 5). Workers also say there which
+tasks have taken their closing step and delivered everything: a bounded run ends when all of them have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+SECOND = 1.0
+WAIT_MS = 200
+
+
+class Tick(msgspec.Struct, omit_defaults=True):
+    """A record: the time in ms, 0 in those that only say which tasks are through."""
+
+    clock: int = 0
+    through: list[str] = []
+
+
+@dataclass(slots=True)
+class Clock:
+    """What was read. `now`: the latest time, 0 before the first record; `through`: tasks that are."""
+
+    now: int = 0
+    through: set[str] = field(default_factory=set)
+
+    def take(self, data: bytes) -> None:
+        """Take a record; it does not go back."""
+        tick = msgspec.json.decode(data, type=Tick)
+        self.now = max(self.now, tick.clock)
+        self.through.update(tick.through)
+
+
+async def listen(clock: Clock, topic: str, settings: Mapping[str, Any]) -> None:
+    """Read the topic from now on, until cancelled."""
+    consumer = AIOKafkaConsumer(**settings, enable_auto_commit=False, fetch_max_wait_ms=WAIT_MS)
+    await consumer.start()
+    try:
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_end(partition)
+        async for record in consumer:
+            clock.take(record.value)
+    finally:
+        await consumer.stop()
+
+
+async def tell(
+    send: Callable[[bytes], Awaitable[Any]], leads: Callable[[], bool], through: Callable[[], Collection[str]]
+) -> None:
+    """Write once a second what there is to say, until cancelled. `leads`: whether this worker writes the time."""
+    while True:
+        tick = Tick(round(time.time() * 1000) if leads() else 0, sorted(through()))
+        if tick.clock or tick.through:
+            await send(msgspec.json.encode(tick))
+        await asyncio.sleep(SECOND)
