@@ -396,6 +396,23 @@ features:
         assert json.loads(json.dumps(infos)) == infos
 
 
+class TestTwoClocks:
+    """Alerts by event time, and those of rules that judge `quality`."""
+
+    @pytest.mark.parametrize(("rules", "read"), [("'high'", "high"), ("'missing', 'late'", "late, missing")])
+    def test_may_be_read_by_a_feature_each(self, rules: str, read: str) -> None:
+        plan = compiled(f"""\
+features:
+  gaps: {{from: quality, by: stream, windows: {{tumbling 5m: {{gaps: sum(missing), late: sum(late)}}}}}}
+  storm: {{from: alerts, where: "rule in ({rules})", by: rule, windows: {{tumbling 1m: {{n: count()}}}}}}
+rules:
+  high: {{from: minute, levels: {{red: top > 3}}}}
+  missing: {{from: gaps, levels: {{red: gaps > 3}}}}
+  late: {{from: gaps, levels: {{red: late > 3}}}}
+""")
+        assert stage(plan, "storm").inputs[0].upstream == f"alerts of {read}"
+
+
 class TestClearingSentences:
     """`check` prints for every rule how it clears."""
 

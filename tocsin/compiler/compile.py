@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from operators.expressions import names_in
 from tocsin.compiler.built_in import quality_node, streams_table, with_alerts
+from tocsin.compiler.clocks import check_clocks
 from tocsin.compiler.detecting import detect
 from tocsin.compiler.features import Draft, begin, derive, read_rows
 from tocsin.compiler.fitting import check_feature
@@ -47,6 +48,7 @@ def compile_topology(topology: Topology) -> Plan:
     streams = {str(name): stream_plan(word, context) for name, word in topology.streams.items()}
     context.nodes[QUALITY] = quality_node()
     check_names(topology, report)
+    check_clocks(topology, report)
     rules = _features_and_rules(context)
     told = tellable(topology, rules)
     sinks = tuple(sink_plan(word, told, report) for word in topology.sinks.values())
