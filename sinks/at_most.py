@@ -16,7 +16,8 @@ NOTICE whose entity is the sink, raised at the level of that alert and changed w
 cleared when there is room again, and says then how many alerts were held back, of which rules. It ends by the event
 time of the whole log, or it would stay for ever where nothing more comes through `where`; how far that is counts for
 each transition as the log stood there (`beside`), so that it does not matter how the log is cut. Notices are not
-counted.
+counted, and no `where` keeps them back. One that is open when a run ends stays open, as alerts do: a run that goes on
+ends it.
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ class _Gate:
         self._total += new
         if new or not self._notice:
             self._held[row.rule] += 1
-        number = Level[row.level.upper()]
+        number = max(Level[row.level.upper()], Level.BLUE)  # an alert's end, too, is told of by an alert that is on
         if not self._notice:
             self._notice, self._topology = self._id(row), row.topology
             kind = Transition.RAISED

@@ -159,6 +159,16 @@ class TestNotices:
         got = through(TWO_A_MINUTE, [log], Where(pl.col("level") != "blue"))
         assert got.filter(rule=NOTICE)["kind"].last() == "cleared"
 
+    def test_they_come_whatever_the_sink_wants_otherwise(self) -> None:
+        log = rows([(alert, level, n) for n, alert in enumerate("abc") for level in ("red", "clear")])
+        found = through(TWO_A_MINUTE, [log], Where(pl.col("kind") == "cleared"))
+        assert names(found.head(2)) == ["a02-", "b02-"]
+        assert found[2:].select("rule", "kind", "level").rows() == [(NOTICE, "raised", "blue")]
+
+    def test_one_that_is_open_at_the_end_stays_so_and_a_run_that_goes_on_ends_it(self) -> None:
+        assert self.notices(self.FLOOD)["kind"].to_list() == ["raised", "level_changed"]
+        assert self.notices([*self.FLOOD, ("f", "red", 70)], len(self.FLOOD))["kind"].last() == "cleared"
+
     def test_what_was_held_back_is_counted(self) -> None:
         log = rows([*self.FLOOD, ("c", "red", 5)])
         memory = Memory()
