@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, ClassVar
 from sinks.cloudevents import events
 from sinks.contract import Batching, Sink
 from sinks.kafka_producer import ConfirmedProducer
-from sinks.kafka_reading import ends_of, header, read_to_end
+from sinks.kafka_reading import ends_of, headers_of, read_to_end
+from sinks.remembered import Remembered
 from tocsin.errors import SinkError
 from tocsin.kafka import address_of, client_settings
 from tocsin.model.alert_events import ID
@@ -60,8 +61,7 @@ class KafkaSink(Sink):
         self._stands: dict[int, int] | None = None
         self._read_back = False
         self._fresh = 0
-        self._known: set[str] = set()
-        self._known_before: set[str] = set()
+        self._known = Remembered(REMEMBERED)
 
     @property
     def bookmark(self) -> str:
@@ -79,7 +79,7 @@ class KafkaSink(Sink):
             self._connect()
         until = time.monotonic() + self._seconds
         for event in events(batch, self._producer.limit):
-            if event.id in self._known or event.id in self._known_before:
+            if event.id in self._known:
                 continue
             self._producer.send(event.key, event.value, event.headers, until)
             self._known.add(event.id)
@@ -93,8 +93,17 @@ class KafkaSink(Sink):
 
     def _connect(self) -> None:
         """Start a producer and read what is behind the bookmark; what was sent before may or may not be there."""
+        self._known.clear()
+        self._fresh = 0
         self._producer.start(self._seconds)
-        self._known, self._known_before, self._fresh = set(), set(), 0
+        try:
+            self._read_on()
+        except SinkError:
+            self._producer.stop()
+            raise
+
+    def _read_on(self) -> None:
+        """Learn what stands behind the bookmark."""
         producer, address, settings = self._producer, self._address, self._settings
         if self._stands is None and address.options.get(FROM) == "latest":
             self._stands = ends_of(address, settings, producer.partitions, self._seconds)
@@ -103,8 +112,9 @@ class KafkaSink(Sink):
         for messages in read_to_end(address, settings, starts, self._seconds):
             for message in messages:
                 producer.ends[message.partition() or 0] = (message.offset() or 0) + 1
-            self._known.update(found for message in messages if (found := header(message, ID)) is not None)
-        self._read_back = bool(self._known)
+                if (found := headers_of(message).get(ID)) is not None:
+                    self._known.add(found)
+        self._read_back = len(self._known) > 0
 
     def _move(self) -> None:
         """Move the bookmark behind what is confirmed, but never past messages that may be offered again.
@@ -115,8 +125,7 @@ class KafkaSink(Sink):
         if self._read_back and self._fresh < self.batching.rows:
             return
         self._stands = dict(self._producer.ends)
-        if len(self._known) > REMEMBERED:
-            self._known, self._known_before = set(), self._known
+        self._known.forget()
 
 
 def _offsets(bookmark: str) -> dict[int, int] | None:

@@ -53,10 +53,10 @@ def ends_of(address: KafkaAddress, settings: Mapping[str, str], partitions: int,
         consumer.close()
 
 
-def header(message: Message, name: str) -> str | None:
-    """Give the text of a header, None where a message has none of that name."""
+def headers_of(message: Message) -> dict[str, str]:
+    """Give the headers that have a value, as text."""
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
-    return next((value.decode("utf-8", "replace") for key, value in headers if key == name and value is not None), None)
+    return {name: value.decode("utf-8", "replace") for name, value in headers if value is not None}
 
 
 def read_to_end(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError, Producer
 
+    from tocsin.kafka import KafkaAddress
+
 USUAL_BYTES = 1_000_000
 """Of the largest message where the topic does not tell: librdkafka's default, below that of brokers (1 048 588)."""
 
@@ -21,6 +23,10 @@ _MOST_BYTES = 1_000_000_000
 _LEAST_BYTES = 4096
 _CREATION_SECONDS = 3.0
 """How long a broker that makes topics by itself may take."""
+
+
+class MissingTopic(SinkError):
+    """A topic is not there, and does not arise by itself."""
 
 
 def for_good(error: KafkaError) -> bool:
@@ -72,9 +78,24 @@ def find_topic(
             raise SinkError(f"{what}: {found.error.str()}")
         if time.monotonic() - began > min(seconds, _CREATION_SECONDS):
             if found.error.code() == kinds.UNKNOWN_TOPIC_OR_PART:
-                raise SinkError(f"{what} does not exist, and the broker does not make it: create it first")
+                raise MissingTopic(
+                    f"{what} does not exist, and the broker does not make it: create it first (`tocsin topics apply`)"
+                )
             raise SinkUnavailable(f"{what}: {found.error.str()}")
         producer.poll(0.1)
+
+
+def partitions_of(address: KafkaAddress, settings: Mapping[str, str], seconds: float) -> int:
+    """Give the number of partitions of a topic, 0 if it is not there; SinkError as of `find_topic`."""
+    trouble: list[KafkaError] = []
+    what = f"the Kafka topic {address.topic} at {address.servers}"
+    asking: Producer = make_client("Producer", {**settings, "error_cb": trouble.append}, SinkError)
+    try:
+        return find_topic(asking, address.topic, what, seconds, lambda: trouble[-1] if trouble else None)
+    except MissingTopic:
+        return 0
+    finally:
+        asking.close()
 
 
 def most_bytes(settings: Mapping[str, Any], topic: str, seconds: float) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -56,32 +57,18 @@ def dead_frame(stream: str, partition: int, letters: Iterable[Dead], form: str =
     return pl.DataFrame(rows, schema=dict(DEAD), orient="row")
 
 
-class DeadLetterStore:
-    """The dead letters of a state folder; one process writes (the host holds the folder's lock), any may read."""
+def each_once(found: pl.DataFrame, stream: str | None) -> pl.DataFrame:
+    """Give the letters (of one stream), of each place the first, in order of place."""
+    chosen = found if stream is None else found.filter(pl.col("stream") == stream)
+    return chosen.unique(PLACE, keep="first", maintain_order=True).sort(PLACE)
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
 
-    def put(self, letters: pl.DataFrame, recorded_at: int) -> None:
-        """Append letters by DEAD and wait until they are durable; StateError, nothing appended, if they cannot be."""
-        if not letters.height:
-            return
-        # not by Polars, which would call a buffer in memory back from its pool while the reading thread works there
-        rows = letters.with_columns(pl.lit(recorded_at).alias("recorded_at")).iter_rows(named=True)
-        text = msgspec.json.Encoder().encode_lines(list(rows))
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _append(self._segment(), text)
-        except OSError as error:
-            raise StateError(f"{self._folder}: dead letters cannot be stored: {error.strerror}") from error
+class Letters(ABC):
+    """Dead letters to look at, wherever they lie."""
 
+    @abstractmethod
     def letters(self, stream: str | None = None) -> pl.DataFrame:
         """Give all letters by STORED (of one stream), each place once, in order of place."""
-        parts = [_read(segment) for segment in self._segments()]
-        found = pl.concat([pl.DataFrame(schema=dict(STORED)), *parts])
-        if stream is not None:
-            found = found.filter(pl.col("stream") == stream)
-        return found.unique(PLACE, keep="first", maintain_order=True).sort(PLACE)
 
     def summary(self) -> pl.DataFrame:
         """Count letters per stream, reason and field, most first, with the first and last place in time."""
@@ -109,6 +96,31 @@ class DeadLetterStore:
                 part["raw"].to_list(), part["offset"].to_list(), header=tuple(json.loads(header or "[]"))
             )
             yield int(str(partition)), kind, records
+
+
+class DeadLetterStore(Letters):
+    """The dead letters of a state folder; one process writes (the host holds the folder's lock), any may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, letters: pl.DataFrame, recorded_at: int) -> None:
+        """Append letters by DEAD and wait until they are durable; StateError, nothing appended, if they cannot be."""
+        if not letters.height:
+            return
+        # not by Polars, which would call a buffer in memory back from its pool while the reading thread works there
+        rows = letters.with_columns(pl.lit(recorded_at).alias("recorded_at")).iter_rows(named=True)
+        text = msgspec.json.Encoder().encode_lines(list(rows))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _append(self._segment(), text)
+        except OSError as error:
+            raise StateError(f"{self._folder}: dead letters cannot be stored: {error.strerror}") from error
+
+    def letters(self, stream: str | None = None) -> pl.DataFrame:
+        """Give all letters by STORED (of one stream), each place once, in order of place."""
+        parts = [_read(segment) for segment in self._segments()]
+        return each_once(pl.concat([pl.DataFrame(schema=dict(STORED)), *parts]), stream)
 
     def _segments(self) -> list[Path]:
         return sorted(self._folder.glob("*.ndjson"))

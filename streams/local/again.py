@@ -29,6 +29,7 @@ from tocsin.model.alerts import TRANSITIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streams.dead_letters import Letters
     from streams.local.feed import Feed
     from streams.sources.contract import Position, RawBatch
     from tocsin.compiler import Plan
@@ -105,12 +106,15 @@ def recompute(run: Earlier, rule: str) -> pl.DataFrame:
     return _transitions(run, [run.plan.rules[rule].stage])
 
 
-def replay_letters(state: Path, stream: str) -> Difference:
-    """Run again, once as before and once with a stream's dead letters behind its other records."""
+def replay_letters(state: Path, stream: str, kept: Letters | None = None) -> Difference:
+    """Run again, once as before and once with a stream's dead letters behind its other records.
+
+    `kept`: where they are, by default in the state folder.
+    """
     run = earlier_run(state)
     if stream not in run.plan.streams:
         raise StateError(f"{run.plan.name} has no stream {stream!r}, only {', '.join(run.plan.streams)}")
-    letters = DeadLetterStore(state / DEAD).letters(stream)
+    letters = (kept or DeadLetterStore(state / DEAD)).letters(stream)
     extra = Held.of(stream, letters)
     stages = [rule.stage for rule in run.plan.rules.values() if not judges_quality(run.plan, rule.stage)]
     before = canonical(_transitions(run, stages))

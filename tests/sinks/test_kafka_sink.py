@@ -148,7 +148,8 @@ class TestRestarts:
         deliver(kafka, topic, log("b1"), bookmark=bookmark)
         sink = KafkaSink(f"kafka://{kafka}/{topic}")
         sink.open(bookmark)
-        assert sink._known == {"b/1"}
+        assert "b/1" in sink._known
+        assert "a/1" not in sink._known
         sink.close()
 
     def test_a_crash_soon_after_a_crash_leaves_no_copies(self, kafka: str, kafka_topics: Topics) -> None:
