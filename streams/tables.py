@@ -1,4 +1,4 @@
-"""Rows of tables, from the topology, a file or a bounded source, as versions that are looked up as of event time.
+"""Rows of tables, from the topology, a file, Redis or a bounded source, as versions looked up as of event time.
 
 One decoder reads them as it reads records (semantics 21): a row with a bad cell or without its key is a dead letter,
 and identifiers of persons become the same pseudonyms. A table without `time` is valid from the beginning (semantics
@@ -7,25 +7,30 @@ and identifiers of persons become the same pseudonyms. A table without `time` is
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from operators.lookups import ALWAYS, GONE
-from streams.codecs.decoder import Decoder
+from sinks.redis_address import names_redis
+from streams.codecs.decoder import OFFSET, Decoder
 from streams.codecs.record import Layout
 from streams.dead_letters import dead_frame
+from streams.redis_tables import read_members
+from streams.sources.contract import Records
 from streams.sources.opening import SUFFIXES, open_source
 from streams.texts import read_texts
 from tocsin.errors import SourceError
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from streams.codecs.reasons import Dead
+    from streams.codecs.decoder import Decoded
     from streams.pseudonyms import Pseudonyms
+    from streams.sources.contract import RawBatch
     from tocsin.compiler.plan import TablePlan
     from tocsin.model.types import Type
 
@@ -51,14 +56,14 @@ def read_table(table: TablePlan, uri: str | None, folder: Path, pseudonyms: Pseu
         SourceError: the file cannot be read, lacks a key, or has no good row; or an inline row is bad.
 
     """
-    dead: list[Dead] = []
+    dead = dead_frame(table.name, 0, [])
     if uri is None and table.rows is not None:
         rows = read_texts(table.rows, table.fields, required(table), f"table {table.name}")
     elif uri is None and not table.file:
         rows = _empty(table.fields)
     else:
         rows, dead = _read_source(table, uri or file_uri(folder / table.file))
-    return TableRead(_versions(rows, table, pseudonyms), dead_frame(table.name, 0, dead))
+    return TableRead(_versions(rows, table, pseudonyms), dead)
 
 
 def required(table: TablePlan) -> tuple[str, ...]:
@@ -75,22 +80,42 @@ def file_uri(path: Path) -> str:
     raise SourceError(f"{path}: the ending says no format; expected one of {known}")
 
 
-def _read_source(table: TablePlan, uri: str) -> tuple[pl.DataFrame, list[Dead]]:
-    source = open_source(uri, set(table.fields))
-    decoder = Decoder(Layout(table.fields, "", keys=required(table)), source.format)
-    parts = [_empty(table.fields)]
-    dead: list[Dead] = []
-    while (raw := source.read(BATCH)) is not None:
-        decoded = decoder.decode(raw)
-        parts.append(decoded.rows.select(*table.fields))
-        dead += decoded.dead
-    rows = pl.concat(parts)
-    if dead and not rows.height:
-        first = dead[0]
+def _read_source(table: TablePlan, uri: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the good rows in the order of the source, and the dead letters."""
+    batches = _of_redis(table, uri) if names_redis(uri) else _of_files(table, uri)
+    parts, dead = [_empty(table.fields).with_columns(pl.Series(OFFSET, [], pl.Int64))], [dead_frame(table.name, 0, [])]
+    for raw, decoded in batches:
+        parts.append(decoded.rows.select(*table.fields, OFFSET))
+        dead.append(dead_frame(table.name, 0, decoded.dead, _form(raw)))
+    rows, letters = pl.concat(parts).sort(OFFSET), pl.concat(dead).sort("offset")
+    if letters.height and not rows.height:
+        first = letters.row(0, named=True)
         raise SourceError(
-            f"table {table.name}: {uri} has no good row; the first: {first.reason} {first.field} {first.detail}"
+            f"table {table.name}: {uri} has no good row; "
+            f"the first: {first['reason']} {first['field']} {first['detail']}"
         )
-    return rows, dead
+    return rows.drop(OFFSET), letters
+
+
+def _of_files(table: TablePlan, uri: str) -> Iterator[tuple[RawBatch, Decoded]]:
+    source = open_source(uri, set(table.fields))
+    decoder = Decoder(_layout(table), source.format)
+    while (raw := source.read(BATCH)) is not None:
+        yield raw, decoder.decode(raw)
+
+
+def _of_redis(table: TablePlan, uri: str) -> Iterator[tuple[RawBatch, Decoded]]:
+    for raw in read_members(table, uri):
+        yield raw, Decoder(_layout(table), "csv" if raw.header else "json").decode(raw)
+
+
+def _layout(table: TablePlan) -> Layout:
+    return Layout(table.fields, "", keys=required(table))
+
+
+def _form(raw: RawBatch) -> str:
+    """Say how a dead letter of a batch is to be read (`dead_letters.DEAD`)."""
+    return "csv:" + json.dumps(raw.header) if isinstance(raw, Records) and raw.header else "json"
 
 
 def _versions(rows: pl.DataFrame, table: TablePlan, pseudonyms: Pseudonyms) -> pl.DataFrame:
