@@ -1,7 +1,11 @@
-"""The reference of functions and aggregates, generated from the tables that the binder itself uses."""
+"""The reference of functions and aggregates, generated from the tables that the binder itself uses.
+
+`python -m operators.expressions.reference` prints the page docs/functions.md.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from operators.expressions.aggregate_names import AGGREGATES
@@ -25,16 +29,27 @@ OPERATORS = (
 )
 
 
+HEAD = """\
+<!-- Generated: python -m operators.expressions.reference > docs/functions.md -->
+
+# What expressions are made of
+
+Expressions stand in `where`, `derive`, `by`, `checks`, under `windows` and in rules ([topology.md](topology.md)). Null
+is never true; NaN and infinity are null.
+
+"""
+
+
 def functions_markdown() -> str:
-    """Give the reference as Markdown: operators, scalar functions, aggregates; signature, meaning, example."""
+    """Give the page as Markdown: operators, scalar functions, aggregates; signature, meaning, example."""
     functions = [(function.signature, function.meaning, function.example) for function in FUNCTIONS.values()]
     parts = (
         ("Operators", "Operator", OPERATORS),
         ("Scalar functions", "Function", sorted([*functions, *SPECIAL.values()])),
         ("Aggregates", "Aggregate", AGGREGATES.values()),
     )
-    tables = [f"### {title}\n\n{_table(head, rows)}" for title, head, rows in parts]
-    return "\n\n".join(tables) + "\n\nEvery aggregate may have `filter (where condition)`.\n"
+    tables = [f"## {title}\n\n{_table(head, rows)}" for title, head, rows in parts]
+    return HEAD + "\n\n".join(tables) + "\n\nEvery aggregate may have `filter (where condition)`.\n"
 
 
 def _table(head: str, rows: Iterable[tuple[str, str, str]]) -> str:
@@ -45,3 +60,7 @@ def _table(head: str, rows: Iterable[tuple[str, str, str]]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(functions_markdown())

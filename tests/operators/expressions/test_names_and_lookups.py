@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from function_cases import FUNCTIONS, OPERATORS
@@ -167,3 +169,7 @@ class TestReference:
         page = functions_markdown()
         assert all(f"`{function.signature}`" in page for function in REGISTRY.values())
         assert "slope(heat, 'min')" in page
+
+    def test_the_page_is_what_is_generated(self) -> None:
+        kept = (Path(__file__).parents[3] / "docs" / "functions.md").read_text(encoding="utf-8")
+        assert kept == functions_markdown(), "run: python -m operators.expressions.reference > docs/functions.md"
