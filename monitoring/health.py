@@ -1,7 +1,7 @@
 """Whether a process lives and whether it does its work, as an orchestrator asks: `/healthz` and `/readyz`.
 
 The host tells: `beat` in every round of its main loop, also while it waits; `ready` when something opens, fails or
-comes back; `drain` when it has begun to end. Others ask from threads of their own.
+comes back, or `watch` where it can be asked; `drain` when it has begun to end. Others ask from threads of their own.
 
 It *lives* while the last beat is younger than a limit. A host that drains does not beat: how long that may take is said
 by whoever ends it. It is *ready* when everything it needs has said so and it is not draining.
@@ -43,14 +43,14 @@ class Health:
     needed: tuple[str, ...] = NEEDED
     clock: Callable[[], float] = time.monotonic
     _beaten: float = field(init=False)
-    _wrong: dict[str, str] = field(init=False)
+    _wrong: dict[str, Callable[[], str]] = field(init=False)
     _draining: str = field(init=False, default="")
     _lock: Lock = field(init=False, default_factory=Lock, repr=False)
 
     def __post_init__(self) -> None:
         """Nothing is open; the first beat is due within the limit."""
         self._beaten = self.clock()
-        self._wrong = dict.fromkeys(self.needed, NOT_YET)
+        self._wrong = {name: lambda: NOT_YET for name in self.needed}
 
     def beat(self) -> None:
         """Say that the main loop goes round."""
@@ -58,14 +58,18 @@ class Health:
 
     def ready(self, name: str, ok: bool, why: str = "") -> None:  # noqa: FBT001  # reads as a sentence
         """Say whether something works, and in a sentence why not."""
+        sentence = "" if ok else why or NOT_YET
+        self.watch(name, lambda: sentence)
+
+    def watch(self, name: str, why: Callable[[], str]) -> None:
+        """Let those who ask ask on: `why` says what is wrong in a sentence, "" for nothing, to any thread."""
         with self._lock:
-            self._wrong[name] = "" if ok else why or NOT_YET
+            self._wrong[name] = why
         self.beat()
 
     def drain(self, why: str) -> None:
         """Say that it has begun to end: it is not ready any more."""
-        with self._lock:
-            self._draining = why
+        self._draining = why
 
     @property
     def alive(self) -> Report:
@@ -78,5 +82,6 @@ class Health:
     def at_work(self) -> Report:
         """Whether it is ready."""
         with self._lock:
-            checks = {**self._wrong, "draining": self._draining}
+            wrong = dict(self._wrong)
+        checks = {name: why() for name, why in wrong.items()} | {"draining": self._draining}
         return Report(not any(checks.values()), checks)

@@ -88,9 +88,10 @@ class Inputs:
         return [topic.reader.trouble for topic in self.topics if topic.reader.trouble]
 
     @property
-    def silent(self) -> list[str]:
-        """Name the topics whose brokers do not answer, as anybody may read it."""
-        return [topic.reader.address.topic for topic in self.topics if topic.reader.trouble]
+    def silent(self) -> str:
+        """Say of which topics no broker answers, as anybody may read it; "" if all do."""
+        names = [topic.reader.address.topic for topic in self.topics if topic.reader.trouble]
+        return f"no broker answers for {', '.join(names)}" if names else ""
 
     def _live_and_ready(self, feed: Feed) -> bool:
         return feed.live is not None and feed.ready and not self._ahead(feed, self._least())

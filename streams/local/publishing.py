@@ -91,9 +91,10 @@ class Publisher:
         return [f"{delivery.name}: {delivery.trouble}" for delivery in self.deliveries if delivery.trouble is not None]
 
     @property
-    def down(self) -> list[str]:
-        """Name the sinks that are down now, as anybody may read it."""
-        return [shown(delivery.name) for delivery in self.deliveries if delivery.trouble is not None]
+    def down(self) -> str:
+        """Say which sinks are down now, as anybody may read it; "" if none is."""
+        names = [shown(delivery.name) for delivery in self.deliveries if delivery.trouble is not None]
+        return f"down and tried again: {', '.join(names)}" if names else ""
 
     def _full(self) -> bool:
         return self.outbox.end - self.outbox.start > OUTBOX_MOST and self.durable > self.outbox.start

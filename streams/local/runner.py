@@ -171,6 +171,8 @@ class Runner:
                 self.quality.begin(self.settings.wall())
             self.publisher.start()
             self.inputs.start()
+            self.settings.health.watch(SOURCES, lambda: self.inputs.silent)
+            self.settings.health.watch(SINKS, lambda: self.publisher.down)
             stopped = self._read_on()
             flushed = self._finish(stopped=stopped)
         except BaseException:
@@ -290,11 +292,8 @@ class Runner:
             self.settings.progress(self)
 
     def _told_to_stop(self) -> bool:
-        """Say how it goes to those who ask for the health, and hear whether to stop."""
-        health, silent, down = self.settings.health, self.inputs.silent, self.publisher.down
-        health.beat()
-        health.ready(SOURCES, not silent, f"no broker answers for the topics {', '.join(silent)}")
-        health.ready(SINKS, not down, f"down and tried again: {', '.join(down)}")
+        """Say that the run lives, and hear whether to stop."""
+        self.settings.health.beat()
         return self.settings.stop()
 
     def _begin_commit(self, committer: Committer) -> None:

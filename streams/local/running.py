@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitoring import registry
-from monitoring.health import SOURCES, TABLES
+from monitoring.health import TABLES
 from monitoring.metrics import Metrics, NoMetrics
 from sinks.at_most import AtMost
 from sinks.delivery import Delivery, Progress
@@ -84,7 +84,6 @@ def carry_out(order: Order) -> Summary:
     order.metrics.gauge(registry.PROCESS_INFO.of(_process(plan)), 1)
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
     inputs = open_inputs(flow, order.sources, pseudonyms, span=span)
-    order.settings.health.ready(SOURCES, ok=True)
     if order.state is None:
         deliveries, tally = _deliveries(order, None), Tally(order.metrics, order.settings.wall)
         return Runner(plan, flow, inputs, deliveries, settings=order.settings, tally=tally).run()

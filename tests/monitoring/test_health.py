@@ -68,6 +68,13 @@ class TestReadiness:
         health.ready(SINKS, ok=True)
         assert health.at_work.good
 
+    def test_what_can_be_asked_is_asked_each_time(self) -> None:
+        health, down = opened(), ["redis"]
+        health.watch(SINKS, lambda: ", ".join(down))
+        assert health.at_work.checks[SINKS] == "redis"
+        down.clear()
+        assert health.at_work.good
+
     def test_a_failure_without_a_reason_is_one(self) -> None:
         health = opened()
         health.ready(SINKS, ok=False)
