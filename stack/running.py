@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CONFIGS = Path(__file__).parent / "configs"
+RULES = Path(__file__).parents[1] / "monitoring/prometheus"
 _STOPS_WITHIN = 30.0
 
 
 def configured(name: str) -> Server:
-    """Give a server on its usual port, with the configuration of stack/configs."""
+    """Give a server on its usual port, with the configuration of stack/configs or, for Prometheus, of monitoring/."""
     kind, folder = SERVERS[name], DATA / name
     if kind is Prometheus:
-        text = (CONFIGS / "prometheus.yml").read_text(encoding="utf-8").replace("$ROOT", str(CONFIGS.parents[1]))
+        text = (RULES / "prometheus.yaml").read_text(encoding="utf-8").replace("rules.yaml", str(RULES / "rules.yaml"))
         return Prometheus(folder, port=kind.default_port, config=text)
     if kind is Alertmanager:
         return Alertmanager(
