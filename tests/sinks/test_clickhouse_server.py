@@ -1,29 +1,24 @@
 """The ClickHouse server: over the wire to a real one (18.16), and what the driver writes read by a current engine."""
 
-# ruff: noqa: S608  # names are put together here, values never
+# names are put together here, values never
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from clickhouse_driver.bufferedwriter import BufferedSocketWriter
-from clickhouse_driver.columns.service import write_column
-from clickhouse_driver.connection import Connection as DriverConnection
 from clickhouse_driver.errors import ServerException
-from clickhouse_driver.varint import write_varint
-from clickhouse_driver.writer import write_binary_str
+from engine_client import EngineClient
 from polars.testing import assert_frame_equal
 from transition_rows import BASE, frame, log, names, transition
 
 from sinks.backoff import Backoff
 from sinks.clickhouse_address import ClickHouseAddress, parse_address
 from sinks.clickhouse_connection import Connection, refusal
-from sinks.clickhouse_ddl import DATABASE, Dialect, columns, statements
-from sinks.clickhouse_embedded import clock_ms
+from sinks.clickhouse_ddl import Dialect, columns
 from sinks.clickhouse_read import ClickHouseReader, Filter
 from sinks.clickhouse_server import COLUMNS, ClickHouseServerSink, insertable
 from sinks.clickhouse_session import Engine
@@ -179,56 +174,50 @@ class TestAnOldServer:
         assert insertable(batch, 7, new)[COLUMNS.index("recorded_at")] == [7, 7, 7]
 
 
-class _Written(NamedTuple):
-    """Collects what the driver writes to its socket."""
-
-    parts: list[bytes]
-
-    def sendall(self, data: bytes) -> None:
-        """Keep it."""
-        self.parts.append(bytes(data))
-
-
 class TestACurrentServer:
-    """No server of today is on the machine, but its engine is: it reads what the driver sends for today's tables."""
+    """No server of today is on the machine, but its engine is: it gets and gives the blocks of the driver."""
 
-    def test_what_the_driver_writes_is_what_the_engine_reads(self, tmp_path: Path) -> None:
-        awkward = transition(
-            "a", 2, says="'\\\n\tü", evidence=[{"id": None, "position": None}, {"id": "e", "position": 1}]
-        )
-        batch = frame(awkward, transition("b", 1, evidence=[]), transition("c", 1, early=True, time=BASE + 1))
+    @pytest.fixture
+    def today(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         with Engine(tmp_path / "house", create=True) as engine:
-            for statement in statements():
-                engine.run(statement)
-            asked = f"SELECT name, type FROM system.columns WHERE database = '{DATABASE}' AND table = 'transitions'"
-            types = dict(engine.frame(asked).rows())
-            path, now = tmp_path / "block.native", clock_ms()
-            path.write_bytes(self._block(insertable(batch, now, types), types))
-            engine.run(f"INSERT INTO {DATABASE}.transitions SELECT * FROM file('{path}', 'Native')")
-        with ClickHouseReader(tmp_path / "house") as reader:
-            assert_frame_equal(reader.alerts().select(list(TRANSITIONS)).sort("alert_id"), batch)
-            assert (
-                reader.query("SELECT toUnixTimestamp64Milli(max(recorded_at)) AS at FROM transitions")["at"].item()
-                == now
-            )
+            assert engine._session is not None
+            client = EngineClient(engine._session, tmp_path)
+            monkeypatch.setattr("sinks.clickhouse_connection.Client", lambda *_, **__: client)
+            yield "clickhouse://today/tocsin"
 
-    @staticmethod
-    def _block(values: list[list[object]], types: dict[str, str]) -> bytes:
-        """Give what a connection of the driver would send."""
-        written, context = _Written([]), DriverConnection("nowhere").context
-        context.settings, context.client_settings = (
-            {},
-            {"strings_as_bytes": False, "strings_encoding": "utf-8", "use_numpy": False},
+    def test_alerts_come_back_exactly(self, today: str) -> None:
+        pairs = [{"id": None, "position": None}, {"id": "e", "position": 1}]
+        batch = frame(
+            transition("a", 2, says="'\\\n\tü", evidence=pairs, time=BASE + 7),
+            transition("b", 1, evidence=[]),
+            transition("c", 1, early=True, time=BASE + 1),
         )
-        out = BufferedSocketWriter(written, 1 << 16)
-        write_varint(len(COLUMNS), out)
-        write_varint(len(values[0]), out)
-        for name, column in zip(COLUMNS, values, strict=True):
-            write_binary_str(name, out)
-            write_binary_str(types[name], out)
-            write_column(context, name, types[name], column, out)
-        out.flush()
-        return b"".join(written.parts)
+        assert deliver(today, batch) == []
+        with ClickHouseReader(today) as reader:
+            found = reader.alerts()
+            assert_frame_equal(found.select(list(TRANSITIONS)).sort("alert_id"), batch)
+            assert sorted(found["raised_at"]) == [BASE + 1, BASE + 7, BASE + 1000]
+            assert_frame_equal(reader.history("a"), batch.filter(alert_id="a"))
+            assert reader.query("SELECT toTypeName(time) AS t FROM transitions")["t"][0] == "DateTime64(3, 'UTC')"
+
+    def test_second_deliveries_and_early_copies_change_nothing(self, today: str) -> None:
+        deliver(today, log("a1", "b1*", "a2-"), log("b1", "c1"), log("b1*", "a2-", "b1"), log("a1"))
+        with ClickHouseReader(today) as reader:
+            assert sorted(names(reader.alerts())) == ["a2-", "b1", "c1"]
+            assert names(reader.alerts(Filter(since=BASE + 2000))) == ["a2-"]
+            assert reader.alerts(Filter(rule="it's none")).is_empty()
+            assert reader.counts()["transitions"].to_list() == [1, 3]
+            assert reader.counts(Filter(since=BASE + 60_000)).is_empty()
+
+    def test_errors_are_told_apart_by_their_codes(self, today: str) -> None:
+        deliver(today)
+        with ClickHouseReader(today) as reader:
+            with pytest.raises(SinkError, match="Unknown expression identifier `nothing`") as error:
+                reader.query("SELECT nothing")
+            assert not isinstance(error.value, SinkUnavailable)
+            throwing = "SETTINGS allow_custom_error_code_in_throwif = 1"
+            with pytest.raises(SinkUnavailable):
+                reader.query(f"SELECT throwIf(1, 'x', 252::Int16) {throwing}")
 
 
 class TestAServerThatIsAway:
