@@ -231,6 +231,20 @@ rules:
         told, *_ = results(plan, "rule r", {"payments": events(plan, "payments", *rows)}).to_dicts()
         assert told["says"] == "0 of 7, 0"
 
+    def test_nor_is_a_count_of_which_there_is_no_row(self) -> None:
+        text = """\
+features:
+  f: {from: payments, by: terminal, where: not online, windows: {tumbling 1m: {n: count()}}}
+  g: {from: payments, by: terminal, where: online, windows: {tumbling 1m: {away: count(distinct card)}}}
+rules:
+  r: {from: [f, g], levels: {red: n > 0}, says: "{coalesce(away, 0)} of {n}"}
+"""
+        plan = compiled(text, "min_group: 5")
+        for others, told in ((0, "0 of 7"), (4, "– of 7"), (5, "5 of 7")):  # noqa: RUF001  # the sign for nothing
+            rows = [{"at": n, "card": f"c{n}", "terminal": "t", "online": n >= 7} for n in range(7 + others)]
+            alert, *_ = results(plan, "rule r", {"payments": events(plan, "payments", *rows)}).to_dicts()
+            assert alert["says"] == told
+
     def test_what_was_before_nobody_is_withheld(self) -> None:
         text = """\
 features:

@@ -1,7 +1,8 @@
 """Counts of persons: `min_group` of the header is the least that may be published (design.md, 10).
 
 A count of persons is a **group**; what is computed from it is withheld with it, since one could be computed back.
-Nobody is no small group: zero identifies no one, and to withhold it would only say that it may be one or two.
+Nobody is no small group: zero identifies no one, and to withhold it would only say that it may be one or two. A count
+that is null counted nobody, either: there was no row of it, as of a feature that a rule reads beside another one.
 What rules decide does not change: a condition reads the true count.
 """
 
@@ -96,7 +97,7 @@ def _enough(count: str) -> str:
 def _is_enough(count: str, type_: Type, least: int) -> Bound:
     column = count.removeprefix(_PAST)
     enough = pl.col(column) >= least * 10**type_.scale
-    expr = enough if column != count else enough | (pl.col(column) == 0)
+    expr = enough if column != count else enough | (pl.col(column) == 0) | pl.col(column).is_null()
     return Bound(expr, BOOLEAN, frozenset({column}), (), f"{count} >= {least}")
 
 
