@@ -28,7 +28,7 @@ from tocsin.errors import SourceError
 from tocsin.kafka import client_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tocsin.kafka import KafkaAddress
 
@@ -38,6 +38,8 @@ QUEUED_ROWS = 400_000
 """Messages of a topic that wait, beside those in librdkafka's queue."""
 WAIT_SECONDS = 0.02
 """How long one call waits for messages; a stop, a pause or a seek is heeded as soon."""
+GROW_SECONDS = 10.0
+"""How often the broker is asked whether the topic has more partitions."""
 ASK_SECONDS = 1.0
 """How often the broker is asked whether a quiet partition is still at its end."""
 CONNECT_SECONDS = 10.0
@@ -102,6 +104,8 @@ class TopicReader:
         self._queues: dict[int, Queue] = {}
         self._condition = threading.Condition()
         self._stopping = False
+        self._discovered: dict[int, int] = {}
+        self._orders: deque[Callable[[], object]] = deque()
         settings = SETTINGS | {"group.id": group} | client_settings(address.servers)
         try:
             self._consumer = Consumer({**settings, "error_cb": self._note, "logger": _LOGGER})
@@ -148,11 +152,9 @@ class TopicReader:
 
     def add(self, partition: int, offset: int) -> None:
         """Read a partition from an offset on, too."""
-        with self._condition:
-            self._queues[partition] = Queue(offset)
-            assigned = [self._at(number, queue.offset) for number, queue in self._queues.items()]
-            if self._thread.ident is not None:
-                self._consumer.incremental_assign(assigned[-1:])
+        self._queues[partition] = Queue(offset)
+        if self._thread.ident is not None:
+            self._orders.append(lambda: self._consumer.incremental_assign([self._at(partition, offset)]))
 
     def start(self) -> None:
         """Begin to read what was added."""
@@ -194,10 +196,7 @@ class TopicReader:
     def commit(self, offsets: Mapping[int, int], note: str) -> None:
         """Note in the group how far all is durable; without waiting, and a failure only means that tools see less."""
         noted = [TopicPartition(self.address.topic, number, offset, note) for number, offset in sorted(offsets.items())]
-        try:
-            self._consumer.commit(offsets=noted, asynchronous=True)
-        except KafkaException as error:
-            self.trouble = f"the group's offsets are not noted: {error.args[0].str()}"
+        self._orders.append(lambda: self._consumer.commit(offsets=noted, asynchronous=True))
 
     def wait(self, seconds: float) -> None:
         """Wait until something waits, at most so long."""
@@ -216,12 +215,14 @@ class TopicReader:
             self._condition.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
+        self._carry_out()
         self._consumer.close()
 
     def _work(self) -> None:
-        asked = time.monotonic()
+        asked = looked = time.monotonic()
         try:
             while not self._stopping:
+                self._carry_out()
                 self._pause_and_resume()
                 messages = self._consumer.consume(TAKEN_ROWS, WAIT_SECONDS)
                 if any(map(Message.error, messages)):
@@ -231,10 +232,21 @@ class TopicReader:
                 if time.monotonic() - asked >= ASK_SECONDS:
                     self._ask_quiet()
                     asked = time.monotonic()
+                if time.monotonic() - looked >= GROW_SECONDS:
+                    self._ask_partitions()
+                    looked = time.monotonic()
         except SourceError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001  # whatever ends the thread must end the run, not stop it silently
             self._fail(SourceError(f"{self.address.plain}: {type(error).__name__}: {error}"))
+
+    def _carry_out(self) -> None:
+        """Do what was ordered meanwhile: a call from another thread would wait for ever beside `consume`."""
+        while self._orders:
+            try:
+                self._orders.popleft()()
+            except KafkaException as error:
+                self._note(error.args[0])
 
     def _fail(self, error: SourceError) -> None:
         with self._condition:
@@ -302,6 +314,20 @@ class TopicReader:
             self._consumer.pause(changed[True])
         if changed[False]:
             self._consumer.resume(changed[False])
+
+    def discovered(self) -> dict[int, int]:
+        """Give, once, the partitions that are new, and the offsets at which they begin."""
+        found, self._discovered = self._discovered, {}
+        return found
+
+    def _ask_partitions(self) -> None:
+        try:
+            numbers = self.partitions(ASK_SECONDS)
+            for number in numbers:
+                if number not in self._queues and number not in self._discovered:
+                    self._discovered[number] = self.bounds(number, ASK_SECONDS)[0]
+        except SourceError as error:
+            self.trouble = str(error)
 
     def _ask_quiet(self) -> None:
         """Ask the broker whether the quiet partitions are at their ends still."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from streams.sources.contract import Position, Records
     from tocsin.compiler import Plan, StreamPlan
 
-GROW_SECONDS = 10.0
-"""How often the broker is asked whether the topic has more partitions."""
 FORMATS = ("json", "ndjson")
 """What a message's value may be, so far; avro needs a schema that messages do not carry."""
 BEGINNINGS = "earliest, latest, stored or a time (RFC 3339)"
@@ -91,7 +88,6 @@ class Topic:
     note: str
     begin: str
     feeds: dict[str, Feed] = field(default_factory=dict)
-    _asked: float = field(default_factory=time.monotonic)
 
     def open(self) -> Mapping[str, Feed]:
         """Give the feeds of all partitions, each where the source's `from` says; a state may seek elsewhere."""
@@ -107,22 +103,12 @@ class Topic:
         self.reader.start()
 
     def grown(self) -> Mapping[str, Feed]:
-        """Give the feeds of partitions that are new, which are read from their beginning; asks now and then."""
-        if time.monotonic() - self._asked < GROW_SECONDS:
-            return {}
-        self._asked = time.monotonic()
-        try:
-            numbers = self.reader.partitions(1.0)
-        except SourceError:
-            return {}  # what is wrong shows where records are read
-        known = {partition.partition for partition in self._partitions()}
+        """Give the feeds of partitions that are new; they are read from their beginning."""
         new = {}
-        for number in numbers:
-            if number not in known:
-                partition = Partition(self.reader, number, self.reader.bounds(number)[0])
-                name = self._add(partition)
-                partition.begin()
-                new[name] = self.feeds[name]
+        for number, first in self.reader.discovered().items():
+            partition = Partition(self.reader, number, first)
+            new[self._add(partition)] = self.feeds[f"{self.plan.name}/{number}"]
+            partition.begin()
         return new
 
     def commit(self, positions: Mapping[str, Position]) -> None:
