@@ -51,19 +51,26 @@ def for_good(error: KafkaError) -> bool:
 
 
 def find_topic(
-    producer: Producer, topic: str, what: str, seconds: float, trouble: Callable[[], KafkaError | None]
+    producer: Producer,
+    topic: str,
+    what: str,
+    seconds: float,
+    trouble: Callable[[], KafkaError | None],
+    *,
+    made: bool = True,
 ) -> int:
     """Give the number of partitions, waiting for the broker, and for a topic that it makes by itself.
 
-    `trouble`: what the client noted last. Raises SinkUnavailable if no broker answers, SinkError if the topic is not
-    there, or if we may not in.
+    `trouble`: what the client noted last. `made`: whether asking may make the topic.
+
+    Raises SinkUnavailable if no broker answers, SinkError if the topic is not there, or if we may not in.
     """
     refused = confluent(SinkError).KafkaException
     kinds = confluent(SinkError).KafkaError
     began = time.monotonic()
     while True:
         try:
-            found = producer.list_topics(topic, timeout=1.0).topics[topic]
+            topics = (producer.list_topics(topic, timeout=1.0) if made else producer.list_topics(timeout=1.0)).topics
         except refused as error:
             producer.poll(0)
             noted = trouble() or error.args[0]
@@ -72,6 +79,8 @@ def find_topic(
             if time.monotonic() - began > seconds:
                 raise SinkUnavailable(f"{what} cannot be reached: {noted.str()}") from error
             continue
+        if (found := topics.get(topic)) is None:
+            raise MissingTopic(f"{what} does not exist")
         if found.error is None:
             return len(found.partitions)
         if found.error.code() == kinds.TOPIC_AUTHORIZATION_FAILED:
@@ -91,7 +100,7 @@ def partitions_of(address: KafkaAddress, settings: Mapping[str, str], seconds: f
     what = f"the Kafka topic {address.topic} at {address.servers}"
     asking: Producer = make_client("Producer", {**settings, "error_cb": trouble.append}, SinkError)
     try:
-        return find_topic(asking, address.topic, what, seconds, lambda: trouble[-1] if trouble else None)
+        return find_topic(asking, address.topic, what, seconds, lambda: trouble[-1] if trouble else None, made=False)
     except MissingTopic:
         return 0
     finally:

@@ -11,7 +11,7 @@ import io
 import json
 import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import polars as pl
@@ -61,6 +61,14 @@ def each_once(found: pl.DataFrame, stream: str | None) -> pl.DataFrame:
     """Give the letters (of one stream), of each place the first, in order of place."""
     chosen = found if stream is None else found.filter(pl.col("stream") == stream)
     return chosen.unique(PLACE, keep="first", maintain_order=True).sort(PLACE)
+
+
+class TakesLetters(Protocol):
+    """Where a host puts dead letters."""
+
+    def put(self, letters: pl.DataFrame, recorded_at: int) -> None:
+        """Make letters by DEAD durable; StateError if they cannot be. `recorded_at`: ms since the epoch."""
+        ...
 
 
 class Letters(ABC):

@@ -181,6 +181,8 @@ class DeadLettersByStream:
 
     def put(self, letters: pl.DataFrame, recorded_at: int) -> None:
         """Make letters durable; StateError if they cannot be."""
+        if letters.is_empty():
+            return
         for stream, topic in self._topics.items():
             topic.put(letters.filter(pl.col("stream") == stream), recorded_at)
         self._otherwise.put(letters.filter(~pl.col("stream").is_in(list(self._topics))), recorded_at)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sinks.delivery import Delivery
-    from streams.dead_letters import DeadLetterStore
+    from streams.dead_letters import TakesLetters
     from streams.local.dataflow import Dataflow
     from streams.local.feed import Feed, Read
     from streams.local.inputs import Inputs
@@ -117,7 +117,7 @@ class Runner:
     inputs: Inputs
     deliveries: tuple[Delivery, ...] = ()
     store: Store | None = None
-    dead_letters: DeadLetterStore | None = None
+    dead_letters: TakesLetters | None = None
     settings: Settings = field(default_factory=Settings)
     tally: Tally = field(default_factory=Tally)
     begin: Snapshot | None = None

@@ -4,6 +4,7 @@
 |---|---|
 | `commits/` | the state (`store`); emptied when a run is through, unless it is kept |
 | `dead/` | dead letters and late records of the last run; those of the run before are in `dead.before` |
+| | (those of a Kafka topic are in `TOPIC.dlq` instead, where there is such a topic) |
 | `run.json` | what the last run read, for `explain` and `dlq replay` |
 | `through` | the run is through and `commits/` is being emptied; a run that finds it goes on emptying |
 """
@@ -11,6 +12,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +25,7 @@ from sinks.delivery import Delivery, Progress
 from sinks.opening import make_sink, open_sink
 from sinks.where import Where
 from streams.dead_letters import DeadLetterStore
+from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.assembly import first_needed, load_tables, make_flow, open_inputs
 from streams.local.feed import Span
 from streams.local.note import NAME as NOTE
@@ -130,13 +133,14 @@ def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -
     begin = store.load()
     if begin is not None and pseudonyms is not None and (state / NOTE).exists():
         read_note(state).refuse_other_key(pseudonyms, state)
-    dead = _dead_letters(state, fresh=begin is None)
-    dead.put(aside, round(order.settings.wall() * 1000))
+    kept = _dead_letters(state, fresh=begin is None)
     key = "" if pseudonyms is None else pseudonyms.fingerprint
     note = Note.of(order.topology, order.sources, order.settings, key)
     tally, deliveries = Tally(order.metrics, order.settings.wall), _deliveries(order, begin)
-    runner = Runner(order.plan, flow, inputs, deliveries, store, dead, order.settings, tally, begin)
-    summary = runner.run(accepted=lambda: note.write(state))
+    with closing(DeadLettersByStream.of(order.sources, kept, order.settings.warn)) as dead:
+        dead.put(aside, round(order.settings.wall() * 1000))
+        runner = Runner(order.plan, flow, inputs, deliveries, store, dead, order.settings, tally, begin)
+        summary = runner.run(accepted=lambda: note.write(state))
     note.ended(summary.until).write(state)
     if summary.flushed and not summary.stopped and not order.settings.keep:
         (state / THROUGH).touch()

@@ -1,0 +1,81 @@
+"""A run that reads topics, tells alerts on a topic, and puts what is bad beside the topic that it came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from sinks import ndjson
+from streams.kafka.dead_letters import DeadLetterTopic
+from streams.local.running import carry_out
+from tests.streams.local.local_runs import BEGIN, MINUTE, House, alarm, entry
+from tocsin.kafka import KafkaAddress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from confluent_kafka import Message
+
+    from tests.servers.fixtures import Topics
+
+ENTRIES = [entry(n, 0.7 * n, n * 7 % 60 if n % 10 else 5, f"door {n % 5}") for n in range(300)]
+ALARMS = [alarm(n, 2.5 * n, f"door {n % 3}") for n in range(80)]
+
+
+def read(servers: str, topic: str) -> list[Message]:
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "test"})
+    place = TopicPartition(topic, 0, 0)
+    try:
+        consumer.assign([place])
+        end = consumer.get_watermark_offsets(place, timeout=30)[1]
+        found = consumer.consume(end, 60)
+    finally:
+        consumer.close()
+    assert len(found) == end
+    return found
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_alerts_are_on_the_topic_and_dead_letters_beside_theirs(
+    kept: bool,  # noqa: FBT001  # pytest passes it by name
+    tmp_path: Path,
+    kafka: str,
+    kafka_topics: Topics,
+    unique: str,
+) -> None:
+    house = House(tmp_path)
+    house.topology = house.topology.replace("lateness: 10s}", "lateness: 10s, idle: 2s}")
+    house.write("entries", ENTRIES)
+    house.write("alarms", ALARMS)
+    house.run("files", until=BEGIN + 60 * MINUTE)
+    alerts, doors = kafka_topics(), kafka_topics()
+    entries = kafka_topics(f"{unique}.entries")
+    dead = kafka_topics(f"{unique}.entries.dlq") if kept else ""
+    producer = Producer({"bootstrap.servers": kafka})
+    for topic, values in ((entries, [b"{", *map(json.dumps, ENTRIES)]), (doors, [*map(json.dumps, ALARMS)])):
+        for value in values:
+            producer.produce(topic, value)
+    assert producer.flush(60) == 0
+    said: list[str] = []
+    order = house.order("topics", until=BEGIN + 60 * MINUTE, commit_seconds=0.2, warn=said.append, brakes=False)
+    sources = {"entries": f"kafka://{kafka}/{entries}", "alarms": f"kafka://{kafka}/{doors}"}
+    carry_out(replace(order, sources=sources, sinks=[*order.sinks, f"kafka://{kafka}/{alerts}"]))
+
+    assert house.told("topics") == house.told("files")
+    rows = ndjson.decode([cast("bytes", message.value()) for message in read(kafka, alerts)])
+    assert (
+        rows.select("alert_id", "sequence")
+        .sort("alert_id", "sequence")
+        .equals(house.log("topics").select("alert_id", "sequence").sort("alert_id", "sequence"))
+    )
+    if kept:
+        letters = DeadLetterTopic(KafkaAddress(kafka, dead)).letters()
+        assert letters.select("stream", "partition", "offset", "reason", "raw").rows() == [
+            ("entries", 0, 0, "bad-json", b"{")
+        ]
+    told = any(f"{entries}.dlq does not exist: dead letters of entries stay" in sentence for sentence in said)
+    assert told is not kept
