@@ -107,7 +107,8 @@ class Topic:
         new = {}
         for number, first in self.reader.discovered().items():
             partition = Partition(self.reader, number, first)
-            new[self._add(partition)] = self.feeds[f"{self.plan.name}/{number}"]
+            name = self._add(partition)
+            new[name] = self.feeds[name]
             partition.begin()
         return new
 
