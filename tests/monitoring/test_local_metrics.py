@@ -50,6 +50,7 @@ class TestStateKeys:
         house = busy_hour(tmp_path)
         doors = [f"d{number}" for number in range(30)]
         house.write("entries", [entry(n, n, 1, door) for n, door in enumerate([*doors, *doors])])
+        house.write("alarms", [])
         house.run(commit_seconds=0.0, batch_rows=10)
         assert house.metrics.value(registry.STATE_KEYS.of({"stage": "minutes"})) == pytest.approx(30, abs=1)
 
