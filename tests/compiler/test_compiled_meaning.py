@@ -135,6 +135,41 @@ features:
         assert told == {**{f"r{n}": 2.5 for n in range(6)}, "unknown": None}
 
 
+class TestADetectorAfterPeers:
+    """It knows the history of its key, to whichever class that belongs at the moment."""
+
+    USUAL = "usual: {baseline: top, history: 5m, refresh: 1m}"
+    SOON = "soon: {forecast: top, history: 5m, ahead: 1m}"
+
+    @pytest.mark.parametrize("buckets", [1, 4])
+    @pytest.mark.parametrize("detector", [USUAL, SOON])
+    def test_says_the_same_as_without_them_though_keys_change_their_class(self, detector: str, buckets: int) -> None:
+        text = """\
+features:
+  f: {{from: minute, derive: {{station: rack.station}}, detect: {{{}}}}}
+"""
+        both = compiled(text.format(f"fleet: {{peers: top, class: station, least: 3}}, {detector}"))
+        alone = compiled(text.format(detector))
+        readings = [
+            {"at": n * MINUTE + 1000, "rack": f"r{m}", "volt": float((7 * n + m) % 5)}
+            for n in range(15)
+            for m in range(12)
+        ]
+        stations = [
+            {"rack": f"r{m}", "station": f"s{(m + change) % 3}", TIME: change * 7 * MINUTE, GONE: False}
+            for m in range(12)
+            for change in range(2)
+        ]
+        racks = pl.DataFrame(stations, schema=empty_table(both, "racks").schema)
+        given = {"readings": events(both, "readings", *readings)}
+        one = results(alone, "f", given, tables={"racks": racks})
+        two = results(both, "f", given, buckets=buckets, tables={"racks": racks})
+        columns = [name for name in one.columns if name.partition(".")[0] in {"rack", "usual", "soon"}]
+        assert one.drop_nulls(columns).height > 50
+        assert two["fleet.value"].null_count() < two.height / 2
+        assert two.select(TIME, *columns).sort(TIME, "rack").equals(one.select(TIME, *columns).sort(TIME, "rack"))
+
+
 class TestDetectorsOfWhatFills:
     """A detector does not see rows that are not full yet."""
 

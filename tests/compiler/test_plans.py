@@ -96,6 +96,12 @@ features:
         assert "__class" not in stage(plan, "f").output.columns
         assert "fleet.score" in stage(plan, "f").output.columns
 
+    def test_a_detector_after_peers_is_keyed_as_before_them(self) -> None:
+        detect = "one: {peers: top, class: station}, usual: {baseline: used, history: 1h}, two: {peers: used}"
+        plan = compiled(f"features:\n  f: {{from: minute, derive: {{station: rack.station}}, detect: {{{detect}}}}}")
+        keys = {name: stage(plan, name).key for name in names(plan)}
+        assert keys == {"f>one": ("rack",), "f>usual>key": ("__class",), "f>two": ("rack",), "f": ()}
+
     def test_peers_without_a_class_meet_in_one_place(self) -> None:
         plan = compiled("features:\n  f: {from: minute, detect: {fleet: {peers: top}}}")
         assert stage(plan, "f").key == ()

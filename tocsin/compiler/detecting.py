@@ -72,6 +72,8 @@ def _append(draft: Draft, word: DetectWord, kind: DetectorKind) -> None:
     except ValueError as error:
         _note_option(draft, word, kind, str(error))
         return
+    if seen != column or not kind.peers:
+        _by_its_own_key(draft, str(word.name))
     if seen != column:
         _wait_until_full(draft, str(word.name), column, seen, reach)
     draft.learns = max(draft.learns, reach + max(node.learns for node in draft.sources))
@@ -124,6 +126,13 @@ def _watched(draft: Draft, word: DetectWord) -> str | None:
         draft.columns[column] = bound.type
         draft.rowwise(f"{word.name}>column", [Column(column, bound)])
     return column
+
+
+def _by_its_own_key(draft: Draft, name: str) -> None:
+    """Go back from the class of peers to the key: what is remembered of a key must not depend on its class."""
+    if draft.key is not None:
+        draft.end_stage(f"{name}>key", tuple(draft.by), {})
+        draft.key = None
 
 
 def _among_peers(draft: Draft, name: str, class_: str | None) -> None:
