@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import faust
 from aiokafka.errors import MessageSizeTooLargeError
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, MutableMapping
     from pathlib import Path
 
-    import polars as pl
-
     from streams.faust.hosting import Hosting
+    from streams.faust.transport import BatchedConsumer
 
 BUFFERED = 4
 """Batches that wait for an agent."""
@@ -61,11 +60,10 @@ def changelog_of(group: str, topic: str) -> str:
 class FaustWire:
     """What tasks need of the application (`hosting.Wire`)."""
 
-    def __init__(self, app: faust.App, partitions: Mapping[str, int], exchange: str, put_aside: Any) -> None:  # noqa: ANN401
+    def __init__(self, app: faust.App, partitions: Mapping[str, int], exchange: str) -> None:
         self._app = app
         self._exchange = exchange
-        self._put_aside = put_aside
-        self._tables = {
+        self._tables: dict[str, Any] = {
             topic: app.Table(
                 topic, key_type=bytes, value_type=bytes, partitions=number, recovery_buffer_size=RECOVERED_AT_ONCE
             )
@@ -103,10 +101,6 @@ class FaustWire:
         """Send a packet to a shard."""
         return await self._app.producer.send(self._exchange, None, packet, shard, None, None)
 
-    async def put_aside(self, topic: str, letters: pl.DataFrame) -> None:
-        """Make dead letters and late records durable."""
-        await self._put_aside(self._app, topic, letters)
-
     async def ends(self, tps: Collection[Any]) -> Mapping[Any, int]:
         """Ask the broker where the logs of partitions end."""
         found: Mapping[Any, int] = await self._app.consumer.highwaters(*tps)
@@ -114,7 +108,7 @@ class FaustWire:
 
     def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
         """Give the group's offset of a partition."""
-        offset: int | None = self._app.consumer.committed(tp)
+        offset: int | None = cast("BatchedConsumer", self._app.consumer).committed(tp)
         return offset
 
     @property
@@ -125,7 +119,7 @@ class FaustWire:
 
 def add_agents(app: faust.App, hosting: Hosting) -> None:
     """Let an agent per batched topic feed the tasks; whatever one raises ends the worker."""
-    app.hosting = hosting
+    cast("Any", app).hosting = hosting
     for topic in sorted(hosting.topics):
         channel = app.topic(topic, schema=Whole())
 

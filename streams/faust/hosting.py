@@ -24,8 +24,6 @@ from tocsin.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping
 
-    import polars as pl
-
     from streams.faust.intake import Intake, Taken
     from streams.faust.outgoing import Sealed
     from streams.faust.outlets import Outlets
@@ -51,10 +49,6 @@ class Wire(Protocol):
 
     async def send(self, shard: int, packet: bytes) -> asyncio.Future[Any]:
         """Send a packet to a shard; the future is done when the broker has it."""
-        ...
-
-    async def put_aside(self, topic: str, letters: pl.DataFrame) -> None:
-        """Make dead letters and late records of a topic durable."""
         ...
 
     async def ends(self, tps: Collection[Any]) -> Mapping[Any, int]:
@@ -169,7 +163,9 @@ class Hosting:
         if unit is None or event.message.tp not in self._keeping:
             return
         while unit.task.outbox.end - unit.task.outbox.start > OUTBOX_MOST and unit.chunks:
-            await asyncio.sleep(PATIENCE_SECONDS)
+            await self._pause()
+            if self._resting.is_set():
+                return
         async with unit.lock:
             taken = await self._in_thread(lambda: self.intake.take(unit, event.value))
             unit.events.append(event)
@@ -182,7 +178,7 @@ class Hosting:
         if taken.copies is not None and taken.copies.height:
             self.outlets.offer_early(taken.copies, unit)
         if taken.aside.height:
-            await self.wire.put_aside(unit.tp.topic, taken.aside)
+            await asyncio.get_running_loop().run_in_executor(None, self.intake.put_aside, taken.aside)
         self.intake.judge(unit, taken)
 
     async def _keep(self, unit: Unit) -> None:

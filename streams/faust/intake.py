@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import polars as pl
@@ -15,6 +16,7 @@ from streams.local.feed import LATE, Read
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from streams.dead_letters import TakesLetters
     from streams.faust.batches import Batch
     from streams.faust.shard_task import ShardTask
     from streams.faust.unit import Unit
@@ -39,9 +41,11 @@ class Intake:
     """
 
     tally: Tally
+    letters: TakesLetters
     early: Callable[[], EarlyCopies] | None = None
     brakes: bool = True
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _writing: Lock = field(default_factory=Lock)
     _early: dict[str, EarlyCopies] = field(default_factory=dict)
 
     def take(self, unit: Unit, batch: Batch) -> Taken | None:
@@ -73,6 +77,11 @@ class Intake:
         copies = early.arrived(task.stream.name, rows, task.hosted.tables)
         early.pending = early.pending.clear()  # the truth is raised by another task
         return copies
+
+    def put_aside(self, letters: pl.DataFrame) -> None:
+        """Make dead letters and late records durable; StateError if they cannot be."""
+        with self._writing:
+            self.letters.put(letters, round(time.time() * 1000))
 
     def judge(self, unit: Unit, taken: Taken) -> None:
         """Let the brake see a step whose dead letters are durable; BrakeError if nearly all is bad."""

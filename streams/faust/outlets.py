@@ -118,4 +118,5 @@ class Outlets:
 
     def close(self, seconds: float) -> bool:
         """Flush and close; whether everything offered has arrived."""
-        return all([outlet.delivery.close(seconds) for outlet in self._outlets])
+        closed = [outlet.delivery.close(seconds) for outlet in self._outlets]
+        return all(closed)

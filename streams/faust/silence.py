@@ -1,4 +1,4 @@
-"""Which partitions are idle: their reader has been at the end of the log for `idle`, by the clock topic (semantics 5)."""
+"""Which partitions are idle: their reader has been at the end of the log for `idle`, by the clock (semantics 5)."""
 
 from __future__ import annotations
 

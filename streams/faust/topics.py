@@ -63,16 +63,18 @@ async def existing(servers: str, topic: str) -> int | None:
 
 
 async def make_own(servers: str, group: str, sources: Mapping[str, int], shards: int) -> None:
-    """Make what is missing of a group's own topics; `sources`: partitions of the topics of streams."""
+    """Make what is missing of a group's own topics.
+
+    `sources`: partitions of the topics of streams. Without `shards` there is no exchange.
+    """
     exchange = exchange_of(group)
     admin = await _admin(servers)
     try:
         copies = min(COPIES, len((await admin.describe_cluster())["brokers"]))
-        wanted = [
-            NewTopic(exchange, shards, copies, topic_configs=EXCHANGE),
-            NewTopic(clock_of(group), 1, copies, topic_configs=CLOCK),
-        ]
-        for topic, number in {**sources, exchange: shards}.items():
+        wanted = [NewTopic(clock_of(group), 1, copies, topic_configs=CLOCK)]
+        if shards:
+            wanted.append(NewTopic(exchange, shards, copies, topic_configs=EXCHANGE))
+        for topic, number in {**sources, **({exchange: shards} if shards else {})}.items():
             wanted.append(NewTopic(changelog_of(group, topic), number, copies, topic_configs=CHANGELOG))
         done = await admin.create_topics(wanted)
         for name, code, *rest in done.topic_errors:

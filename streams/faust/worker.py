@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import faust
 
 from monitoring.metrics import MemoryMetrics
+from streams.dead_letters import DeadLetterStore
 from streams.faust.app import FaustWire, add_agents, make_app
 from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
 from streams.faust.clock import Clock, listen, tell
@@ -26,12 +27,14 @@ from streams.faust.order import Order
 from streams.faust.outlets import Outlets
 from streams.faust.security import aiokafka_settings, credentials_of
 from streams.faust.topics import clock_of, exchange_of
+from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
 from streams.local.pages import keep_pages
 from streams.local.tally import Tally
 from streams.pseudonyms import load_pseudonyms
 from tocsin.compiler import compile_topology
 from tocsin.errors import SinkUnavailable, TocsinError
+from tocsin.kafka import SCHEME
 from tocsin.language import load
 
 if TYPE_CHECKING:
@@ -52,15 +55,8 @@ class Failure:
     async def __call__(self, error: BaseException) -> None:
         """Note the first error, and crash the application."""
         self.error = self.error or error
-        assert self.app is not None
-        await self.app.crash(error)
-
-    @property
-    def exit_code(self) -> int:
-        """How the process ends."""
-        if self.error is None:
-            return 0
-        return REFUSED if isinstance(self.error, TocsinError) and not isinstance(self.error, SinkUnavailable) else 1
+        if self.app is not None:
+            await self.app.crash(error)
 
 
 def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosting]:
@@ -81,8 +77,10 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     partitions = {order.topics[stream]: count for stream, count in order.partitions.items()}
     if layout.sharded:
         partitions[exchange] = order.shards
-    wire = FaustWire(app, partitions, exchange, _put_aside)
-    intake = Intake(tally, early=(lambda: EarlyCopies(plan)) if order.early else None)
+    wire = FaustWire(app, partitions, exchange)
+    uris = {stream: f"{SCHEME}://{order.servers}/{topic}" for stream, topic in order.topics.items()}
+    letters = DeadLettersByStream.of(uris, DeadLetterStore(folder / "dead"), warn)
+    intake = Intake(tally, letters, early=(lambda: EarlyCopies(plan)) if order.early else None)
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
     hosting = Hosting(
         wire, frozenset(partitions), layout.tasks, factory.make, intake, outlets, failure, order.commit_seconds
@@ -92,12 +90,9 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     return app, hosting
 
 
-async def _put_aside(app: Any, topic: str, letters: Any) -> None:  # noqa: ANN401
-    futures = []
-    for letter in letters.iter_rows(named=True):
-        headers = {name: str(letter[name]).encode() for name in ("reason", "field", "detail", "partition", "offset")}
-        futures.append(await app.producer.send(f"{topic}.dlq", None, letter["raw"], None, None, headers))
-    await asyncio.gather(*futures)
+def warn(sentence: str) -> None:
+    """Say it in the worker's log."""
+    print(f"tocsin: {sentence}", file=sys.stderr)  # noqa: T201  # its own word, beside Faust's log
 
 
 def run(order: Order, number: int) -> int:
@@ -112,17 +107,18 @@ def run(order: Order, number: int) -> int:
 
     app.on_before_shutdown.connect(finish)
 
-    @app.task
     async def keep_time() -> None:
         await _guarded(failure, _keep_time(app, hosting, order))
 
+    app.task(keep_time)
     worker = faust.Worker(app, loglevel=os.environ.get("TOCSIN_LOG", "WARN"), redirect_stdouts=False)
     try:
         worker.execute_from_commandline()
-    except SystemExit as end_of:
-        code = end_of.code if isinstance(end_of.code, int) else 1
-        return failure.exit_code or code
-    return failure.exit_code
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    if isinstance(failure.error, TocsinError):
+        raise failure.error
+    return code or (0 if failure.error is None else 1)
 
 
 async def _guarded(
@@ -149,8 +145,10 @@ async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
         asyncio.create_task(_guarded(hosting.fail, tell(send, hosting.leads, lambda: hosting.through))),
     ]
     try:
-        tasks = hosting.tasks
+        tasks, started = hosting.tasks, os.getppid()
         while order.until is None or not clock.through >= tasks:
+            if started != os.getppid():
+                break  # nobody would start or end this worker any more
             await hosting.pass_time(clock.now)
             await asyncio.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -163,13 +161,11 @@ def main() -> int:
     """Run what the command line says."""
     path, number = sys.argv[1:]
     logging.captureWarnings(capture=True)
-    order = Order.read(Path(path))
     try:
-        code = run(order, int(number))
+        return run(Order.read(Path(path)), int(number))
     except TocsinError as error:
-        print(f"tocsin: worker {number}: {error}", file=sys.stderr)  # noqa: T201  # its own word, beside Faust's log
-        return REFUSED
-    return code
+        warn(f"worker {number}: {error}")
+        return 1 if isinstance(error, SinkUnavailable) else REFUSED
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
 
 from streams.faust import values
 from streams.faust.hosted import Hosted
@@ -20,6 +19,8 @@ from tests.adversarial.case import as_records, make_ingest, outcome_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
+
+    import polars as pl
 
     from streams.faust.task import Task
     from tests.adversarial.case import Case, Event, Outcome

@@ -8,12 +8,11 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory_cluster import MemoryCluster
 
 from tests.adversarial.case import plain_run
 from tests.adversarial.test_adversarial_host import KINDS
 from tests.adversarial.topologies import cases, compiled
-
-from memory_cluster import MemoryCluster
 
 EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "6"))
 few = settings(

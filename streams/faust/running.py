@@ -1,0 +1,169 @@
+"""One `tocsin run --runtime faust`: what a command line or a test has to say, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from streams.faust.assembly import refuse_what_is_missing
+from streams.faust.layout import lay_out, streams_of
+from streams.faust.order import Order
+from streams.faust.security import servers_of
+from streams.faust.supervisor import Supervisor
+from streams.faust.topics import exchange_of, existing, make_own, partitions_of
+from streams.local.runner import never, silent
+from streams.pseudonyms import load_pseudonyms
+from tocsin.errors import SinkError, SourceError, StateError
+from tocsin.kafka import SCHEME, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tocsin.compiler import Plan
+
+FIRST_PORT = 6066
+"""Where the web of the first worker listens if it can, as Faust's always does."""
+ONE_WRITER = ("ndjson", "file", "clickhouse")
+
+
+@dataclass(slots=True)
+class Run:
+    """What to run.
+
+    `sources`: a stream as `kafka://HOST/TOPIC` instead of its topic, a table as a file. `shards`: into how many parts
+    keys are spread; None: as many as the topics have partitions at most. `web`: whether workers serve Faust's web.
+    `command`: starts a worker.
+    """
+
+    plan: Plan
+    topology: Path
+    folder: Path
+    sources: Mapping[str, str] = field(default_factory=dict)
+    sinks: Sequence[str] = ()
+    group: str = ""
+    workers: int = 1
+    shards: int | None = None
+    until: int | None = None
+    early: bool = False
+    commit_seconds: float = 0.5
+    web: bool = True
+    settings: dict[str, float | int | str | bool] = field(default_factory=dict)
+    stop: Callable[[], bool] = never
+    warn: Callable[[str], None] = silent
+    command: Sequence[str] = (sys.executable, "-m", "streams.faust.worker")
+
+
+def carry_out(run: Run) -> bool:
+    """Run until told to stop, or until all workers are through `until`; whether it was the latter.
+
+    Raises:
+        SourceError: no broker, no such topic, or something that this runtime does not do yet.
+        SinkError: several workers cannot write to a sink.
+        StateError: a worker cannot go on.
+    """
+    order = asyncio.run(prepare(run))
+    return Supervisor(order, run.workers, run.stop, run.warn, run.command).run()
+
+
+async def prepare(run: Run) -> Order:
+    """Look at the topics, make those of the group, and say what workers are told."""
+    tables = {name: uri for name, uri in run.sources.items() if name in run.plan.tables}
+    refuse_what_is_missing(run.plan, tables)
+    _refuse_sinks(run)
+    servers, topics = _topics(run)
+    load_pseudonyms()
+    found = await partitions_of(servers, topics.values())
+    partitions = {stream: found[topic] for stream, topic in topics.items()}
+    group = run.group or f"tocsin-{run.plan.name}"
+    shards = await _shards(run, servers, group, max(partitions.values()))
+    own = {topic: found[topic] for topic in topics.values()}
+    await make_own(servers, group, own, shards if lay_out(run.plan, partitions, shards).sharded else 0)
+    return Order(
+        topology=run.topology.absolute(),
+        group=group,
+        servers=servers,
+        topics=topics,
+        partitions=partitions,
+        shards=shards,
+        folder=run.folder.absolute(),
+        tables=tables,
+        sinks=list(run.sinks),
+        until=run.until,
+        early=run.early,
+        commit_seconds=run.commit_seconds,
+        web_ports=_free_ports(run.workers) if run.web else [],
+        settings=run.settings,
+    )
+
+
+def _topics(run: Run) -> tuple[str, dict[str, str]]:
+    """Give the servers, and the topic of each stream that is read."""
+    streams = sorted(streams_of(run.plan))
+    for name in run.sources:
+        known = [*run.plan.streams, *run.plan.tables]
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise SourceError(f"{run.plan.name} has no stream or table {name!r}, only {', '.join(known)}{meant}")
+    servers: dict[str, str] = {}
+    topics: dict[str, str] = {}
+    for name in streams:
+        uri = run.sources.get(name)
+        if uri is not None and not uri.startswith(f"{SCHEME}:"):
+            raise SourceError(f"the stream {name} comes from {uri}: the runtime faust reads streams from Kafka only")
+        address = None if uri is None else parse_address(uri)
+        topics[name] = run.plan.streams[name].topic if address is None else address.topic
+        servers[servers_of("" if address is None else address.servers)] = name
+    if len(servers) > 1:
+        raise SourceError(f"the streams lie on several clusters ({', '.join(servers)}): one group reads from one")
+    doubled = [topic for topic in topics.values() if list(topics.values()).count(topic) > 1]
+    if doubled:
+        raise SourceError(f"two streams read the topic {doubled[0]}: the runtime faust reads a topic as one stream")
+    if not servers:
+        raise SourceError(f"{run.plan.name} has no rule that reads a stream")
+    return next(iter(servers)), topics
+
+
+async def _shards(run: Run, servers: str, group: str, partitions: int) -> int:
+    """Give the number of shards: that of the group's exchange, if there is one already."""
+    known = await existing(servers, exchange_of(group))
+    if known is not None and run.shards not in {None, known}:
+        raise StateError(
+            f"the group {group} has its keys in {known} shards, not in {run.shards}: run with --buckets {known}, or "
+            "take another --group"
+        )
+    return known or run.shards or partitions
+
+
+def _refuse_sinks(run: Run) -> None:
+    """Raise SinkError for a sink that one process alone can write to, where there are several workers."""
+    uris = list(run.sinks) or [f"{sink.kind}:{sink.target}" for sink in run.plan.sinks]
+    for uri in uris:
+        kind, _, target = uri.partition(":")
+        if run.workers > 1 and kind in ONE_WRITER and "//" not in target:
+            raise SinkError(
+                f"the sink {uri} is written to by one process, and there are {run.workers} workers: take "
+                "kafka://HOST/TOPIC or a server, or --workers 1"
+            )
+
+
+def _free_ports(number: int) -> list[int]:
+    """Find ports on which nobody listens, from FIRST_PORT on."""
+    found: list[int] = []
+    port = FIRST_PORT
+    while len(found) < number:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                pass
+            else:
+                found.append(port)
+        port += 1
+    return found

@@ -1,0 +1,247 @@
+"""A small shop on Kafka: its records in a topic, workers that judge them, and what a run over the same file gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+import zlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from confluent_kafka import Producer
+
+from operators.alerting.canonical import canonical
+from sinks import ndjson
+from streams.faust.running import Run, carry_out
+from streams.local.runner import Settings
+from streams.local.running import Order
+from streams.local.running import carry_out as carry_out_local
+from tests.sinks.alert_topic import messages, value
+from tocsin.compiler import compile_topology
+from tocsin.language import loads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import polars as pl
+
+    from tests.servers.fixtures import Topics
+
+TOPOLOGY = """
+topology: {name: shop}
+streams:
+  payments:
+    topic: shop.payment.v1
+    id: payment_id
+    time: {field: at, lateness: 10s, idle: 2s}
+    partitioned_by: card
+    fields: {payment_id: string, at: timestamp, card: person(card), shop: shops, amount: decimal(2)}
+    checks: {positive: amount > 0}
+tables:
+  shops:
+    key: shop
+    file: shops.csv
+    fields: {shop: string, most: int64}
+features:
+  minutes:
+    from: payments
+    by: card
+    windows: {tumbling 1m: {payments: count(), most: max(shop.most)}}
+  pace:
+    from: payments
+    by: card
+    windows: {trailing 10m: {payments: count(), spent: sum(amount)}}
+  places:
+    from: payments
+    by: shop
+    windows: {hopping 5m every 1m: {cards: count(distinct card), taken: sum(amount)}}
+rules:
+  busy:
+    from: minutes
+    levels: {blue: "payments >= coalesce(most, 3)"}
+    says: "{payments} payments in a minute"
+  pace:
+    from: pace
+    parameters: {many: 6 payments}
+    levels: {yellow: {when: payments >= many, reset: payments < 3}, red: spent > 2000}
+    keep: 20m
+    says: "{payments} payments, {spent} spent"
+  crowded:
+    from: places
+    levels: {orange: {when: cards >= 6, reset: cards < 5}}
+    says: "{cards} cards"
+  large:
+    from: payments
+    entity: [card]
+    levels: {red: amount >= 490}
+    keep: 1h
+    says: "one payment of {amount}"
+"""
+"""`places` needs the exchange; the others run beside the partitions, while cards are what those are cut by."""
+BEGIN = 1_772_442_000_000
+EVENTS = 6_000
+UNTIL = BEGIN + EVENTS * 200 + 3_600_000
+QUICK: dict[str, float | int | str | bool] = {"broker_session_timeout": 6.0, "broker_heartbeat_interval": 1.0}
+
+
+def records() -> Iterator[tuple[str, bytes]]:
+    """Give cards and records, out of order within the lateness, some twice and a few of no use."""
+    chance = random.Random(7)  # noqa: S311  # a fixed crowd
+    at = BEGIN
+    for number in range(EVENTS):
+        at += chance.randint(0, 400)
+        card = f"4000{int(chance.random() ** 3 * 300):04}"
+        amount = "x" if number % 997 == 996 else f"{chance.randint(1, 50_000) / 100:.2f}"
+        record = {"payment_id": f"p{number}", "at": at - chance.randint(0, 4_000), "card": card}
+        line = json.dumps(record | {"shop": f"s{chance.randint(0, 30)}", "amount": amount}).encode()
+        yield card, line
+        if number % 500 == 499:
+            yield card, line
+
+
+@cache
+def expected(folder: Path, text: str) -> pl.DataFrame:
+    """Give the canonical form of a run over the records as a file."""
+    file, alerts = folder / "payments.ndjson", folder / "alerts.ndjson"
+    file.write_bytes(b"".join(line + b"\n" for _, line in records()))
+    topology = topology_in(folder, text)
+    plan = compile_topology(loads(text, str(topology)))
+    sources = {"payments": f"ndjson:{file}"}
+    carry_out_local(Order(plan, topology, sources, [f"ndjson:{alerts}"], settings=Settings(until=UNTIL)))
+    return canonical(ndjson.decode(alerts.read_bytes().splitlines()))
+
+
+def topology_in(folder: Path, text: str) -> Path:
+    """Put the topology and its table into a folder."""
+    (folder / "shops.csv").write_text("shop,most\n" + "".join(f"s{n},{2 + n % 4}\n" for n in range(0, 30, 2)))
+    path = folder / "shop.yaml"
+    path.write_text(text)
+    return path
+
+
+@dataclass
+class Shop:
+    """One run of workers over a topic of its own. `by`: what partitions are cut by."""
+
+    folder: Path
+    servers: str
+    topics: Topics
+    group: str
+    partitions: int = 1
+    workers: int = 1
+    direct: bool = True
+    command: tuple[str, ...] = ()
+    topic: str = field(init=False)
+    alerts: str = field(init=False)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    warned: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make its topics."""
+        self.topic = self.topics(f"{self.group}.payments", partitions=self.partitions)
+        self.alerts = self.topics(f"{self.group}.alerts", partitions=2)
+
+    @property
+    def text(self) -> str:
+        return TOPOLOGY if self.direct else TOPOLOGY.replace("    partitioned_by: card\n", "")
+
+    def produce(self, pause: float = 0.0) -> None:
+        """Write all records, in about `pause` seconds."""
+        producer = Producer({"bootstrap.servers": self.servers, "compression.type": "lz4", "linger.ms": 5})
+        for number, (card, line) in enumerate(records()):
+            place = zlib.crc32(card.encode()) if self.direct else number // 7
+            producer.produce(self.topic, line, card.encode(), place % self.partitions)
+            if pause and number % 100 == 99:
+                producer.flush(30)
+                time.sleep(pause * 100 / EVENTS)
+        assert producer.flush(30) == 0
+
+    def run(self, **more: object) -> bool:
+        """Run the workers until they are through."""
+        path = topology_in(self.folder, self.text)
+        plan = compile_topology(loads(self.text, str(path)))
+        run = Run(
+            plan,
+            path,
+            self.folder / "state",
+            {"payments": f"kafka://{self.servers}/{self.topic}"},
+            [f"kafka://{self.servers}/{self.alerts}"],
+            group=self.group,
+            workers=self.workers,
+            until=UNTIL,
+            commit_seconds=0.2,
+            web=False,
+            settings=QUICK,
+            stop=self.stopped.is_set,
+            warn=self.warned.append,
+        )
+        for name, given in {**({"command": self.command} if self.command else {}), **more}.items():
+            setattr(run, name, given)
+        return carry_out(run)
+
+    def given(self) -> pl.DataFrame:
+        """Give the canonical form of the alert topic, copies left out."""
+        rows = ndjson.decode([value(message) for message in messages(self.servers, self.alerts)])
+        return canonical(rows.unique(["alert_id", "sequence"], maintain_order=True))
+
+    def logs(self) -> str:
+        """Give what workers said."""
+        return "\n".join(path.read_text()[-4000:] for path in sorted((self.folder / "state").glob("worker-*.log")))
+
+
+@dataclass
+class Aside:
+    """Something that is done in a thread beside the run, whose errors count."""
+
+    what: Callable[[], None]
+    error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self.thread = threading.Thread(target=self._work)
+        self.thread.start()
+        return self
+
+    def _work(self) -> None:
+        try:
+            self.what()
+        except BaseException as error:  # noqa: BLE001  # raised where the thread is joined
+            self.error = error
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for its end."""
+        self.thread.join()
+        if self.error is not None:
+            raise self.error
+
+
+def workers_of(folder: Path) -> dict[int, int]:
+    """Find the worker processes of a run: number to process id."""
+    order = str(folder / "state" / "order.json").encode()
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if order in words:
+            found[int(words[words.index(order) + 1])] = int(process.name)
+    return found
+
+
+def kill(folder: Path, number: int) -> None:
+    """Kill a worker."""
+    os.kill(workers_of(folder)[number], signal.SIGKILL)
+
+
+def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
