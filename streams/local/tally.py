@@ -6,7 +6,7 @@ The same numbers go to the metrics of the process as they grow; those begin anew
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
@@ -139,17 +139,15 @@ class Tally:
 
     def state(self, frames: Mapping[tuple[str, ...], pl.DataFrame], keys: Mapping[str, tuple[str, ...]]) -> None:
         """Note how large the state of each stage is, by the names of a snapshot's frames; `keys`: columns, by stage."""
-        rows: Counter[str] = Counter()
-        size: Counter[str] = Counter()
+        held: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
         for path, frame in frames.items():
             if path[0] == "state":
-                rows[path[1]] += frame.height
-                size[path[1]] += int(frame.estimated_size())
-        for stage, number in rows.items():
-            self.metrics.gauge(registry.STATE_ROWS.of({"stage": stage}), number)
-            self.metrics.gauge(registry.STATE_BYTES.of({"stage": stage}), size[stage])
-            held = [frame for path, frame in frames.items() if path[:2] == ("state", stage)]
-            self.metrics.gauge(registry.STATE_KEYS.of({"stage": stage}), _distinct(held, keys.get(stage, ())))
+                held[path[1]].append(frame)
+        for stage, parts in held.items():
+            label: dict[registry.Stage, str] = {"stage": stage}
+            self.metrics.gauge(registry.STATE_ROWS.of(label), sum(part.height for part in parts))
+            self.metrics.gauge(registry.STATE_BYTES.of(label), sum(int(part.estimated_size()) for part in parts))
+            self.metrics.gauge(registry.STATE_KEYS.of(label), _distinct(parts, keys.get(stage, ())))
 
     def as_meta(self) -> dict[str, list[tuple[str, str, int]]]:
         """Give the counters as JSON."""
