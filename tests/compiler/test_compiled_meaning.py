@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from plans import compiled
+from plans import compiled, stage
 
 from operators.lookups import ALWAYS, GONE
 from streams.local.dataflow import Dataflow, empty_table
@@ -133,6 +133,43 @@ features:
         assert first["fleet.value"].null_count() == len(volts)  # who knows when in this minute the racks began
         told = dict(second.select("rack", "fleet.value").rows())
         assert told == {**{f"r{n}": 2.5 for n in range(6)}, "unknown": None}
+
+
+class TestATableThatChanges:
+    """Rows for windows leave the head by key, and not by time; what they look up is of their own time."""
+
+    @pytest.mark.parametrize("buckets", [1, 3])
+    def test_is_read_as_of_each_event_of_a_window(self, buckets: int) -> None:
+        plan = compiled("""\
+features:
+  f:
+    from: payments
+    by: card
+    where: terminal.owner <> 'closed'
+    windows: {tumbling 10m: {n: count(), mine: count() filter (where terminal.owner = 'us')}}
+""")
+        (windows,) = stage(plan, "f").inputs
+        assert windows.reorder.by_key
+        owners = ("us", "them", "closed")
+        versions: list[dict[str, Any]] = [
+            {"terminal": f"t{m}", "owner": owners[(m + n) % 3], TIME: n * MINUTE + m, GONE: False}
+            for m in range(2)
+            for n in range(0, 30, 2)
+        ]
+        paid = [(n * 7000 + 13, f"c{n % 5}", f"t{n % 2}") for n in range(250)]
+        wanted: dict[tuple[str, int], list[str]] = {}
+        for at, card, terminal in paid:
+            known = [v for v in versions if v["terminal"] == terminal and v[TIME] <= at]
+            owner = str(known[-1]["owner"]) if known else "closed"
+            if owner != "closed":
+                end = (at // (10 * MINUTE) + 1) * 10 * MINUTE
+                wanted.setdefault((card, end), []).append(owner)
+        rows = [{"at": at, "card": card, "terminal": terminal} for at, card, terminal in paid]
+        terminals = pl.DataFrame(versions, schema=empty_table(plan, "terminals").schema)
+        given = {"payments": events(plan, "payments", *rows)}
+        found = results(plan, "f", given, buckets=buckets, tables={"terminals": terminals})
+        told = {(card, end): (n, mine) for card, end, n, mine in found.select("card", "window_end", "n", "mine").rows()}
+        assert told == {at: (len(owned), owned.count("us")) for at, owned in wanted.items()}
 
 
 class TestADetectorAfterPeers:
