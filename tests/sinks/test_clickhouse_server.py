@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,9 +17,9 @@ from polars.testing import assert_frame_equal
 from transition_rows import BASE, frame, log, names, transition
 
 from sinks.backoff import Backoff
-from sinks.clickhouse_address import ClickHouseAddress, parse_address
+from sinks.clickhouse_address import PREFIX, ClickHouseAddress, parse_address
 from sinks.clickhouse_connection import Connection, refusal
-from sinks.clickhouse_ddl import Dialect, columns
+from sinks.clickhouse_ddl import NAMES, Dialect, columns, statements
 from sinks.clickhouse_read import ClickHouseReader, Filter
 from sinks.clickhouse_server import COLUMNS, ClickHouseServerSink, insertable
 from sinks.clickhouse_session import Engine
@@ -33,7 +34,6 @@ from tocsin.model.alerts import CLOSED_AT_BIRTH, TRANSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 WITHIN = 120.0
 """Seconds; the machines are shared."""
@@ -410,3 +410,18 @@ class TestWhatIsRefused:
         assert parse_address("//db") == ClickHouseAddress("db", 9000, "tocsin")
         assert parse_address("clickhouse://db/x?secure=true") == ClickHouseAddress("db", 9440, "x", secure=True)
         assert isinstance(open_sink("clickhouse://db:9001/x"), ClickHouseServerSink)
+
+
+class TestTheDocumentation:
+    """docs/clickhouse.md says what is there."""
+
+    def test_it_names_tables_and_variables(self) -> None:
+        page = (Path(__file__).parents[2] / "docs/clickhouse.md").read_text(encoding="utf-8")
+        for name in NAMES:
+            assert f"`{name}`" in page or name.startswith("fill_")
+        for variable in ("USER", "PASSWORD", "USER_FILE", "PASSWORD_FILE", "CA_FILE"):
+            assert f"`{PREFIX}{variable}`" in page
+
+    def test_the_names_are_what_the_statements_make(self) -> None:
+        made = [statement.split(" tocsin.")[1].split(" ")[0] for statement in list(statements())[1:]]
+        assert made == list(NAMES)

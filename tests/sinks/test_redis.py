@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -14,20 +16,20 @@ from hypothesis import strategies as st
 from redis import Redis
 from transition_rows import frame, log, transition
 
+from sinks import redis_script
 from sinks.backoff import Backoff
 from sinks.delivery import Delivery
 from sinks.ndjson import encode
 from sinks.opening import make_sink
 from sinks.pending import Limits
 from sinks.redis import DAY, Keeping, RedisSink
-from sinks.redis_address import RedisAddress, parse_address
+from sinks.redis_address import PREFIX, RedisAddress, parse_address
 from stack import RedisServer
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.model.alerts import CLOSED_AT_BIRTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 
 WITHIN = 60.0
@@ -400,3 +402,17 @@ class SecureServer(RedisServer):
         """Add the second port."""
         own = ["--tls-cert-file", str(self._pair / "cert.pem"), "--tls-key-file", str(self._pair / "key.pem")]
         return [*super().command(), "--tls-port", str(self.tls_port), "--tls-auth-clients", "no", *own]
+
+
+class TestTheDocumentation:
+    """docs/redis.md says what is there."""
+
+    def test_it_names_keys_options_and_variables(self) -> None:
+        page = (Path(__file__).parents[2] / "docs/redis.md").read_text(encoding="utf-8")
+        for name in ("alert:ID", "current", "entity:JSON", "area:AREA", "stream"):
+            assert f"`tocsin:TOPOLOGY:{name}`" in page
+            assert f"`tocsin:TOPOLOGY:{name}`" in str(redis_script.__doc__)
+        for option in ("area", *(field.name for field in fields(Keeping))):
+            assert f"`{option}`" in page
+        for variable in ("USER", "PASSWORD", "USER_FILE", "PASSWORD_FILE", "CA_FILE", "CERTIFICATE_FILE", "KEY_FILE"):
+            assert f"`{PREFIX}{variable}`" in page

@@ -21,7 +21,8 @@ SOURCES = click.option(
     "sources",
     metavar="NAME=URI",
     multiple=True,
-    help="Where a stream or table comes from: NAME=parquet:PATH, ndjson:PATH, csv:PATH, avro:PATH, arrow:PATH.",
+    help="Where a stream or table comes from: NAME=parquet:PATH, ndjson:PATH, csv:PATH, avro:PATH, arrow:PATH; "
+    "a table also from redis://HOST/DB/KEY.",
 )
 STATE = click.option(
     "--state",

@@ -21,7 +21,8 @@ UNDELIVERED = 1
     "sinks",
     metavar="URI",
     multiple=True,
-    help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER. Without any: "
+    help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER, "
+    "clickhouse://HOST/DATABASE, redis://HOST/DB. Without any: "
     "the console (but with --json) and a ClickHouse in the state folder, for `tocsin alerts`.",
 )
 @click.option("--runtime", type=click.Choice(["local", "faust", "flink"]), default="local", show_default=True)
