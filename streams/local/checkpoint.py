@@ -30,7 +30,8 @@ class Meta(msgspec.Struct, frozen=True):
     """A run beside its frames and feeds.
 
     `start`: its `emit_from`. `keep`: whether it leaves windows open at the end, for a later run. `through`: whether all
-    sources had been read to their ends. `quality`: the minute and the end of what is counted.
+    sources had been read to their ends. `quality`: the minute and the end of what is counted. `key`: the fingerprint of
+    the key of its pseudonyms, "" where it has none.
     """
 
     flow: Plain
@@ -40,6 +41,7 @@ class Meta(msgspec.Struct, frozen=True):
     keep: bool
     through: bool
     quality: tuple[int, int | None] | None = None
+    key: str = ""
 
 
 def take(run: Runner) -> Snapshot:
@@ -54,7 +56,7 @@ def take(run: Runner) -> Snapshot:
     if run.quality is not None:
         frames[COUNTED] = run.quality.pending
         counted = run.quality.minute, run.quality.end
-    meta = Meta(plain, run.tally.as_meta(), brakes, settings.emit_from, settings.keep, through, counted)
+    meta = Meta(plain, run.tally.as_meta(), brakes, settings.emit_from, settings.keep, through, counted, _key(run))
     return Snapshot(
         frames,
         positions={name: msgspec.to_builtins(feed.place) for name, feed in run.feeds.items()},
@@ -63,6 +65,16 @@ def take(run: Runner) -> Snapshot:
         sinks=run.publisher.progress,
         meta=msgspec.to_builtins(meta),
     )
+
+
+def _key(run: Runner) -> str:
+    feeds = run.feeds.values() if run.plan.names_persons else ()
+    return next((feed.ingest.pseudonyms.fingerprint for feed in feeds), "")
+
+
+def key_of(snapshot: Snapshot) -> str:
+    """Give the fingerprint of the key of a commit's pseudonyms, "" where it has none."""
+    return msgspec.convert(snapshot.meta, Meta).key
 
 
 def resume(run: Runner, snapshot: Snapshot) -> None:

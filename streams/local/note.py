@@ -39,15 +39,8 @@ class Note(msgspec.Struct, frozen=True):
         return cls(str(topology.absolute()), absolute, settings.until, settings.emit_from, key=key)
 
     def refuse_other_key(self, pseudonyms: Pseudonyms, state: Path) -> None:
-        """Raise StateError if the pseudonyms of this run were made with another key: the same person would be two."""
-        if self.key in {"", pseudonyms.fingerprint}:
-            return
-        made = "without a pseudonym key" if self.key == Pseudonyms(DEVELOPMENT_KEY).fingerprint else "with another key"
-        now = f"{KEY} is not set" if pseudonyms.development else f"{KEY} or {KEY_FILE} is set to one"
-        raise StateError(
-            f"the pseudonyms in {state} were made {made}, and now {now}: "
-            "nobody would be recognised. Use the key of then, or another --state folder"
-        )
+        """Raise StateError if the pseudonyms of this run were made with another key."""
+        refuse_other_key(self.key, pseudonyms, state)
 
     def ended(self, reached: int | None) -> Note:
         """Give the note of the run when it has ended."""
@@ -64,6 +57,21 @@ class Note(msgspec.Struct, frozen=True):
             part.replace(state / NAME)
         except OSError as error:
             raise StateError(f"{state / NAME} cannot be written: {error.strerror}") from error
+
+
+def refuse_other_key(key: str, pseudonyms: Pseudonyms, state: Path) -> None:
+    """Raise StateError if pseudonyms were made with another key: the same person would be two.
+
+    `key`: the fingerprint of the key that made those in the folder, "" where there are none.
+    """
+    if key in {"", pseudonyms.fingerprint}:
+        return
+    made = "without a pseudonym key" if key == Pseudonyms(DEVELOPMENT_KEY).fingerprint else "with another key"
+    now = f"{KEY} is not set" if pseudonyms.development else f"{KEY} or {KEY_FILE} is set to one"
+    raise StateError(
+        f"the pseudonyms in {state} were made {made}, and now {now}: "
+        "nobody would be recognised. Use the key of then, or another --state folder"
+    )
 
 
 def read_note(state: Path) -> Note:

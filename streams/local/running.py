@@ -26,10 +26,10 @@ from sinks.opening import make_sink, open_sink
 from sinks.where import Where
 from streams.dead_letters import DeadLetterStore
 from streams.kafka.dead_letters import DeadLettersByStream
+from streams.local import checkpoint
 from streams.local.assembly import first_needed, load_tables, make_flow, open_inputs
 from streams.local.feed import Span
-from streams.local.note import NAME as NOTE
-from streams.local.note import Note, read_note
+from streams.local.note import Note, refuse_other_key
 from streams.local.pages import keep_pages
 from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
@@ -92,7 +92,7 @@ def carry_out(order: Order) -> Summary:
         return Runner(plan, flow, inputs, deliveries, settings=order.settings, tally=tally).run()
     _forget_if_through(order.state)
     with Store.open(order.state / COMMITS, plan.version, plan.name) as store:
-        made = pseudonyms if _persons(plan) else None
+        made = pseudonyms if plan.names_persons else None
         summary = _carry_out_in(order.state, store, order, Prepared(flow, inputs, aside, made))
     _forget_if_through(order.state)
     return summary
@@ -105,14 +105,8 @@ def _process(plan: Plan) -> dict[registry.Process, str]:
 
 def warn_of_missing_key(plan: Plan, pseudonyms: Pseudonyms, settings: Settings) -> None:
     """Say that anybody can undo the pseudonyms, where there are any."""
-    if pseudonyms.development and _persons(plan):
+    if pseudonyms.development and plan.names_persons:
         settings.warn(f"{KEY} is not set: pseudonyms are made with a key that everybody knows")
-
-
-def _persons(plan: Plan) -> bool:
-    """Whether any field identifies a person."""
-    fields = [*(stream.fields for stream in plan.streams.values()), *(table.fields for table in plan.tables.values())]
-    return any(type_.person for named in fields for type_ in named.values())
 
 
 class Prepared(NamedTuple):
@@ -131,8 +125,8 @@ def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -
     """Run with a state folder that is ours; mark it when the run is through."""
     flow, inputs, aside, pseudonyms = prepared
     begin = store.load()
-    if begin is not None and pseudonyms is not None and (state / NOTE).exists():
-        read_note(state).refuse_other_key(pseudonyms, state)
+    if begin is not None and pseudonyms is not None:
+        refuse_other_key(checkpoint.key_of(begin), pseudonyms, state)
     kept = _dead_letters(state, fresh=begin is None)
     key = "" if pseudonyms is None else pseudonyms.fingerprint
     note = Note.of(order.topology, order.sources, order.settings, key)

@@ -137,3 +137,9 @@ class Plan:
     """Feature name to the name of the stage whose rows it gives."""
     memory: Mapping[str, int] = field(default_factory=dict)
     """How far back, in milliseconds, a feature looks, and a stream has to be read; by name."""
+
+    @property
+    def names_persons(self) -> bool:
+        """Whether any field identifies a person."""
+        fields = [stream.fields for stream in self.streams.values()] + [table.fields for table in self.tables.values()]
+        return any(type_.person for named in fields for type_ in named.values())

@@ -67,6 +67,9 @@ class TestAStateOfAnotherRun:
             house.run()
         with pytest.raises(StateError, match="made with another key"):
             earlier_run(house.folder / "state")
+        (house.folder / "state" / NOTE).unlink()
+        with pytest.raises(StateError, match="made with another key"):
+            house.run()
         monkeypatch.delenv(KEY)
         with pytest.raises(StateError, match="TOCSIN_PSEUDONYM_KEY is not set"):
             house.run()
