@@ -54,7 +54,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     hash_version: str
     number: int
     positions: dict[str, Any]
-    watermarks: dict[str, int]
     outbox: tuple[OutboxEntry, ...]
     outbox_end: int
     sinks: dict[str, SinkEntry]

@@ -36,14 +36,13 @@ class Snapshot:
     """All that a run needs to go on.
 
     `frames`: the state, immutable frames by name, `(stage, bucket, operator, frame)`. `positions`: per source, anything
-    JSON can say. `watermarks`: per source, ms. `outbox`: what not every sink has confirmed; `outbox_end` is the
-    position of the next transition. `number` and `hash_version` are set by the store; where the latter is not today's,
-    frames are in the buckets of another hash.
+    JSON can say. `outbox`: what not every sink has confirmed; `outbox_end` is the position of the next transition.
+    `number` and `hash_version` are set by the store; where the latter is not today's, frames are in the buckets of
+    another hash.
     """
 
     frames: Mapping[tuple[str, ...], pl.DataFrame]
     positions: Mapping[str, Any] = field(default_factory=dict)
-    watermarks: Mapping[str, int] = field(default_factory=dict)
     outbox: tuple[Chunk, ...] = ()
     outbox_end: int = 0
     sinks: Mapping[str, Progress] = field(default_factory=dict)
@@ -67,7 +66,6 @@ def describe(snapshot: Snapshot, owner: Owner, number: int, refs: Mapping[int, R
         hash_version=HASH_VERSION,
         number=number,
         positions=dict(snapshot.positions),
-        watermarks=dict(snapshot.watermarks),
         outbox=tuple(OutboxEntry(chunk.start, refs[id(chunk.rows)]) for chunk in snapshot.outbox),
         outbox_end=snapshot.outbox_end,
         sinks={
@@ -90,7 +88,6 @@ def restore(manifest: Manifest, frames: Mapping[Ref, pl.DataFrame]) -> Snapshot:
     return Snapshot(
         frames={entry.name: frames[entry.ref] for entry in manifest.frames},
         positions=manifest.positions,
-        watermarks=manifest.watermarks,
         outbox=tuple(Chunk(entry.start, frames[entry.rows]) for entry in manifest.outbox),
         outbox_end=manifest.outbox_end,
         sinks={

@@ -72,7 +72,6 @@ class TestWhatIsKept:
         given = Snapshot(
             frames={("s", "0", "o", "f"): awkward, ("s", "1", "o", "f"): awkward.clear(), ("none",): pl.DataFrame()},
             positions={"payments": {"file": "a.parquet", "row": 2**62}},
-            watermarks={"payments": -(2**62)},
             outbox=(Chunk(7, transitions),),
             outbox_end=9,
             sinks={"file": Progress(8, pl.DataFrame({"alert_id": ["x"]}), "4711")},
@@ -84,7 +83,7 @@ class TestWhatIsKept:
             back = store.load()
         assert back is not None
         assert (back.number, back.hash_version, back.outbox_end) == (1, HASH_VERSION, 9)
-        assert (back.positions, back.watermarks, back.meta) == (given.positions, given.watermarks, given.meta)
+        assert (back.positions, back.meta) == (given.positions, given.meta)
         assert list(back.frames) == list(given.frames)
         for name, content in given.frames.items():
             assert_frame_equal(back.frames[name], content)
@@ -230,7 +229,7 @@ class TestWhatIsRefused:
 
     def test_a_changed_number_in_the_manifest_is_damage(self, tmp_path: Path) -> None:
         with Store.open(tmp_path, HASH) as store:
-            store.commit(Snapshot({}, watermarks={"s": 1234}))
+            store.commit(Snapshot({}, positions={"s": 1234}))
         path = tmp_path / "manifest.json"
         path.write_bytes(path.read_bytes().replace(b"1234", b"1235"))
         with pytest.raises(StateError, match=r"manifest.json is damaged"):
