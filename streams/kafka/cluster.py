@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError
 
-SECONDS = 10.0
-"""How long the brokers may take for one answer."""
+SECONDS = 5.0
+"""How long brokers may take to say which topics there are."""
+DONE_SECONDS = 30.0
+"""How long they may take to do something."""
 _LOOK_AGAIN = 0.05
 _RIGHTS = {
     Step.CREATE: "Create on the topic or the cluster",
@@ -34,7 +36,7 @@ class Cluster:
     Raises TopicError where a setting is wrong, no broker answers, or we may not.
     """
 
-    def __init__(self, servers: str, seconds: float = SECONDS) -> None:
+    def __init__(self, servers: str, seconds: float = DONE_SECONDS) -> None:
         self.servers = servers
         self._seconds = seconds
         self._trouble: KafkaError | None = None
@@ -47,7 +49,7 @@ class Cluster:
         """Give all topics that we may see, and how many partitions each has."""
         refused = confluent(TopicError).KafkaException
         try:
-            topics = self._admin.list_topics(timeout=self._seconds).topics
+            topics = self._admin.list_topics(timeout=SECONDS).topics
         except refused as error:
             self._admin.poll(0.1)
             trouble = self._trouble or error.args[0]

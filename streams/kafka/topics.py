@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from streams.kafka.dead_letters import SUFFIX
 from tocsin.errors import TopicError
 from tocsin.kafka import SERVERS, address_of
 
@@ -21,9 +22,8 @@ DAY = 86_400_000
 RETENTION = 7 * DAY
 """Milliseconds that records of streams are kept: Kafka's own default."""
 LONG_RETENTION = 30 * DAY
-"""Of dead letters and alerts: people look at them later, and they are few."""
+"""Of alerts, at least: people look at them later, and they are few. Dead letters are raw, and go with their records."""
 PARTITIONS = 8
-DEAD_LETTERS = ".dlq"
 _RECORD_BYTES = 1 << 20
 _FRAME_BYTES = 1 << 16
 """Room for what stands beside the raw bytes of a dead letter: reason, position, details."""
@@ -50,11 +50,6 @@ class Sizes:
     partitions: int = PARTITIONS
     retention: int = RETENTION
     copies: int = -1
-
-
-def dead_letter_topic(topic: str) -> str:
-    """Name the topic that takes the dead letters of another one."""
-    return topic + DEAD_LETTERS
 
 
 def topics_of(plan: Plan, sizes: Sizes, servers: str, *, prefix: str = "") -> list[Topic]:
@@ -91,13 +86,13 @@ def alert_topic(name: str, sizes: Sizes, why: str) -> Topic:
 
 def _streams(plan: Plan, sizes: Sizes) -> list[Topic]:
     found = []
-    dead = _kept(max(sizes.retention, LONG_RETENTION)) | {"max.message.bytes": str(_RECORD_BYTES + _FRAME_BYTES)}
+    dead = _kept(sizes.retention) | {"max.message.bytes": str(_RECORD_BYTES + _FRAME_BYTES)}
     for name, stream in plan.streams.items():
         if stream.topic:
             why = f"stream {name}"
             keyed = bool(stream.partitioned_by)
             found.append(Topic(stream.topic, sizes.partitions, why, _kept(sizes.retention), keyed))
-            found.append(Topic(dead_letter_topic(stream.topic), 1, f"dead letters of {why}", dead))
+            found.append(Topic(stream.topic + SUFFIX, 1, f"dead letters of {why}", dead))
     return found
 
 

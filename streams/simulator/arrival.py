@@ -54,8 +54,14 @@ FORMS: Mapping[str, Form] = {
 }
 
 
+ARRIVAL = "__arrival"
+
+
 def arriving(name: str, events: pl.DataFrame, setting: Setting, late: float = 0.0) -> pl.DataFrame:
-    """Give the records of stream `name` in arrival order; `late`: share that comes beyond the lateness."""
+    """Give the records of stream `name` in the order of ARRIVAL (Int64, ms since the epoch), a column of its own.
+
+    `late`: share that comes beyond the lateness.
+    """
     form = FORMS[name]
     dice = setting.dice(f"arrival of {name}")
     rows = _numbered(events, form)
@@ -63,7 +69,7 @@ def arriving(name: str, events: pl.DataFrame, setting: Setting, late: float = 0.
     rows = rows.with_columns(__arrival=pl.col("time") + pl.Series(np.floor(delay).astype(np.int64)))
     rows = _outside(rows, form)
     rows = pl.concat([rows, _copies(rows, form, dice), *_faulty(rows, form, dice)])
-    return rows.with_row_index("__row").sort("__arrival", "__row").drop("__arrival", "__row")
+    return rows.with_row_index("__row").sort(ARRIVAL, "__row").drop("__row")
 
 
 def _numbered(events: pl.DataFrame, form: Form) -> pl.DataFrame:

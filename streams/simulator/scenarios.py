@@ -19,7 +19,7 @@ from streams.simulator import (
     venue_nights,
     wangiri,
 )
-from streams.simulator.arrival import FORMS, arriving
+from streams.simulator.arrival import ARRIVAL, FORMS, arriving
 from streams.simulator.places import open_city
 from streams.simulator.population import SUBSCRIBERS, subscribers
 from streams.simulator.setting import EVENING, HOUR, Setting
@@ -128,15 +128,20 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType({scenario.id: scenario for 
 """All scenarios by id; the ids are those of the systems they show."""
 
 
-def generate(scenario: str, seed: int, *, scale: float = 1.0, late: float = 0.0) -> Simulation:
+def generate(
+    scenario: str, seed: int, *, scale: float = 1.0, late: float = 0.0, start: int | None = None
+) -> Simulation:
     """Give the streams, tables and labels of a scenario.
 
     `seed`: at least 0; the same seed gives the same rows. `scale`: ordinary traffic against the scenario's own; what is
-    labelled stays as it is. `late`: share of records that come beyond their stream's lateness.
+    labelled stays as it is. `late`: share of records that come beyond their stream's lateness. `start`: when event
+    times begin, ms since the epoch, a full hour; by default the scenario's own evening.
     Raises KeyError for a scenario that is not in SCENARIOS.
     """
     chosen = SCENARIOS[scenario]
-    setting = Setting(seed, chosen.start, chosen.minutes, scale)
+    setting = Setting(seed, chosen.start if start is None else start, chosen.minutes, scale)
     part = chosen.build(setting)
     streams = {name: arriving(name, part.streams[name], setting, late) for name in FORMS if name in part.streams}
-    return Simulation(streams, dict(part.tables), label_rows(part.labels))
+    arrivals = {name: rows[ARRIVAL] for name, rows in streams.items()}
+    records = {name: rows.drop(ARRIVAL) for name, rows in streams.items()}
+    return Simulation(records, dict(part.tables), label_rows(part.labels), arrivals)

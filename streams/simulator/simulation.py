@@ -67,11 +67,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """Streams as their producers send them, in arrival order; tables; labels with the columns of LABELS."""
+    """Streams as their producers send them, in arrival order; tables; labels with the columns of LABELS.
+
+    `arrivals`: when each record of a stream arrives, ms since the epoch.
+    """
 
     streams: Mapping[str, pl.DataFrame]
     tables: Mapping[str, pl.DataFrame]
     labels: pl.DataFrame
+    arrivals: Mapping[str, pl.Series]
 
 
 def merge(parts: Iterable[Part]) -> Part:

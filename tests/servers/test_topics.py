@@ -178,7 +178,8 @@ class TestOnABroker:
         keys = ("cleanup.policy", "retention.ms")
         kept = {"cleanup.policy": "delete", "retention.ms": str(2 * DAY)}
         assert settings(kafka, f"{unique}.payment.v1", *keys) == kept
-        assert settings(kafka, f"{unique}.payment.v1.dlq", *keys)["retention.ms"] == str(30 * DAY)
+        assert settings(kafka, f"{unique}.payment.v1.dlq", *keys) == kept
+        assert settings(kafka, f"{unique}.alerts.v1", *keys)["retention.ms"] == str(30 * DAY)
         assert settings(kafka, f"{unique}.till.v1", *keys)["cleanup.policy"] == "compact"
         partitions = Cluster(kafka).names()
         assert [partitions[f"{unique}.{name}"] for name in NAMES] == [3, 3, 1, 1, 3, 1]

@@ -62,7 +62,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                 "--retention",
                 default="7d",
                 show_default=True,
-                help="How long records of streams are kept; dead letters and alerts 30d at least.",
+                help="How long records and their dead letters are kept; alerts 30d at least.",
             ),
             click.option(
                 "--copies", type=click.IntRange(1), help="Of each partition; default: as the brokers have it."
