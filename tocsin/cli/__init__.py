@@ -21,6 +21,7 @@ from tocsin.errors import TocsinError
 COMMANDS = {
     "alerts": "ask the embedded ClickHouse for alerts",
     "check": "validate a topology and run the tests of its rules",
+    "contract": "print JSON Schema, Avro and AsyncAPI of alerts and topics",
     "demo": "simulate a small city, watch it, score the alerts",
     "dlq": "list, show and replay dead letters",
     "explain": "say why an alert was raised, from its source",
@@ -32,7 +33,7 @@ COMMANDS = {
     "topics": "show and make the Kafka topics of a topology",
 }
 
-PURE = frozenset({"check", "plan", "schema"})
+PURE = frozenset({"check", "contract", "plan", "schema"})
 """Commands that leave nothing to be closed: their process need not be taken apart, which takes long after imports."""
 
 WRONG_USE = 2
