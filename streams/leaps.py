@@ -40,9 +40,21 @@ class _Leap(NamedTuple):
     before: int | None
 
 
+class Seen(NamedTuple):
+    """What a commit keeps: how many records there were, those after the last leap, the late ones among these.
+
+    `leap`: the last one, as long as nothing was said of it.
+    """
+
+    records: int
+    after: int
+    late: int
+    leap: _Leap | None
+
+
 @dataclass(slots=True)
 class Leaps:
-    """Watches one partition of a stream; of this process only, as a warning is. `ahead`: ms."""
+    """Watches one partition of a stream. `ahead`: ms."""
 
     stream: str
     ahead: int
@@ -52,9 +64,16 @@ class Leaps:
     _after: int = field(default=0, init=False)
     _late: int = field(default=0, init=False)
 
-    def go_on(self, state: Mapping[str, pl.DataFrame]) -> None:
+    @property
+    def seen(self) -> Seen:
+        """Give what a commit has to keep."""
+        return Seen(self._all, self._after, self._late, self._leap)
+
+    def go_on(self, state: Mapping[str, pl.DataFrame], seen: Seen | None) -> None:
         """Go on behind a commit that holds this state of the ingest stage: the next record is not the first one."""
         self._greatest = greatest_of(state)
+        if seen is not None:
+            self._all, self._after, self._late, self._leap = seen
 
     def watch(self, ingested: Ingested) -> list[str]:
         """Take a step of the ingest stage; give what there is to say."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from streams.leaps import Seen  # noqa: TC001  # msgspec reads the annotations
 from streams.local.dataflow import Plain  # noqa: TC001  # msgspec reads the annotations
 from streams.local.feed import Place
 from streams.local.outbox import Outbox
@@ -31,7 +32,7 @@ class Meta(msgspec.Struct, frozen=True):
 
     `start`: its `emit_from`. `keep`: whether it leaves windows open at the end, for a later run. `through`: whether all
     sources had been read to their ends. `quality`: the minute and the end of what is counted. `key`: the fingerprint of
-    the key of its pseudonyms, "" where it has none.
+    the key of its pseudonyms, "" where it has none. `leaps`: what was seen of records that make others late, by feed.
     """
 
     flow: Plain
@@ -42,6 +43,7 @@ class Meta(msgspec.Struct, frozen=True):
     through: bool
     quality: tuple[int, int | None] | None = None
     key: str = ""
+    leaps: dict[str, Seen] = {}
 
 
 def take(run: Runner) -> Snapshot:
@@ -56,7 +58,10 @@ def take(run: Runner) -> Snapshot:
     if run.quality is not None:
         frames[COUNTED] = run.quality.pending
         counted = run.quality.minute, run.quality.end
-    meta = Meta(plain, run.tally.as_meta(), brakes, settings.emit_from, settings.keep, through, counted, _key(run))
+    leaps = {name: of.seen for name, of in run.leaps.items()}
+    meta = Meta(
+        plain, run.tally.as_meta(), brakes, settings.emit_from, settings.keep, through, counted, _key(run), leaps
+    )
     return Snapshot(
         frames,
         positions={name: msgspec.to_builtins(feed.place) for name, feed in run.feeds.items()},
@@ -96,6 +101,8 @@ def resume(run: Runner, snapshot: Snapshot) -> None:
         held = feed.resume(place, frames, grown=meta.keep)
         run.flow.feed(feed.plan.name, held)
         run.tally.records[feed.plan.name, "outside"] -= held.height
+    for name, of in run.leaps.items():
+        of.go_on(run.feeds[name].state, meta.leaps.get(name))
     for name, counts in meta.brakes.items():
         if name in run.brakes:
             run.brakes[name].resume(counts)

@@ -126,14 +126,14 @@ class Runner:
     quality: QualityCounts | None = field(init=False)
     _committer: Committer | None = field(init=False)
     _early: EarlyCopies | None = field(init=False)
-    _leaps: dict[str, Leaps] = field(init=False)
+    leaps: dict[str, Leaps] = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with an empty outbox."""
         how, metrics = self.settings, self.tally.metrics
         self.publisher = Publisher(self.deliveries)
         self.quality = QualityCounts(self.flow) if self.flow.counts_quality else None
-        self.brakes, self._leaps = {}, {}
+        self.brakes, self.leaps = {}, {}
         self._committer = None if self.store is None else Committer(self.store, how.commit_seconds, metrics, how.clock)
         self._early = EarlyCopies(self.plan) if how.early else None
         self._watch(self.feeds)
@@ -147,7 +147,7 @@ class Runner:
 
     def _watch(self, feeds: Mapping[str, Feed]) -> None:
         for name, feed in feeds.items():
-            self._leaps[name] = Leaps(feed.plan.name, feed.plan.ahead)
+            self.leaps[name] = Leaps(feed.plan.name, feed.plan.ahead)
             if self.settings.brakes:
                 self.brakes[name] = Brake(feed.plan.name)
 
@@ -163,8 +163,6 @@ class Runner:
         try:
             if self.begin is not None:
                 checkpoint.resume(self, self.begin)
-                for name, leaps in self._leaps.items():
-                    leaps.go_on(self.feeds[name].state)
             if accepted is not None:
                 accepted()
             if self.quality is not None:
@@ -203,7 +201,7 @@ class Runner:
 
     def _take(self, name: str) -> None:
         read = self.feeds[name].read(self.settings.batch_rows)
-        for sentence in self._leaps[name].finish() if read is None else self._leaps[name].watch(read.ingested):
+        for sentence in self.leaps[name].finish() if read is None else self.leaps[name].watch(read.ingested):
             self.settings.warn(sentence)
         if read is not None:
             self._take_in(name, read)

@@ -6,13 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from streams.codecs.record import Layout
 from streams.ingest.lateness import state_of
 from streams.ingest.spec import IngestSpec
 from streams.ingest.stage import Ingest
-from streams.leaps import MANY, Leaps
+from streams.leaps import MANY, Leaps, Seen
 from streams.pseudonyms import Pseudonyms
 from streams.sources.contract import Records
 from tocsin.model.types import INT64, STRING, TIMESTAMP
@@ -25,18 +26,23 @@ FAR = 4_070_908_800_000
 """2099-01-01."""
 
 
-def said(times: Sequence[object], *, size: int = 7, before: int | None = None) -> list[str]:
+def said(times: Sequence[object], *, size: int = 7, before: int | None = None, again: int = -1) -> list[str]:
     """Let records of these times pass in batches, and the source end; give all that is said.
 
-    `before`: the greatest time in the commit from which the run goes on.
+    `before`: the greatest time in the commit from which the run goes on. `again`: the offset at which it begins anew,
+    from a commit.
     """
     layout = Layout({"id": STRING, "at": TIMESTAMP, "n": INT64}, "at", "id")
     ingest, leaps = Ingest(IngestSpec("payments", layout, 1000), Pseudonyms(b"k" * 16)), Leaps("payments", HOUR)
     state, sentences = ingest.initial(), list[str]()
     if before is not None:
         state = state_of(before)
-        leaps.go_on(state)
+        leaps.go_on(state, None)
     for first in range(0, len(times), size):
+        if first == again:
+            seen = msgspec.convert(msgspec.json.decode(msgspec.json.encode(leaps.seen)), Seen)
+            leaps = Leaps("payments", HOUR)
+            leaps.go_on(state, seen)
         lines = [json.dumps({"id": "e", "at": at}).encode() for at in times[first : first + size]]
         step = ingest.step(Records(b"\n".join(lines), first), state)
         sentences += leaps.watch(step)
@@ -93,6 +99,20 @@ class TestALeap:
     def test_that_makes_a_few_of_many_late_is_nothing_to_tell(self, size: int) -> None:
         times = [1000 * n for n in range(200)]
         assert said([*times[:197], FAR, *times[197:]], size=size) == []
+
+
+class TestARunThatGoesOn:
+    """From a commit, as if it had never stopped."""
+
+    TIMES = (*(1000 * n for n in range(20)), FAR, *(1000 * n for n in range(20, 30)))
+
+    @pytest.mark.parametrize("again", range(len(TIMES)))
+    def test_tells_of_a_leap_before_it_once(self, again: int) -> None:
+        assert said(self.TIMES, size=1, again=again) == said(self.TIMES, size=1)
+
+    def test_says_nothing_twice(self) -> None:
+        times = [*(1000 * n for n in range(20)), FAR, *(1000 * n for n in range(400))]
+        assert len(said(times, size=1, again=20 + MANY + 50)) == 1
 
 
 class TestALongStream:
