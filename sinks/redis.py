@@ -135,7 +135,8 @@ def _rows(batch: pl.DataFrame, area: str) -> pl.DataFrame:
     state = ended.when(pl.col("kind") == Transition.CLEARED).then(pl.lit("cleared")).otherwise(pl.lit("open"))
     places = [pl.col(name).str.json_path_match(f"$.{area}") for name in ("entity", "labels")]
     early = pl.col("early").cast(pl.Int64)
-    return batch.with_columns(objects(batch).alias("transition")).select(
+    told = batch.with_columns(objects(batch).alias("transition"))
+    return told.with_columns(pl.col(pl.String).fill_null("")).select(
         "topology",
         "alert_id",
         (pl.col("sequence") * 2 + 1 - early).alias("rank"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from redis import Redis, exceptions
+from redis import CredentialProvider, Redis, exceptions
 
 from sinks.redis_address import PREFIX
 from tocsin.credentials import CredentialError, certificate, credential
@@ -55,10 +55,22 @@ class Refusal(NamedTuple):
     says: str
 
 
+class Login(CredentialProvider):
+    """Who logs in, asked at every connection: a password in a file may change while a run goes on."""
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Give user and password, or the password alone."""
+        try:
+            user, password = (credential(PREFIX + name) for name in ("USER", "PASSWORD"))
+        except CredentialError as refused:
+            raise exceptions.AuthenticationError(str(refused)) from refused
+        return (user, password) if user else (password,)
+
+
 def connect(address: RedisAddress, error: type[TocsinError] = SinkError) -> Redis:
     """Give a client, which connects when it is used; `error` if a file with a secret cannot be read."""
     try:
-        user, password = (credential(PREFIX + name) for name in ("USER", "PASSWORD"))
+        known = any(credential(PREFIX + name) for name in ("USER", "PASSWORD"))
         authority, own, key = (certificate(PREFIX + name) for name in ("CA", "CERTIFICATE", "KEY"))
     except CredentialError as refused:
         raise error(str(refused)) from refused
@@ -71,8 +83,7 @@ def connect(address: RedisAddress, error: type[TocsinError] = SinkError) -> Redi
         host=address.host,
         port=address.port,
         db=address.database,
-        username=user or None,
-        password=password or None,
+        credential_provider=Login() if known else None,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
         **trust,

@@ -335,6 +335,15 @@ class TestWhatIsRefused:
             secret.write_text(f"{PASSWORD}\n", encoding="utf-8")
             monkeypatch.setenv("TOCSIN_REDIS_PASSWORD_FILE", str(secret))
             place.deliver(log("a1"))
+            sink = RedisSink(server.url)
+            sink.open()
+            place.client.config_set("requirepass", PASSWORD[::-1])
+            secret.write_text(PASSWORD[::-1], encoding="utf-8")
+            place.client.client_kill_filter(_type="normal", skipme=True)
+            wait_until(lambda: self._takes(sink, place.own(log("a1"))))
+            sink.close()
+            place.client.config_set("requirepass", PASSWORD)
+            secret.write_text(PASSWORD, encoding="utf-8")
             monkeypatch.setenv("TOCSIN_REDIS_USER", "ann")
             place.deliver(log("a2"))
             assert place.stream() == ["a1", "a2"]
@@ -344,6 +353,14 @@ class TestWhatIsRefused:
             monkeypatch.setenv("TOCSIN_REDIS_PASSWORD", "wrong")
             with pytest.raises(SinkError, match="refuses the login"):
                 place.deliver(log("a3"))
+
+    @staticmethod
+    def _takes(sink: RedisSink, batch: pl.DataFrame) -> bool:
+        try:
+            sink.deliver(batch)
+        except SinkUnavailable:
+            return False
+        return True
 
     def test_tls_wants_a_certificate_that_it_trusts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pair = ["-keyout", "key.pem", "-out", "cert.pem", "-addext", "subjectAltName=IP:127.0.0.1"]
