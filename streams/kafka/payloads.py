@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from confluent_kafka import Message
+
 from streams.codecs.reasons import Dead, Reason
 from streams.sources.contract import KEPT_MOST, Records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from confluent_kafka import Message
 
 NO_TIMESTAMP = 0
 """The type of timestamp of a message that has none."""
@@ -22,9 +22,11 @@ def records_of(messages: Sequence[Message], record_most: int, header: tuple[str,
     A tombstone or an empty value is a dead letter, and so is a value of more than `record_most` bytes: a blank line
     stands in its place. `header`: the names of CSV cells.
     """
-    values = cast("list[bytes]", [message.value() for message in messages])
-    offsets = cast("list[int]", [message.offset() for message in messages])
-    stamps = [message.timestamp() for message in messages]
+    values = cast("list[bytes]", list(map(Message.value, messages)))
+    first, last = cast("int", messages[0].offset()), cast("int", messages[-1].offset())
+    whole = last - first == len(messages) - 1  # else transactions or compaction left gaps
+    offsets = range(first, last + 1) if whole else cast("list[int]", list(map(Message.offset, messages)))
+    ingested = [at if kind != NO_TIMESTAMP else None for kind, at in map(Message.timestamp, messages)]
     dead: tuple[Dead, ...] = ()
     if not all(values) or max(map(len, values)) > record_most:
         bad = [not value or len(value) > record_most for value in values]
@@ -32,7 +34,6 @@ def records_of(messages: Sequence[Message], record_most: int, header: tuple[str,
             _dead(value, at, record_most) for value, at, is_bad in zip(values, offsets, bad, strict=True) if is_bad
         )
         values = [b"" if is_bad else value for value, is_bad in zip(values, bad, strict=True)]
-    ingested = [None if kind == NO_TIMESTAMP else at for kind, at in stamps]
     return Records.of(values, offsets, ingested, header, dead)
 
 
