@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from monitoring.health import SINKS, SOURCES, Health
 from streams.faust import values
 from streams.faust.silence import Silence
 from streams.faust.unit import Unit
@@ -82,6 +83,7 @@ class Hosting:
     outlets: Outlets
     fail: Callable[[BaseException], Coroutine[Any, Any, None]]
     commit_seconds: float = 0.5
+    health: Health = field(default_factory=lambda: Health(needed=(SOURCES,)))
     units: dict[Any, Unit] = field(default_factory=dict)
     _silence: Silence = field(default_factory=Silence)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "tocsin-task"))
@@ -118,6 +120,8 @@ class Hosting:
         unit = self.units[tp]
         unit.task.end = max(unit.task.end, position)
         self._keeping[tp] = asyncio.create_task(self._keep(unit))
+        self.health.ready(SOURCES, ok=True)
+        self.health.watch(SINKS, lambda: "; ".join(f"{name}: {why}" for name, why in self.outlets.troubles.items()))
 
     def _still_ours(self, unit: Unit) -> bool:
         """Whether nobody has written a state of this partition since we did: then what is in memory is the latest."""
@@ -151,6 +155,7 @@ class Hosting:
     async def release(self) -> None:
         """Make durable what was done, before partitions are revoked; tasks rest until `load`."""
         self._resting.set()
+        self.health.ready(SOURCES, ok=False, why="the consumer group is being rebalanced")
         keeping, self._keeping = self._keeping, {}
         await asyncio.gather(*keeping.values())
         for unit in self.units.values():
@@ -266,6 +271,7 @@ class Hosting:
 
     async def close(self, seconds: float) -> None:
         """Commit what was done, and give the sinks what is durable, within some seconds."""
+        self.health.drain("told to stop")
         await self.release()
         while self._sending:
             await asyncio.gather(*self._sending)

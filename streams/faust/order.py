@@ -11,8 +11,8 @@ class Order(msgspec.Struct, kw_only=True):
     """One run on Kafka.
 
     `servers`: host:port, separated by commas. `topics`, `partitions`: of each stream that is read. `tables`: URIs in
-    place of what the topology says. `sinks`: URIs instead of the sinks of the topology. `web_ports`: of each worker's
-    Faust web; empty for none. `until`: ms since the epoch. `settings`: further settings of Faust, for tests.
+    place of what the topology says. `sinks`: URIs instead of the sinks of the topology. `web_host`, `web_ports`: where
+    each worker's web listens; no ports for none. `until`: ms since the epoch. `settings`: further ones of Faust.
     """
 
     topology: Path
@@ -27,6 +27,7 @@ class Order(msgspec.Struct, kw_only=True):
     until: int | None = None
     early: bool = False
     commit_seconds: float = 0.5
+    web_host: str = "127.0.0.1"
     web_ports: list[int] = []
     settings: dict[str, float | int | str | bool] = {}
 

@@ -36,7 +36,8 @@ class Run:
     """What to run.
 
     `sources`: a stream as `kafka://HOST/TOPIC` instead of its topic, a table as a file. `shards`: into how many parts
-    keys are spread; None: as many as the topics have partitions at most. `web`: whether workers serve Faust's web.
+    keys are spread; None: as many as the topics have partitions at most. `web`: whether workers serve Faust's web,
+    on the first free ports from `web_port` on.
     `command`: starts a worker.
     """
 
@@ -52,6 +53,8 @@ class Run:
     early: bool = False
     commit_seconds: float = 0.5
     web: bool = True
+    web_host: str = "127.0.0.1"
+    web_port: int = FIRST_PORT
     settings: dict[str, float | int | str | bool] = field(default_factory=dict)
     stop: Callable[[], bool] = never
     warn: Callable[[str], None] = silent
@@ -96,7 +99,8 @@ async def prepare(run: Run) -> Order:
         until=run.until,
         early=run.early,
         commit_seconds=run.commit_seconds,
-        web_ports=_free_ports(run.workers) if run.web else [],
+        web_host=run.web_host,
+        web_ports=_free_ports(run.web_host, run.web_port, run.workers) if run.web else [],
         settings=run.settings,
     )
 
@@ -152,15 +156,14 @@ def _refuse_sinks(run: Run) -> None:
             )
 
 
-def _free_ports(number: int) -> list[int]:
-    """Find ports on which nobody listens, from FIRST_PORT on."""
+def _free_ports(host: str, port: int, number: int) -> list[int]:
+    """Find ports on which nobody listens, from one on."""
     found: list[int] = []
-    port = FIRST_PORT
     while len(found) < number:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
             except OSError:
                 pass
             else:

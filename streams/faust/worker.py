@@ -25,6 +25,7 @@ from streams.faust.hosting import Hosting
 from streams.faust.intake import Intake
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
+from streams.faust.pages import add_pages
 from streams.faust.security import aiokafka_settings, credentials_of
 from streams.faust.topics import clock_of, exchange_of
 from streams.kafka.dead_letters import DeadLettersByStream
@@ -69,7 +70,9 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     tally = Tally(metrics)
     tally.begin(order.topics)
     factory = Factory(order, layout, tables, pseudonyms, tally.stepped)
-    web = {"web_enabled": False} if not order.web_ports else {"web_port": order.web_ports[number]}
+    web: dict[str, Any] = {"web_enabled": False}
+    if order.web_ports:
+        web = {"web_bind": order.web_host, "web_port": order.web_ports[number]}
     folder = order.folder / f"worker-{number}"
     settings: dict[str, Any] = {**web, **order.settings}
     app = make_app(order.group, order.servers, folder, credentials_of(order.servers), **settings)
@@ -86,6 +89,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
         wire, frozenset(partitions), layout.tasks, factory.make, intake, outlets, failure, order.commit_seconds
     )
     add_agents(app, hosting)
+    add_pages(app, metrics, hosting.health)
     failure.app = app
     return app, hosting
 
@@ -111,7 +115,8 @@ def run(order: Order, number: int) -> int:
         await _guarded(failure, _keep_time(app, hosting, order))
 
     app.task(keep_time)
-    worker = faust.Worker(app, loglevel=os.environ.get("TOCSIN_LOG", "WARN"), redirect_stdouts=False)
+    worker = faust.Worker(app, loglevel=os.environ.get("TOCSIN_LOG", "WARN"), redirect_stdouts=False, quiet=True)
+    worker.spinner = None  # the terminal is the console sink's
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
@@ -149,6 +154,7 @@ async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
         while order.until is None or not clock.through >= tasks:
             if started != os.getppid():
                 break  # nobody would start or end this worker any more
+            hosting.health.beat()
             await hosting.pass_time(clock.now)
             await asyncio.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)

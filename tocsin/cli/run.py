@@ -9,6 +9,7 @@ import click
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
 from tocsin.cli.serving import HTTP, serving
+from tocsin.cli.workers import GROUP, WORKERS, Words, run_workers
 
 UNDELIVERED = 1
 
@@ -47,6 +48,8 @@ UNDELIVERED = 1
     "--commit-seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Time between two commits."
 )
 @click.option("--metrics", "with_metrics", is_flag=True, help="Print the metrics of the run.")
+@WORKERS
+@GROUP
 @HTTP
 @JSON
 def command(  # noqa: PLR0913, PLR0917  # one argument per option
@@ -63,6 +66,8 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     batch_rows: int,
     commit_seconds: float,
     with_metrics: bool,  # noqa: FBT001
+    workers: int,
+    group: str,
     http: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -75,6 +80,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     tocsin run my.yaml --source payments=parquet:payments.parquet --sink ndjson:alerts.ndjson
     tocsin run my.yaml --source payments=ndjson:day.ndjson --source terminals=csv:terminals.csv --sink console
     tocsin run my.yaml --source payments=ndjson:inbox/ --keep-state      and again when files were added
+    tocsin run my.yaml --runtime faust --workers 3 --sink kafka://localhost:9092/alerts
     """  # noqa: D301  # \b is click's mark for lines that are not to be filled
     from monitoring.metrics import MemoryMetrics  # noqa: PLC0415  # keeps --help instant
     from streams.local.runner import Settings  # noqa: PLC0415
@@ -83,8 +89,13 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     from tocsin.cli.progress import progress  # noqa: PLC0415
     from tocsin.cli.signals import stoppable  # noqa: PLC0415
 
-    if runtime != "local":
-        raise click.UsageError(f"the runtime {runtime} is not there yet: use local")
+    if runtime == "flink":
+        raise click.UsageError("the runtime flink is not there yet: use local or faust")
+    if runtime == "faust":
+        if keep_state or start is not None:
+            raise click.UsageError("--keep-state and --from are words of the runtime local: a consumer group goes on")
+        run_workers(Words(file, sources, sinks, state, workers, group, buckets, until, early, http, as_json))
+        return
     plan = load_plan(file)
     folder = state if state is not None else Path(STATES) / plan.name
     if not sinks and not plan.sinks:

@@ -234,9 +234,9 @@ def workers_of(folder: Path) -> dict[int, int]:
     return found
 
 
-def kill(folder: Path, number: int) -> None:
-    """Kill a worker."""
-    os.kill(workers_of(folder)[number], signal.SIGKILL)
+def kill(folder: Path, number: int, by: signal.Signals = signal.SIGKILL) -> None:
+    """Kill a worker, or ask it to end."""
+    os.kill(workers_of(folder)[number], by)
 
 
 def until(what: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import time
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from shop_runs import Aside, Shop, expected, kill, until, workers_of
+from shop_runs import BEGIN, Aside, Shop, expected, kill, until, workers_of
 
-from streams.faust.topics import CHANGELOG
-from tocsin.errors import SourceError, StateError
+from streams.faust.app import changelog_of
+from tocsin.errors import SinkError, SourceError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import polars as pl
 
     from tests.servers.fixtures import Topics
 
+FAILING = """
+import sys
+from pathlib import Path
+from streams.faust import intake, worker
+
+taken, mark = intake.Intake.take, Path(__file__).with_suffix(".failed")
+
+def take(self, unit, batch):
+    done = taken(self, unit, batch)
+    if not mark.exists():
+        mark.touch()
+        raise ValueError("on purpose")
+    return done
+
+intake.Intake.take = take
+sys.exit(worker.main())
+"""
+"""A worker whose first batch fails once it is taken, the first time."""
 SEED = time.time_ns() % 100_000
 """Printed where a test fails; put it here to do the same again."""
 
@@ -33,14 +53,15 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shop], pl.Data
 
 
 @pytest.fixture
-def shop(tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str) -> Shop:
-    return Shop(tmp_path, kafka, kafka_topics, unique)
+def make(tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str) -> Callable[..., Shop]:
+    return partial(Shop, tmp_path, kafka, kafka_topics, unique)
 
 
 class TestOneWorker:
     def test_beside_one_partition_and_behind_the_exchange(
-        self, shop: Shop, wanted: Callable[[Shop], pl.DataFrame]
+        self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
+        shop = make()
         shop.produce()
         assert shop.run(), shop.logs()
         assert shop.given().equals(wanted(shop)), shop.logs()
@@ -49,10 +70,11 @@ class TestOneWorker:
 class TestThreeWorkers:
     """Records come while they run."""
 
-    def test_one_is_killed_at_a_random_moment(self, shop: Shop, wanted: Callable[[Shop], pl.DataFrame]) -> None:
+    def test_one_is_killed_at_a_random_moment(
+        self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
+    ) -> None:
         chance = random.Random(SEED)  # noqa: S311  # chaos, not secrets
-        shop.workers, shop.partitions = 3, 4
-        shop.__post_init__()
+        shop = make(workers=3, partitions=4)
 
         def disturb() -> None:
             until(lambda: len(workers_of(shop.folder)) == 3)
@@ -67,3 +89,60 @@ class TestThreeWorkers:
             assert shop.run(), (SEED, shop.logs())
         assert shop.warned, "nobody was killed"
         assert shop.given().equals(wanted(shop)), (SEED, shop.logs())
+
+    def test_workers_come_and_go_while_keys_are_exchanged(
+        self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
+    ) -> None:
+        shop = make(workers=3, partitions=4, direct=False)
+
+        def disturb() -> None:
+            until(lambda: len(workers_of(shop.folder)) == 3)
+            with Aside(lambda: shop.produce(pause=12)):
+                time.sleep(random.Random(SEED).uniform(3, 8))  # noqa: S311  # the moment is the point
+                kill(shop.folder, 1, signal.SIGTERM)
+
+        with Aside(disturb):
+            assert shop.run(), (SEED, shop.logs())
+        assert shop.given().equals(wanted(shop)), (SEED, shop.logs())
+
+
+class TestWhatFails:
+    def test_an_error_in_an_agent_crashes_the_worker_and_loses_nothing(
+        self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame], tmp_path: Path
+    ) -> None:
+        script = tmp_path / "failing.py"
+        script.write_text(FAILING)
+        shop = make(command=(sys.executable, str(script)))
+        shop.produce()
+        assert shop.run(), shop.logs()
+        assert "exit code 1" in shop.warned[0]
+        assert "on purpose" in shop.logs()
+        assert shop.given().equals(wanted(shop)), shop.logs()
+
+    def test_a_state_that_the_changelog_does_not_take_is_told_with_the_setting(
+        self, make: Callable[..., Shop], kafka_topics: Topics
+    ) -> None:
+        shop = make()
+        kafka_topics(changelog_of(shop.group, shop.topic), cleanup_policy="compact", max_message_bytes="2000")
+        shop.produce()
+        with pytest.raises(StateError, match=r"raise its max\.message\.bytes"):
+            shop.run()
+
+    def test_a_group_of_another_topology_is_refused(self, make: Callable[..., Shop]) -> None:
+        shop = make()
+        shop.produce()
+        assert shop.run(until=BEGIN + 600_000), shop.logs()
+        shop.direct = False
+        with pytest.raises(StateError, match="take another --group"):
+            shop.run()
+
+    def test_a_topic_or_broker_that_is_not_there_is_told_at_once(self, make: Callable[..., Shop]) -> None:
+        shop = make()
+        with pytest.raises(SourceError, match="has no topic nothing"):
+            shop.run(sources={"payments": f"kafka://{shop.servers}/nothing"})
+        with pytest.raises(SourceError, match="no Kafka broker answers"):
+            shop.run(sources={"payments": "kafka://127.0.0.1:1/nothing"})
+
+    def test_files_are_written_to_by_one_worker_only(self, make: Callable[..., Shop]) -> None:
+        with pytest.raises(SinkError, match="by one process"):
+            make(workers=2).run(sinks=["ndjson:alerts.ndjson"])

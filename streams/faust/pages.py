@@ -1,0 +1,44 @@
+"""Metrics and health on the web that Faust serves: `/metrics`, `/healthz`, `/readyz`, as `local --http` has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import faust
+
+    from monitoring.health import Health, Report
+    from monitoring.metrics import MemoryMetrics
+
+UNAVAILABLE = 503
+
+
+def add_pages(app: faust.App, metrics: MemoryMetrics, health: Health) -> None:
+    """Add the pages; without prometheus-client (the extra `metrics`) those of health alone."""
+    _tell(app, "/healthz", lambda: health.alive)
+    _tell(app, "/readyz", lambda: health.at_work)
+    try:
+        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  # an extra
+
+        from monitoring.exporter import RegistryCollector  # noqa: PLC0415
+    except ImportError:
+        return
+    registry = CollectorRegistry()
+    registry.register(RegistryCollector(metrics))
+
+    async def expose(web: Any, request: Any) -> Any:  # noqa: ANN401  # Faust's types, and it awaits
+        del request
+        return web.bytes(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+    app.page("/metrics", name="tocsin-metrics")(expose)
+
+
+def _tell(app: faust.App, path: str, ask: Callable[[], Report]) -> None:
+    async def answer(web: Any, request: Any) -> Any:  # noqa: ANN401  # as above
+        del request
+        report = ask()
+        return web.json(report.checks, status=200 if report.good else UNAVAILABLE)
+
+    app.page(path, name=f"tocsin-{path.strip('/')}")(answer)
