@@ -45,6 +45,15 @@ class TestAFinishedRun:
         assert found == {"version": version("tocsin"), "runtime": "local", "topology": "doors"}
 
 
+class TestAStreamWithoutRecords:
+    def test_it_has_no_watermark_to_tell(self, tmp_path: Path) -> None:
+        house = busy_hour(tmp_path)
+        house.write("alarms", [])
+        house.run(keep=True)
+        told = {dict(labels)["stream"] for name, labels in house.metrics.values if name == registry.WATERMARK.name}
+        assert told == {"entries"}
+
+
 class TestStateKeys:
     def test_keys_are_counted_once_however_many_rows_and_frames_they_have(self, tmp_path: Path) -> None:
         house = busy_hour(tmp_path)

@@ -79,6 +79,17 @@ class TestMemoryMetrics:
         assert observed.count == 3
         assert observed.sum == pytest.approx(1e9)
 
+    def test_a_copy_stays_as_it_was(self) -> None:
+        metrics = MemoryMetrics()
+        metrics.count(registry.COMMITS)
+        metrics.observe(registry.COMMIT_SECONDS, 2.0)
+        copy = metrics.copy()
+        metrics.count(registry.COMMITS)
+        metrics.observe(registry.COMMIT_SECONDS, 2.0)
+        assert copy.value(registry.COMMITS) == 1
+        assert copy.histograms["tocsin_commit_seconds", ()].count == 1
+        assert copy.histograms["tocsin_commit_seconds", ()].sum == 2.0
+
     def test_a_missing_or_foreign_label_is_a_defect(self) -> None:
         with pytest.raises(ValueError, match="needs its labels"):
             MemoryMetrics().count(registry.SINK_ROWS)

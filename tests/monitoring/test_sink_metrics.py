@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import pytest
@@ -16,6 +16,8 @@ from tocsin.model.alerts import TRANSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+L = TypeVar("L", bound=str)
 
 NAME = "redis://ann:secret@host/0"
 LABELS: dict[registry.Sink, str] = {"sink": "redis://host/0"}
@@ -44,11 +46,25 @@ class Scripted(Sink):
         """Be done."""
 
 
+class History(MemoryMetrics):
+    """Keeps how a sink went up and down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ups: list[float] = []
+
+    def gauge(self, metric: registry.Gauge[L], value: float) -> None:
+        """Set a gauge."""
+        super().gauge(metric, value)
+        if metric.name == registry.SINK_UP.name:
+            self.ups.append(value)
+
+
 class Recorded:
     """A delivery over one row, at monotonic time 50 and wall time 1000, and what was recorded when."""
 
     def __init__(self, sink: Scripted) -> None:
-        self.metrics, self.now, self.ups = MemoryMetrics(), 50.0, list[float]()
+        self.metrics, self.now = History(), 50.0
         self.delivery = Delivery(
             NAME, sink, metrics=self.metrics, clock=lambda: self.now, wall=lambda: self.now + 950, pause=self.pause
         )
@@ -56,14 +72,8 @@ class Recorded:
     def pause(self, seconds: float) -> bool:
         """Go on at once, ten seconds later."""
         del seconds
-        self.ups.append(self.up)
         self.now += 10
         return False
-
-    @property
-    def up(self) -> float:
-        """Whether the sink is up."""
-        return self.metrics.value(registry.SINK_UP.of(LABELS))
 
     @property
     def since(self) -> float:
@@ -85,17 +95,19 @@ class TestUp:
     def test_a_sink_that_takes_what_comes_is_up(self) -> None:
         recorded = Recorded(Scripted(lambda: None))
         recorded.run()
-        assert (recorded.up, recorded.ups) == (1, [])
+        assert set(recorded.metrics.ups) == {1}
 
     def test_a_sink_is_down_between_two_tries_and_up_after_the_good_one(self) -> None:
         recorded = Recorded(Scripted(refuse, refuse, lambda: None))
         recorded.run()
-        assert (recorded.up, recorded.ups) == (1, [0, 0])
+        assert recorded.metrics.ups == [1, 0, 0, 1]
+        assert recorded.metrics.value(registry.SINK_UP.of(LABELS)) == 1
 
-    def test_a_sink_that_does_not_open_is_down(self) -> None:
-        recorded = Recorded(Scripted(lambda: None, closed=2))
+    @pytest.mark.parametrize("tries", [1, 2])
+    def test_a_sink_that_does_not_open_is_down_until_it_does(self, tries: int) -> None:
+        recorded = Recorded(Scripted(lambda: None, closed=tries))
         recorded.run()
-        assert (recorded.up, recorded.ups) == (1, [0])
+        assert recorded.metrics.ups[: tries + 1] == [0] * tries + [1]
 
     def test_a_sink_that_refused_for_good_stays_down(self) -> None:
         def end() -> None:
@@ -104,7 +116,7 @@ class TestUp:
         recorded = Recorded(Scripted(end))
         with pytest.raises(SinkError):
             recorded.run()
-        assert recorded.up == 0
+        assert recorded.metrics.ups[-1] == 0
 
 
 class TestSince:
@@ -114,6 +126,14 @@ class TestSince:
         recorded.run()
         assert found == [pytest.approx(1000)]
         assert recorded.now == 70
+
+    def test_an_early_copy_that_is_tried_again_counts_too(self) -> None:
+        found: list[float] = []
+        recorded = Recorded(Scripted(refuse, lambda: found.append(recorded.since)))
+        recorded.delivery.offer_early(ROW)
+        recorded.delivery.start()
+        assert recorded.delivery.close()
+        assert found == [pytest.approx(1000)]
 
     def test_it_is_nothing_when_nothing_waits(self) -> None:
         recorded = Recorded(Scripted(lambda: None))
