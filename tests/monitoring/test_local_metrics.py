@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,8 +12,10 @@ import pytest
 from monitoring import registry
 from monitoring.health import Health
 from monitoring.metrics import MemoryMetrics
+from streams.local.inputs import Inputs
 from streams.local.tally import Tally
 from tests.streams.local.local_runs import BEGIN, HOUR, busy_hour, entry
+from tocsin.kafka import parse_address as parse_kafka
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +112,14 @@ class TestHealthOfARun:
 
         busy_hour(tmp_path).run(health=Counting(), batch_rows=20)
         assert len(beats) > 6
+
+
+class TestTopicsWithoutBroker:
+    def test_they_are_named_without_their_addresses(self) -> None:
+        def topic(name: str, trouble: str) -> SimpleNamespace:
+            address = parse_kafka(f"kafka://broker:9092/{name}?from=earliest")
+            return SimpleNamespace(reader=SimpleNamespace(address=address, trouble=trouble))
+
+        good, bad = topic("shop.payment.v1", ""), topic("shop.return.v1", "broker:9092/1: Connection refused")
+        assert Inputs({}, [good, bad]).silent == "no broker answers for shop.return.v1"  # type: ignore[list-item]  # all that is asked of them
+        assert Inputs({}, [good]).silent == ""  # type: ignore[list-item]  # as above
