@@ -89,7 +89,9 @@ class ClickHouseServerSink(Sink):
     def _make(self, missing: list[str]) -> None:
         address = self._connection.address
         version = self._version()
-        for statement in statements(version, address.database, self._retention):
+        database, *others = statements(version, address.database, self._retention)
+        known = self._connection.rows("SELECT name FROM system.databases")
+        for statement in others if (address.database,) in known else (database, *others):
             self._connection.run(statement)
         if version < COMPLETE and "transitions" in missing:
             self._say(

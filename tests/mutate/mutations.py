@@ -412,6 +412,22 @@ MUTATIONS = (
         ("tests/sinks/test_at_most.py",),
     ),
     Mutation(
+        "24",
+        "Redis takes a transition once, the newer over the older",
+        "sinks/redis_script.py",
+        "tonumber(known[1]) >= rank",
+        "tonumber(known[1]) > rank",
+        ("tests/sinks/test_redis.py",),
+    ),
+    Mutation(
+        "19",
+        "in Redis the truth replaces its early copy",
+        "sinks/redis.py",
+        '(pl.col("sequence") * 2 + 1 - early).alias("rank")',
+        '(pl.col("sequence") * 2 + 1).alias("rank")',
+        ("tests/sinks/test_redis.py",),
+    ),
+    Mutation(
         "25",
         "a replay prints what it gives more",
         "streams/local/again.py",

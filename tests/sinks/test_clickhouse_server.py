@@ -336,6 +336,16 @@ class TestWhatIsRefused:
             sink.deliver(log("a1"))
         sink.close()
 
+    def test_only_what_is_missing_needs_rights(self, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        deliver(uri, log("a1"))
+        with Connection(parse_address(uri), inside=True) as connection:
+            connection.run("DROP TABLE history")
+        ran: list[str] = []
+        monkeypatch.setattr(Connection, "run", lambda _, statement: ran.append(statement))
+        deliver(uri)
+        assert not [statement for statement in ran if "CREATE DATABASE" in statement]
+        assert [statement for statement in ran if ".history AS" in statement]
+
     def test_a_table_of_somebody_else(self, uri: str) -> None:
         address = parse_address(uri)
         with Connection(address) as connection:
