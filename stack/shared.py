@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stack import SERVERS, StackError
+from stack import SERVERS, KafkaBroker, StackError
 from stack.places import ROOT
 from stack.server import STARTS_WITHIN
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VARIABLE = "TOCSIN_TEST_SERVERS"
-PUBLIC = ("servers", "url", "address", "port", "http_port")
+USERS = {"ann": "open sesame"}
+"""Who may log in at the second listener of the broker."""
+PUBLIC = ("servers", "secured", "url", "address", "port", "http_port")
 """What is told of a server, as far as it has it."""
 _KEEPERS: list[subprocess.Popen[bytes]] = []
 """Of this process. They outlive it where it is a worker; others end them."""
@@ -75,7 +77,8 @@ def hold(name: str, folder: Path, owner: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     data = folder / name
     try:
-        with _handle(owner) as gone, SERVERS[name](data) as server:
+        made = KafkaBroker(data, users=USERS) if name == KafkaBroker.name else SERVERS[name](data)
+        with _handle(owner) as gone, made as server:
             reached = {word: getattr(server, word) for word in PUBLIC if hasattr(server, word)}
             written = folder / f"{name}.part"
             written.write_text(json.dumps(reached), encoding="utf-8")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from stack import shared
-from tests.servers.fixtures import clickhouse_server, kafka, kafka_topics, redis_url, unique
+from tests.servers.fixtures import clickhouse_server, kafka, kafka_secured, kafka_topics, redis_url, unique
 
-__all__ = ["clickhouse_server", "kafka", "kafka_topics", "redis_url", "unique"]
+__all__ = ["clickhouse_server", "kafka", "kafka_secured", "kafka_topics", "redis_url", "unique"]
 
 settings.register_profile(
     "suite",

@@ -11,10 +11,11 @@ import uuid
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from stack.shared import shared
+from stack.shared import USERS, shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 def kafka() -> str:
     """Give `bootstrap.servers` of a broker; topics do not arise by themselves."""
     return str(shared("kafka")["servers"])
+
+
+@pytest.fixture(scope="session")
+def kafka_secured() -> tuple[str, str, str]:
+    """Give servers, name and password of the same broker's listener for SASL/PLAIN; ACLs say what the user may."""
+    (user,) = USERS.items()
+    return str(shared("kafka")["secured"]), *user
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +52,16 @@ def clickhouse_server() -> tuple[str, int]:
 def unique() -> str:
     """Give a name that nothing else has: letters and digits, usable for topics, keys, tables."""
     return f"t{uuid.uuid4().hex[:12]}"
+
+
+def delete_topics(admin: AdminClient, names: list[str]) -> None:
+    """Delete topics; one that is gone already is as good."""
+    for done in admin.delete_topics(names).values() if names else ():
+        try:
+            done.result(30)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
 
 
 class Topics(Protocol):
@@ -74,6 +92,4 @@ def kafka_topics(kafka: str, unique: str) -> Iterator[Topics]:
         return topic
 
     yield make
-    if made:
-        for done in admin.delete_topics(made).values():
-            done.result(30)
+    delete_topics(admin, made)

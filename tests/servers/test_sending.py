@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from streams.kafka.writer import WAITING_MOST, TopicWriter
 from streams.simulator import SCENARIOS, generate, write
 from streams.simulator.sending import Pace, Target, key_texts, send, targets
-from tocsin.cli import answer
 from tocsin.compiler import compile_topology
 from tocsin.errors import SinkError
 from tocsin.language import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from confluent_kafka import Message
+    from conftest import Say
 
     from streams.simulator import Simulation
     from tests.servers.fixtures import Topics
@@ -35,31 +32,6 @@ HOUR = 3_600_000
 @pytest.fixture(scope="module")
 def wangiri() -> Simulation:
     return generate("wangiri", 7, scale=0.05)
-
-
-@pytest.fixture
-def cleared(kafka: str, unique: str) -> Iterator[None]:
-    """Remove what a test made."""
-    yield
-    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
-    made = [name for name in admin.list_topics(timeout=30).topics if name.startswith(unique)]
-    for done in admin.delete_topics(made).values() if made else ():
-        done.result(30)
-
-
-@pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run `tocsin` with some words; give exit code, output, errors."""
-    monkeypatch.chdir(ROOT)
-
-    def tocsin(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["tocsin", *map(str, words)])
-        code = answer([])
-        said = capfd.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    return tocsin
 
 
 def messages(servers: str, topic: str) -> list[Message]:
@@ -117,9 +89,7 @@ class Paper:
 
 @pytest.mark.usefixtures("cleared")
 class TestOnABroker:
-    def test_all_records_arrive_as_the_files_have_them(
-        self, kafka: str, unique: str, tmp_path: Path, say: Callable[..., Any]
-    ) -> None:
+    def test_all_records_arrive_as_the_files_have_them(self, kafka: str, unique: str, tmp_path: Path, say: Say) -> None:
         topology, prefix = "topologies/wangiri.yaml", f"{unique}."
         assert say("topics", "apply", topology, "--kafka", kafka, "--prefix", prefix, "--partitions", 3)[0] == 0
         words = ("--seed", 7, "--scale", 0.05, "--to", f"kafka://{kafka}/{prefix}", "--out", tmp_path, "--json")
@@ -225,7 +195,7 @@ class TestPace:
 
 
 class TestEventTimes:
-    def test_they_begin_in_the_hour_that_is_named(self, tmp_path: Path, say: Callable[..., Any]) -> None:
+    def test_they_begin_in_the_hour_that_is_named(self, tmp_path: Path, say: Say) -> None:
         code, _, _ = say("simulate", "wangiri", "--scale", 0.05, "--from", "2026-11-22T08:30:00Z", "--out", tmp_path)
         assert code == 0
         times = pl.read_ndjson(tmp_path / "streams/calls.ndjson")["at"]
@@ -248,24 +218,24 @@ class TestEventTimes:
 
 
 class TestWhatGoesWrong:
-    def test_a_topic_that_is_not_there(self, kafka: str, unique: str, say: Callable[..., Any]) -> None:
+    def test_a_topic_that_is_not_there(self, kafka: str, unique: str, say: Say) -> None:
         code, _, said = say("simulate", "wangiri", "--scale", 0.05, "--to", f"kafka://{kafka}/{unique}.")
         assert code == 2
         assert f"{unique}.telecom.city.call.v1" in said
         assert "`tocsin topics apply`" in said
 
-    def test_no_broker(self, say: Callable[..., Any]) -> None:
+    def test_no_broker(self, say: Say) -> None:
         code, _, said = say("simulate", "wangiri", "--scale", 0.05, "--to", "kafka://127.0.0.1:1")
         assert code == 2
         assert "the Kafka brokers at 127.0.0.1:1 do not answer" in said
 
-    def test_no_target(self, say: Callable[..., Any]) -> None:
+    def test_no_target(self, say: Say) -> None:
         code, _, said = say("simulate", "wangiri")
         assert code == 2
         assert "--out" in said
         assert "--to" in said
 
-    def test_a_topology_without_the_stream(self, kafka: str, say: Callable[..., Any]) -> None:
+    def test_a_topology_without_the_stream(self, kafka: str, say: Say) -> None:
         words = ("--to", f"kafka://{kafka}", "--topology", "topologies/card-velocity.yaml", "--scale", 0.05)
         code, _, said = say("simulate", "wangiri", *words)
         assert code == 2

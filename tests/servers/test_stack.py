@@ -1,34 +1,248 @@
-"""The servers of the stack: each starts, answers a real client, survives a kill with its data."""
+"""The servers of the stack: each starts, answers a real client, and has its data after a kill."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
+import pytest
+from clickhouse_driver import Client
 from confluent_kafka import Consumer, Producer
+from redis import Redis
+
+from stack import (
+    Alertmanager,
+    ClickHouseServer,
+    KafkaBroker,
+    Prometheus,
+    RedisServer,
+    StackError,
+    packages,
+    places,
+    shared,
+)
+from stack import jars as kafka_jars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.servers.fixtures import Topics
+
+ROOT = Path(__file__).parents[2]
 
 
 def send(servers: str, topic: str, value: bytes) -> None:
     producer = Producer({"bootstrap.servers": servers})
     producer.produce(topic, value)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
 
 def first(servers: str, topic: str) -> bytes | None:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "first", "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     try:
-        message = consumer.poll(30)
+        message = consumer.poll(60)
         assert message is not None
         return message.value()
     finally:
         consumer.close()
 
 
-class TestKafka:
+def until(what: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something to be true."""
+    late = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < late
+        time.sleep(0.05)
+
+
+def get(url: str) -> Any:  # noqa: ANN401  # JSON
+    with urlopen(url) as answer:  # noqa: S310  # ours
+        return json.load(answer)
+
+
+def runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+class TestShared:
+    """One of each for the whole run."""
+
     def test_what_is_sent_is_read(self, kafka: str, kafka_topics: Topics) -> None:
         topic = kafka_topics()
         send(kafka, topic, b"hello")
         assert first(kafka, topic) == b"hello"
+
+    def test_redis(self, redis_url: str, unique: str) -> None:
+        with Redis.from_url(redis_url) as redis:
+            redis.set(unique, "here", ex=60)
+            assert redis.get(unique) == b"here"
+
+    def test_clickhouse(self, clickhouse_server: tuple[str, int], unique: str) -> None:
+        client = Client(*clickhouse_server)
+        client.execute(f"create table {unique} (n UInt8) engine = Memory")
+        client.execute(f"insert into {unique} values", [(1,), (2,)])
+        assert client.execute(f"select sum(n) from {unique}") == [(3,)]  # noqa: S608  # a name of ours
+        client.execute(f"drop table {unique}")
+        client.disconnect()
+
+    def test_they_end_with_the_process_that_claimed_them(self, tmp_path: Path) -> None:
+        script = (
+            "from stack import shared; import json, os, sys; shared.claim(); "
+            "print(json.dumps([shared.shared('redis')['port'], os.environ[shared.VARIABLE]]), flush=True); "
+            "sys.stdin.read()"
+        )
+        environment = {name: value for name, value in os.environ.items() if name != shared.VARIABLE}
+        owner = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={**environment, "TMPDIR": str(tmp_path)},
+        )
+        assert owner.stdin is not None
+        assert owner.stdout is not None
+        port, folder = json.loads(owner.stdout.readline())
+        with Redis(port=port) as redis:
+            assert redis.ping()
+            owner.kill()
+            owner.wait()
+            until(lambda: not Path(folder).exists())
+        owner.stdin.close()
+        owner.stdout.close()
+
+
+class TestOnesOwn:
+    """Free ports, a folder of their own."""
+
+    def test_a_killed_redis_comes_back_with_its_data(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path) as server, Redis.from_url(server.url) as redis:
+            redis.set("kept", "yes")
+            before = server.pid
+            server.restart()
+            assert server.pid != before
+            assert redis.get("kept") == b"yes"
+
+    def test_a_killed_broker_comes_back_with_its_data_and_its_port(self, tmp_path: Path) -> None:
+        with KafkaBroker(tmp_path, settings={"auto.create.topics.enable": "true"}) as broker:
+            send(broker.servers, "kept", b"yes")
+            port = broker.port
+            broker.restart()
+            assert broker.port == port
+            assert first(broker.servers, "kept") == b"yes"
+
+    def test_a_killed_clickhouse_comes_back_with_its_data(self, tmp_path: Path) -> None:
+        with ClickHouseServer(tmp_path) as server:
+            client = Client("127.0.0.1", server.port)
+            client.execute("create table kept (n UInt8) engine = MergeTree order by n")
+            client.execute("insert into kept values", [(7,)])
+            client.disconnect()
+            server.restart()
+            assert client.execute("select n from kept") == [(7,)]
+            client.disconnect()
+
+    def test_prometheus_watches_what_its_configuration_says(self, tmp_path: Path) -> None:
+        def watched() -> list[str]:
+            targets = get(f"{server.url}/api/v1/targets?state=active")["data"]["activeTargets"]
+            return [target["labels"]["instance"] for target in targets if target["health"] == "up"]
+
+        with Prometheus(tmp_path) as server:
+            until(lambda: watched() == [server.address])
+
+    def test_alertmanager_takes_alerts(self, tmp_path: Path) -> None:
+        with Alertmanager(tmp_path) as server:
+            alerts = json.dumps([{"labels": {"alertname": "here"}}]).encode()
+            headers = {"Content-Type": "application/json"}
+            with urlopen(Request(f"{server.url}/api/v2/alerts", alerts, headers)):  # noqa: S310  # ours
+                pass
+            until(lambda: [one["labels"] for one in get(f"{server.url}/api/v2/alerts")] == [{"alertname": "here"}])
+
+    def test_it_ends_with_the_block(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path) as server:
+            pid = server.pid
+        assert not runs(pid)
+
+    def test_a_paused_server_hangs_and_goes_on(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path) as server, Redis.from_url(server.url) as redis:
+            server.pause()
+            assert not server.answers()
+            server.resume()
+            assert redis.ping()
+
+    def test_a_server_that_cannot_start_shows_the_end_of_its_log(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(StackError, match=r"ended with code 2(.|\n)*nonsense"),
+            Prometheus(tmp_path, config="nonsense: 1"),
+        ):
+            pass
+
+
+class TestWhatIsMissing:
+    """A sentence that says what to do."""
+
+    @pytest.fixture
+    def bare(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Be on a machine with nothing on it."""
+        monkeypatch.setattr("stack.server._PATH", str(tmp_path))
+        monkeypatch.setenv(places.CACHE, str(tmp_path / "cache"))
+        return tmp_path
+
+    @pytest.mark.usefixtures("bare")
+    def test_a_program(self, tmp_path: Path) -> None:
+        with pytest.raises(StackError, match="redis needs redis-server; `make stack`"):
+            RedisServer(tmp_path).start()
+
+    @pytest.mark.usefixtures("bare")
+    def test_apt(self) -> None:
+        with pytest.raises(StackError, match="redis-server missing, and there is no apt here"):
+            packages.install(["redis-server"])
+
+    def test_the_right_to_install(self, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (bare / "apt-get").touch(mode=0o755)
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        with pytest.raises(StackError, match="sudo apt-get install --no-install-recommends prometheus redis-server"):
+            packages.install(["redis-server", "promtool", "prometheus"])
+
+    @pytest.mark.usefixtures("bare")
+    def test_the_jars(self, tmp_path: Path) -> None:
+        with pytest.raises(StackError, match="the jars of Kafka are not here"):
+            KafkaBroker(tmp_path).command()
+
+    @pytest.mark.usefixtures("bare")
+    def test_maven(self) -> None:
+        with pytest.raises(StackError, match="there is no mvn here"):
+            kafka_jars.fetch()
+
+
+class TestJars:
+    def test_those_that_are_here_are_those_that_are_locked(self) -> None:
+        assert kafka_jars.hashes(kafka_jars.folder()) == kafka_jars.locked()
+
+    def test_the_lock_holds_the_versions_of_the_pom(self) -> None:
+        pom = kafka_jars.POM.read_text(encoding="utf-8")
+        for name in ("kafka_2.13", "log4j-slf4j-impl"):
+            version = pom.split(f"<artifactId>{name}</artifactId>")[1].split("<version>")[1].split("<")[0]
+            assert f"{name}-{version}.jar" in kafka_jars.locked()
+
+    def test_no_host_is_named(self) -> None:
+        for path in (kafka_jars.POM, kafka_jars.LOCK):
+            assert "//" not in path.read_text(encoding="utf-8")
+
+    def test_a_cache_that_is_there_already_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(places.CACHE, raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert places.cache() == places.OURS
+        (tmp_path / "tocsin").mkdir()
+        assert places.cache() == tmp_path / "tocsin"
+        monkeypatch.setenv(places.CACHE, str(tmp_path / "elsewhere"))
+        assert places.cache() == tmp_path / "elsewhere"

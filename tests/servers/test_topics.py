@@ -15,18 +15,17 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from stack import KafkaBroker
 from streams.kafka.cluster import Cluster
 from streams.kafka.topic_changes import Found, changes
 from streams.kafka.topics import DAY, Sizes, Topic, merged, topics_of
-from tocsin.cli import answer
 from tocsin.compiler import compile_topology
 from tocsin.errors import TopicError
 from tocsin.language import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from conftest import Say
 
     from tocsin.compiler import Plan
 
@@ -66,30 +65,6 @@ def topology(tmp_path: Path, unique: str) -> Path:
 @pytest.fixture
 def plan(topology: Path) -> Plan:
     return compile_topology(load(topology))
-
-
-@pytest.fixture
-def cleared(kafka: str, unique: str) -> Iterator[None]:
-    """Remove what a test made."""
-    yield
-    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
-    made = [name for name in admin.list_topics(timeout=30).topics if name.startswith(unique)]
-    for done in admin.delete_topics(made).values() if made else ():
-        done.result(30)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run `tocsin topics` with some words; give exit code, output, errors."""
-
-    def tocsin_topics(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["tocsin", "topics", *map(str, words)])
-        code = answer([])
-        said = capfd.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    return tocsin_topics
 
 
 def settings(kafka: str, name: str, *keys: str) -> dict[str, str]:
@@ -159,22 +134,18 @@ class TestWhatIsDoneWithoutBeingTold:
 
 @pytest.mark.usefixtures("cleared")
 class TestOnABroker:
-    def test_what_plan_shows_is_what_apply_makes(
-        self, kafka: str, topology: Path, unique: str, run: Callable[..., Any]
-    ) -> None:
-        code, shown, _ = run("plan", topology, "--kafka", kafka)
+    def test_what_plan_shows_is_what_apply_makes(self, kafka: str, topology: Path, unique: str, say: Say) -> None:
+        code, shown, _ = say("topics", "plan", topology, "--kafka", kafka)
         assert code == 1
-        made = run("apply", topology, "--kafka", kafka)
+        made = say("topics", "apply", topology, "--kafka", kafka)
         assert (made[0], made[1]) == (0, shown)
         assert [line.split()[:2] for line in shown.splitlines()] == [["create", f"{unique}.{name}"] for name in NAMES]
-        code, shown, _ = run("plan", topology, "--kafka", kafka)
+        code, shown, _ = say("topics", "plan", topology, "--kafka", kafka)
         assert code == 0
         assert {line.split()[0] for line in shown.splitlines()} == {"keep"}
 
-    def test_streams_expire_and_tables_are_compacted(
-        self, kafka: str, topology: Path, unique: str, run: Callable[..., Any]
-    ) -> None:
-        run("apply", topology, "--kafka", kafka, "--partitions", 3, "--retention", "2d")
+    def test_streams_expire_and_tables_are_compacted(self, kafka: str, topology: Path, unique: str, say: Say) -> None:
+        say("topics", "apply", topology, "--kafka", kafka, "--partitions", 3, "--retention", "2d")
         keys = ("cleanup.policy", "retention.ms")
         kept = {"cleanup.policy": "delete", "retention.ms": str(2 * DAY)}
         assert settings(kafka, f"{unique}.payment.v1", *keys) == kept
@@ -184,18 +155,17 @@ class TestOnABroker:
         partitions = Cluster(kafka).names()
         assert [partitions[f"{unique}.{name}"] for name in NAMES] == [3, 3, 1, 1, 3, 1]
 
-    def test_what_differs_is_named_and_left(
-        self, kafka: str, topology: Path, unique: str, run: Callable[..., Any]
-    ) -> None:
-        run("apply", topology, "--kafka", kafka, "--partitions", 3)
-        code, shown, _ = run("apply", topology, "--kafka", kafka, "--partitions", 4, "--retention", "1d")
+    def test_what_differs_is_named_and_left(self, kafka: str, topology: Path, unique: str, say: Say) -> None:
+        say("topics", "apply", topology, "--kafka", kafka, "--partitions", 3)
+        code, shown, _ = say("topics", "apply", topology, "--kafka", kafka, "--partitions", 4, "--retention", "1d")
         assert code == 0
         assert "3 partitions, not 4: more would move keys" in shown
         assert f"retention.ms is {7 * DAY}, not {DAY}" in shown
         partitions = Cluster(kafka).names()
         assert (partitions[f"{unique}.payment.v1"], partitions[f"{unique}.visit.v1"]) == (4, 3)
         assert settings(kafka, f"{unique}.payment.v1", "retention.ms") == {"retention.ms": str(7 * DAY)}
-        run(
+        say(
+            "topics",
             "apply",
             topology,
             "--kafka",
@@ -210,124 +180,90 @@ class TestOnABroker:
         assert Cluster(kafka).names()[f"{unique}.visit.v1"] == 4
         assert settings(kafka, f"{unique}.visit.v1", "retention.ms") == {"retention.ms": str(DAY)}
 
-    def test_only_what_is_named_is_deleted(
-        self, kafka: str, topology: Path, unique: str, run: Callable[..., Any]
-    ) -> None:
-        run("apply", topology, "--kafka", kafka)
+    def test_only_what_is_named_is_deleted(self, kafka: str, topology: Path, unique: str, say: Say) -> None:
+        say("topics", "apply", topology, "--kafka", kafka)
         name = f"{unique}.visit.v1"
-        code, shown, _ = run("apply", topology, "--kafka", kafka, "--delete", name, "--json")
+        code, shown, _ = say("topics", "apply", topology, "--kafka", kafka, "--delete", name, "--json")
         assert code == 0
         assert [one["name"] for one in json.loads(shown)["changes"] if one["step"] == "delete"] == [name]
         assert name not in Cluster(kafka).names()
         assert f"{unique}.payment.v1" in Cluster(kafka).names()
 
     def test_a_name_to_delete_that_is_not_there_tells_the_nearest(
-        self, kafka: str, topology: Path, unique: str, run: Callable[..., Any]
+        self, kafka: str, topology: Path, unique: str, say: Say
     ) -> None:
-        run("apply", topology, "--kafka", kafka)
-        code, _, said = run("apply", topology, "--kafka", kafka, "--delete", f"{unique}.vist.v1")
+        say("topics", "apply", topology, "--kafka", kafka)
+        code, _, said = say("topics", "apply", topology, "--kafka", kafka, "--delete", f"{unique}.vist.v1")
         assert code == 2
         assert f"did you mean '{unique}.visit.v1'?" in said
 
     def test_alert_topics_that_only_the_command_line_of_run_names(
-        self, kafka: str, topology: Path, unique: str, run: Callable[..., Any]
+        self, kafka: str, topology: Path, unique: str, say: Say
     ) -> None:
-        run("apply", topology, "--kafka", kafka, "--alerts", f"{unique}.more.v1", "--partitions", 2)
+        say("topics", "apply", topology, "--kafka", kafka, "--alerts", f"{unique}.more.v1", "--partitions", 2)
         assert Cluster(kafka).names()[f"{unique}.more.v1"] == 2
 
 
 class TestWhatGoesWrong:
-    def test_no_broker(self, topology: Path, run: Callable[..., Any]) -> None:
-        code, _, said = run("plan", topology, "--kafka", "127.0.0.1:1")
+    def test_no_broker(self, topology: Path, say: Say) -> None:
+        code, _, said = say("topics", "plan", topology, "--kafka", "127.0.0.1:1")
         assert code == 2
         assert "the Kafka brokers at 127.0.0.1:1 do not answer" in said
         assert "refused" in said
 
-    def test_no_brokers_named(self, topology: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_brokers_named(self, topology: Path, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("TOCSIN_KAFKA_BOOTSTRAP_SERVERS", raising=False)
-        code, _, said = run("plan", topology)
+        code, _, said = say("topics", "plan", topology)
         assert code == 2
         assert "--kafka HOST:PORT" in said
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """Give a broker that asks who one is."""
-    with KafkaBroker(tmp_path_factory.mktemp("guarded"), users={"ann": "secret"}) as broker:
-        yield broker
-
-
+@pytest.mark.usefixtures("cleared")
 class TestAuthorisation:
     """SASL and ACLs of a real broker."""
 
-    @pytest.fixture(autouse=True)
-    def ann(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, value in {
+    @pytest.fixture
+    def secured(self, kafka_secured: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+        """Log in, the password in a file as secrets are mounted; give the servers."""
+        servers, user, password = kafka_secured
+        (tmp_path / "password").write_text(password + "\n", encoding="utf-8")
+        settings = {
             "SECURITY_PROTOCOL": "sasl_plaintext",
             "SASL_MECHANISM": "PLAIN",
-            "SASL_USERNAME": "ann",
-        }.items():
+            "SASL_USERNAME": user,
+            "SASL_PASSWORD_FILE": str(tmp_path / "password"),
+        }
+        for name, value in settings.items():
             monkeypatch.setenv(f"TOCSIN_KAFKA_{name}", value)
+        return servers
 
-    def log_in(self, monkeypatch: pytest.MonkeyPatch, folder: Path, password: str) -> None:
-        (folder / "password").write_text(password + "\n", encoding="utf-8")
-        monkeypatch.setenv("TOCSIN_KAFKA_SASL_PASSWORD_FILE", str(folder / "password"))
-
-    def test_a_wrong_password(
-        self,
-        guarded: KafkaBroker,
-        topology: Path,
-        tmp_path: Path,
-        run: Callable[..., Any],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        self.log_in(monkeypatch, tmp_path, "guessed")
-        code, _, said = run("plan", topology, "--kafka", guarded.secured)
+    def test_a_wrong_password(self, secured: str, topology: Path, tmp_path: Path, say: Say) -> None:
+        (tmp_path / "password").write_text("guessed", encoding="utf-8")
+        code, _, said = say("topics", "plan", topology, "--kafka", secured)
         assert code == 2
         assert "authentication failed" in said.lower()
         assert "guessed" not in said
 
-    def test_who_may_nothing_is_told_what_it_takes(
-        self,
-        guarded: KafkaBroker,
-        topology: Path,
-        tmp_path: Path,
-        run: Callable[..., Any],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        self.log_in(monkeypatch, tmp_path, "secret")
-        code, _, said = run("apply", topology, "--kafka", guarded.secured)
+    def test_who_may_nothing_is_told_what_it_takes(self, secured: str, topology: Path, say: Say) -> None:
+        code, _, said = say("topics", "apply", topology, "--kafka", secured)
         assert code == 2
         assert "6 of 6 topics" in said
         assert "payment.v1: not allowed" in said
         assert "it takes Create on the topic or the cluster" in said
 
-    def test_who_may_create_creates(
-        self,
-        guarded: KafkaBroker,
-        topology: Path,
-        unique: str,
-        tmp_path: Path,
-        run: Callable[..., Any],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        admin = AdminClient({"bootstrap.servers": guarded.servers, "log_level": 0})
-        rights = [
-            AclBinding(
-                ResourceType.TOPIC,
-                unique,
-                ResourcePatternType.PREFIXED,
-                "User:ann",
-                "*",
-                operation,
-                AclPermissionType.ALLOW,
-            )
-            for operation in (AclOperation.CREATE, AclOperation.DESCRIBE)
-        ]
-        for done in admin.create_acls(rights).values():
-            done.result(30)
-        self.log_in(monkeypatch, tmp_path, "secret")
-        code, shown, said = run("apply", topology, "--kafka", guarded.secured)
+    def test_who_may_create_creates(self, kafka: str, secured: str, topology: Path, unique: str, say: Say) -> None:
+        for operation in (AclOperation.CREATE, AclOperation.DESCRIBE):
+            allow(kafka, unique, operation)
+        code, shown, said = say("topics", "apply", topology, "--kafka", secured)
         assert (code, said) == (0, "")
         assert shown.count("create") == len(NAMES)
-        assert run("plan", topology, "--kafka", guarded.secured)[0] == 0
+        assert say("topics", "plan", topology, "--kafka", secured).code == 0
+
+
+def allow(kafka: str, prefix: str, operation: AclOperation) -> None:
+    """Let the user do something with the topics whose names begin so."""
+    who = ("User:ann", "*", operation, AclPermissionType.ALLOW)
+    right = AclBinding(ResourceType.TOPIC, prefix, ResourcePatternType.PREFIXED, *who)
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    for done in admin.create_acls([right]).values():
+        done.result(30)
