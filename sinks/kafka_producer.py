@@ -127,7 +127,7 @@ class ConfirmedProducer:
             return
         self.stop()
         if for_good(refused):
-            raise SinkError(f"{self.what}: {refused.str()}")
+            raise SinkError(f"{self.what} is gone, or refuses: {refused.str()}")
         raise SinkUnavailable(f"{self.what}: {refused.str()}")
 
     def _late(self) -> SinkUnavailable:

@@ -16,7 +16,17 @@ import msgspec
 import pytest
 from alert_topic import headers, ids, key, messages, transitions, value
 from confluent_kafka import Producer
-from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, AdminClient, ResourcePatternType
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourcePatternType,
+)
 from confluent_kafka.admin import ResourceType as Resource
 from confluent_kafka.cimpl import NewTopic
 from transition_rows import frame, log, transition
@@ -62,6 +72,67 @@ def make_topic(servers: str, topic: str, partitions: int = 1, **config: str) -> 
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(60)
     return topic
+
+
+def set_of_topic(servers: str, topic: str, name: str, value: str) -> None:
+    """Change a setting of a topic."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(60)
+
+
+def allow(servers: str, topic: str) -> list[AclBinding]:
+    """Allow `ann` to write and read a topic."""
+    may = [
+        AclBinding(
+            Resource.TOPIC, topic, ResourcePatternType.LITERAL, "User:ann", "*", operation, AclPermissionType.ALLOW
+        )
+        for operation in (AclOperation.READ, AclOperation.WRITE)
+    ]
+    admin = AdminClient({"bootstrap.servers": servers})
+    for done in admin.create_acls(may).values():
+        done.result(60)
+    return may
+
+
+def take_away(servers: str, allowed: list[AclBinding]) -> None:
+    """Take rights away."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    filters = [
+        AclBindingFilter(
+            one.restype,
+            one.name,
+            one.resource_pattern_type,
+            one.principal,
+            one.host,
+            one.operation,
+            one.permission_type,
+        )
+        for one in allowed
+    ]
+    for done in admin.delete_acls(filters).values():
+        assert done.result(60)
+
+
+@pytest.fixture
+def as_ann(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Log in as `ann`, whose password lies in a file."""
+    (tmp_path / "password").write_text("secret\n")
+    monkeypatch.setenv("TOCSIN_KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    monkeypatch.setenv("TOCSIN_KAFKA_SASL_MECHANISM", "PLAIN")
+    monkeypatch.setenv("TOCSIN_KAFKA_SASL_USERNAME", "ann")
+    monkeypatch.setenv("TOCSIN_KAFKA_SASL_PASSWORD_FILE", str(tmp_path / "password"))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker that asks who one is; `ann` may write and read `alerts`, but not `secrets`."""
+    with KafkaBroker(tmp_path_factory.mktemp("guarded"), users={"ann": "secret"}) as broker:
+        make_topic(broker.servers, "alerts")
+        make_topic(broker.servers, "secrets")
+        allow(broker.servers, "alerts")
+        yield broker
 
 
 class TestMessages:
@@ -130,6 +201,40 @@ def murmur2(key: bytes) -> int:
         h = (h ^ int.from_bytes(key[whole:], "little")) * m & mask
     h = (h ^ h >> 13) * m & mask
     return (h ^ h >> 15) & 0x7FFFFFFF
+
+
+class TestChanges:
+    """What is done to a topic while alerts are written to it."""
+
+    def test_a_topic_that_takes_smaller_messages_from_now_on(self, kafka: str, kafka_topics: Topics) -> None:
+        topic = kafka_topics()
+        sink = KafkaSink(f"kafka://{kafka}/{topic}")
+        sink.open()
+        sink.deliver(log("a1"))
+        set_of_topic(kafka, topic, "max.message.bytes", "8000")
+        batch = frame(transition("b", 1), transition("c", 1, says=os.urandom(10_000).hex()), transition("d", 1))
+        with pytest.raises(SinkUnavailable, match="too large"):
+            sink.deliver(batch)
+        sink.deliver(batch)
+        sink.close()
+        found = messages(kafka, topic)
+        assert [headers(message)["ce_id"] for message in found] == ["a/1", "b/1", "c/1", "d/1"]
+        assert headers(found[2])["ce_shortened"] == "says"
+
+    def test_a_right_that_is_taken_away_stops_it_for_good(
+        self, guarded: KafkaBroker, as_ann: None, unique: str
+    ) -> None:
+        del as_ann
+        topic = make_topic(guarded.servers, unique)
+        allowed = allow(guarded.servers, topic)
+        sink = KafkaSink(f"kafka://{guarded.secured}/{topic}")
+        sink.open()
+        sink.deliver(log("a1"))
+        take_away(guarded.servers, allowed)
+        with pytest.raises(SinkError, match=r"[Aa]uthorization failed") as error:
+            sink.deliver(log("b1"))
+        assert not isinstance(error.value, SinkUnavailable)
+        sink.close()
 
 
 class TestRestarts:
@@ -338,40 +443,9 @@ class TestWhatIsRefused:
         assert ids(kafka, topic) == ["a/1"]
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """A broker that asks who one is; `ann` may write and read `alerts`, but not `secrets`."""
-    with KafkaBroker(tmp_path_factory.mktemp("guarded"), users={"ann": "secret"}) as broker:
-        make_topic(broker.servers, "alerts")
-        make_topic(broker.servers, "secrets")
-        admin = AdminClient({"bootstrap.servers": broker.servers})
-        allowed = [
-            AclBinding(
-                Resource.TOPIC,
-                "alerts",
-                ResourcePatternType.LITERAL,
-                "User:ann",
-                "*",
-                operation,
-                AclPermissionType.ALLOW,
-            )
-            for operation in (AclOperation.READ, AclOperation.WRITE)
-        ]
-        for done in admin.create_acls(allowed).values():
-            done.result(60)
-        yield broker
-
-
+@pytest.mark.usefixtures("as_ann")
 class TestLoggingIn:
     """Who one is stands in the environment or in files."""
-
-    @pytest.fixture(autouse=True)
-    def settings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        (tmp_path / "password").write_text("secret\n")
-        monkeypatch.setenv("TOCSIN_KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
-        monkeypatch.setenv("TOCSIN_KAFKA_SASL_MECHANISM", "PLAIN")
-        monkeypatch.setenv("TOCSIN_KAFKA_SASL_USERNAME", "ann")
-        monkeypatch.setenv("TOCSIN_KAFKA_SASL_PASSWORD_FILE", str(tmp_path / "password"))
 
     def test_the_right_name_and_password_may_deliver(self, guarded: KafkaBroker) -> None:
         deliver(guarded.secured, "alerts", log("a1"))
