@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from dataclasses import fields
@@ -353,6 +354,19 @@ class TestWhatIsRefused:
             monkeypatch.setenv("TOCSIN_REDIS_PASSWORD", "wrong")
             with pytest.raises(SinkError, match="refuses the login"):
                 place.deliver(log("a3"))
+
+    def test_a_user_needs_no_more_rights_than_the_documentation_says(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commands = [f"+{word.lower()}" for word in ("PING", "EVAL", *re.findall(r"call\('(\w+)'", redis_script.SCRIPT))]
+        with RedisServer(tmp_path / "server") as server, Place(server.url, "city") as place:
+            place.client.acl_setuser(
+                "cat", enabled=True, passwords=[f"+{PASSWORD}"], keys=["tocsin:*"], commands=commands
+            )
+            monkeypatch.setenv("TOCSIN_REDIS_USER", "cat")
+            monkeypatch.setenv("TOCSIN_REDIS_PASSWORD", PASSWORD)
+            assert place.deliver(*([log("a1")] * 2), log("a2-")) == []
+            assert place.stream() == ["a1", "a2-"]
 
     @staticmethod
     def _takes(sink: RedisSink, batch: pl.DataFrame) -> bool:
