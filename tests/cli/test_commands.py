@@ -215,6 +215,16 @@ class TestFeatures:
         assert said.json["rows"] > 200
         assert (tmp_path / f"pace.{ending}").stat().st_size > 0
 
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device is of Linux")
+    def test_a_full_disk_is_told_of(self, say: Say, tmp_path: Path) -> None:
+        write_shop(tmp_path, 50)
+        (tmp_path / "pace.parquet").symlink_to("/dev/full")
+        said = say("features", "shop.yaml", "pace", *SOURCE, "--out", "pace.parquet")
+        assert said.code == 2
+        assert "pace.parquet cannot be written: " in said.err
+        assert "No space left on device" in said.err
+        assert "instead" not in said.err
+
     def test_until_ends_it(self, say: Say, tmp_path: Path) -> None:
         write_shop(tmp_path, 200)
         for name, words in {"all": (), "half": ("--until", "2026-03-02T10:00:00Z")}.items():

@@ -95,6 +95,8 @@ def _write(plan: Plan, name: str, rows: list[pl.DataFrame], out: Path) -> int:
         WRITERS[out.suffix](table, out)
     except OSError as error:
         raise SinkError(f"{out} cannot be written: {error.strerror or error}") from error
-    except pl.exceptions.ComputeError as error:  # lists of a feature (top_k) have no place in CSV
-        raise SinkError(f"{out}: {error}; write .parquet instead") from error
+    except pl.exceptions.ComputeError as error:
+        # Lists of a feature (top_k) have no place in CSV; a full disk is an error of this kind, too, for Parquet.
+        instead = "; write .parquet instead" if out.suffix == ".csv" else ""
+        raise SinkError(f"{out} cannot be written: {error}{instead}") from error
     return table.height

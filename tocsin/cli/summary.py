@@ -46,7 +46,8 @@ def show(plan: Plan, summary: Summary, letters: str = "") -> None:
     _show_streams(summary, letters)
     for (stage, name), number in sorted(tally.stages.items()):
         if number and name != MISSES:  # a table of few rows is missed all the time
-            click.echo(f"  {stage}: {number:,} rows dropped: {name.replace('_', ' ')}", err=True)
+            rows = "row" if number == 1 else "rows"
+            click.echo(f"  {stage}: {number:,} {rows} dropped: {name.replace('_', ' ')}", err=True)
     for rule, kinds in _by_rule(tally.transitions).items():
         click.echo(
             f"  {rule}: " + ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in kinds), err=True
@@ -54,7 +55,7 @@ def show(plan: Plan, summary: Summary, letters: str = "") -> None:
     for rule, kinds in _by_rule(tally.early).items():
         click.echo(f"  {rule}: early " + ", ".join(f"{number:,} {kind}" for kind, number in kinds), err=True)
     for sink, number in summary.held_back.items():
-        click.echo(f"  {sink}: {number:,} alerts held back by at_most", err=True)
+        click.echo(f"  {sink}: {number:,} alert{'s' if number > 1 else ''} held back by at_most", err=True)
     if not summary.flushed:
         why = f" ({'; '.join(summary.troubles)})" if summary.troubles else ""
         click.echo(f"  some alerts could not be delivered yet{why}; the same command tries again", err=True)

@@ -122,15 +122,16 @@ class Record:
         """Read all words; whether the record can be made of them. `mark`: where to say that one is missing."""
         words = {word.spelled: word for word in words_of(self.cls)}
         found = {str(key): value for key, value in entries}
-        for key, _ in entries:
-            if key not in words:
-                refuse_word(key, self.what, tuple(words), reading)
+        strange = [key for key, _ in entries if key not in words]
+        for key in strange:
+            refuse_word(key, self.what, tuple(words), reading)
+        meant = {nearest(key, words) for key in strange}
         complete = True
         for spelled, each in words.items():
             if spelled not in found:
-                if each.required:
+                if each.required and spelled not in meant:
                     self._missing(each, mark, reading)
-                    complete = False
+                complete = complete and not each.required
                 continue
             try:
                 values[each.attribute] = each.shape.read(found[spelled], reading)
