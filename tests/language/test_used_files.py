@@ -143,7 +143,7 @@ class TestConflicts:
         ]
 
     def test_a_used_file_that_is_not_there_is_named_where_it_is_used(self) -> None:
-        files = {"main.yaml": "topology: {name: main, uses: [gone.yaml]}"}
+        files = {"main.yaml": "topology: {name: main, uses: [q8.yaml]}"}
         assert problems(files) == [
-            "main.yaml:1:31: cannot read 'gone.yaml': No such file or directory; expected a file [no-file]"
+            "main.yaml:1:31: cannot read 'q8.yaml': No such file or directory; expected a file [no-file]"
         ]
