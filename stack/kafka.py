@@ -26,7 +26,7 @@ appender.out.layout.type=PatternLayout
 appender.out.layout.pattern=%d{ISO8601} %p %c: %m%n
 """
 _QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
-_SMALL = {
+CLUSTER_OF_ONE = {
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.replication.factor": "1",
@@ -151,7 +151,7 @@ class KafkaBroker(Server):
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
             "log.dirs": str(self.folder / "data"),
-            **_SMALL,
+            **CLUSTER_OF_ONE,
             **(self._security() if self.users else {}),
         }
 

@@ -7,30 +7,27 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stack import SERVERS, Alertmanager, Prometheus, Server, StackError
-from stack.places import DATA
+from stack import SERVERS, Prometheus, Server, StackError
+from stack.places import DATA, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-CONFIGS = Path(__file__).parent / "configs"
-RULES = Path(__file__).parents[1] / "monitoring/prometheus"
+WATCHING = ROOT / "monitoring" / "prometheus"
+"""The configuration of Prometheus that Tocsin ships; its targets stand in files, in the server's folder `targets`."""
 _STOPS_WITHIN = 30.0
 
 
 def configured(name: str) -> Server:
-    """Give a server on its usual port, with the configuration of stack/configs or, for Prometheus, of monitoring/."""
+    """Give a server on its usual port; Prometheus watches Tocsin."""
     kind, folder = SERVERS[name], DATA / name
     if kind is Prometheus:
-        text = (RULES / "prometheus.yaml").read_text(encoding="utf-8").replace("rules.yaml", str(RULES / "rules.yaml"))
-        return Prometheus(folder, port=kind.default_port, config=text)
-    if kind is Alertmanager:
-        return Alertmanager(
-            folder, port=kind.default_port, config=(CONFIGS / "alertmanager.yml").read_text(encoding="utf-8")
-        )
+        text = (WATCHING / "prometheus.yaml").read_text(encoding="utf-8")
+        config = text.replace("rules.yaml", str(WATCHING / "rules.yaml"))
+        return Prometheus(folder, port=kind.default_port, config=config)
     return kind(folder, port=kind.default_port)
 
 
