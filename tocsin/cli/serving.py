@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HTTP = click.option(
     "--http",
     metavar="HOST:PORT",
-    help="Serve /metrics, /healthz and /readyz there while it runs; without it, nothing listens.",
+    help="Serve /metrics, /healthz and /readyz there while it runs; without it `local` listens nowhere.",
 )
 
 
