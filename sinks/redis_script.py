@@ -1,4 +1,4 @@
-"""What Redis does with transitions, as a script there: all of one call, or nothing, and no other client in between.
+"""What Redis does with transitions, as a script there: many in one go, with no other client in between.
 
 | key | type | holds |
 |---|---|---|
