@@ -69,6 +69,7 @@ mutate: $(VENV)/.dev ## break each rule of docs/semantics.md once; a test must n
 	$(BIN)/python -m tests.mutate
 
 bench: $(VENV)/.dev ## speed and memory, as ratios from one run; writes bench/results.json (minutes)
+	@$(COMPILE)
 	$(BIN)/python -m bench
 
 image: ## build the image with buildah on the base image BASE (CONTRIBUTING.md)

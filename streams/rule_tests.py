@@ -8,6 +8,7 @@ the last expected time plus all that the rule remembers. A row of a window is na
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -161,19 +162,32 @@ def _read(
     lines: Sequence[GivenWord], fields: Mapping[str, Type], given: Given, time_field: str, *, id_: str | None = None
 ) -> pl.DataFrame:
     """Read lines into columns; records without an id get their number. SourceError names the place of a bad line."""
-    parts = [pl.DataFrame(schema={name: type_.physical for name, type_ in fields.items()})]
+    parts: list[list[dict[str, str]]] = []
     count = 0
     for line in lines:
-        try:
+        with _at(line):
             records = list(given.records(line, time_field))
-            for place, record in enumerate(records, count):
-                if id_ is not None:
-                    record.setdefault(id_, str(place))
-            parts.append(read_texts(records, fields, (), "given"))
-        except SourceError as error:
-            raise SourceError(f"{line.mark}: {error}") from None
+        for place, record in enumerate(records, count):
+            if id_ is not None:
+                record.setdefault(id_, str(place))
         count += len(records)
-    return pl.concat(parts)
+        parts.append(records)
+    try:
+        return read_texts([record for records in parts for record in records], fields, (), "given")
+    except SourceError:
+        for line, records in zip(lines, parts, strict=True):
+            with _at(line):
+                read_texts(records, fields, (), "given")
+        raise
+
+
+@contextmanager
+def _at(line: GivenWord) -> Iterator[None]:
+    """Name the place of a line in what is wrong with it."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{line.mark}: {error}") from None
 
 
 def _table(plan: Plan, name: str, test: RuleTest, given: Given) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -42,14 +43,21 @@ def topology_version(topology: Topology) -> str:
 
 def canonical(value: object) -> object:
     """Give a JSON-able form of a word without what only people read."""
-    if is_dataclass(value):
-        named = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: canonical(part) for name, part in named.items() if name not in _FOR_PEOPLE | _OF_THE_HOST}
+    if isinstance(value, str):
+        return _SPACE.sub(_one_space, value.strip())
     if isinstance(value, dict):
         return {str(key): canonical(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
         return [canonical(part) for part in value]
-    return _SPACE.sub(_one_space, value.strip()) if isinstance(value, str) else value
+    names = _told(type(value))
+    return {name: canonical(getattr(value, name)) for name in names} if names else value
+
+
+@cache
+def _told(cls: type) -> tuple[str, ...]:
+    """Give the fields of a word that count; none of what is no word."""
+    named = fields(cls) if is_dataclass(cls) else ()
+    return tuple(field.name for field in named if field.name not in _FOR_PEOPLE | _OF_THE_HOST)
 
 
 def _one_space(found: re.Match[str]) -> str:
