@@ -56,6 +56,13 @@ class TestMakeInstall:
         assert not (tmp_path / "venv").exists()
 
 
+class TestPackage:
+    def test_what_only_development_needs_is_not_in_it(self) -> None:
+        folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+        assert {"stack", "bench"} <= folders
+        assert not {"stack", "bench", "tests"} & {name.rstrip("*") for name in PACKAGED["find"]["include"]}
+
+
 class TestImage:
     def copied(self) -> list[str]:
         """Give what is copied from the project, by stage in order."""
