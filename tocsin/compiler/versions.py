@@ -49,7 +49,8 @@ def canonical(value: object) -> object:
         return {str(key): canonical(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
         return [canonical(part) for part in value]
-    names = _told(type(value))
+    cls: type = type(value)
+    names = _told(cls)
     return {name: canonical(getattr(value, name)) for name in names} if names else value
 
 
