@@ -102,6 +102,13 @@ class Hosting:
 
     async def load(self, assignment: Collection[Any]) -> Mapping[Any, int]:
         """Get the tasks of an assignment ready; give where each of those goes on that have a state."""
+        try:
+            return await self._load(assignment)
+        except Exception as error:
+            await self.fail(error)
+            raise
+
+    async def _load(self, assignment: Collection[Any]) -> Mapping[Any, int]:
         for tp in set(self.units) - set(assignment):
             self.outlets.drop(self.units.pop(tp))
         positions = {}

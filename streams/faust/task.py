@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 class Plain(msgspec.Struct, kw_only=True):
     """A commit beside its frames.
 
-    `version`, `sender`, `shards`, `partitions`: whose it is. `end`: the offset after what was read. `outbox`: where its
+    `version`, `sender`, `shards`, `stages`, `partitions`: whose it is, and what lies where. `end`: the offset after what was read. `outbox`: where its
     pieces begin, and where the next transition goes. `sinks`: the position of each.
     """
 
     version: str
     sender: str
     shards: int
+    stages: list[str]
+    partitions: dict[str, int]
     end: int
     marks: Marks
     numbers: list[int]
@@ -103,6 +105,8 @@ class Task:
             version=self.layout.plan.version,
             sender=self.name,
             shards=self.layout.shards,
+            stages=[stage.name for stage in self.hosted.stages],
+            partitions=dict(self.layout.partitions),
             end=self.end,
             marks=self.hosted.marks,
             numbers=self.outgoing.numbers,
@@ -141,6 +145,17 @@ class Task:
                 f"this consumer group holds the state of another topology (its task {plain.sender}, version "
                 f"{plain.version}, where {plan.name} is {plan.version}): run that one, or take another --group"
             )
+        if plain.stages != [stage.name for stage in self.hosted.stages]:
+            raise StateError(
+                f"the state of {self.name} holds other stages: what streams are partitioned_by has changed since; take "
+                "another --group"
+            )
+        for stream, number in self.layout.partitions.items():
+            if self.layout.direct[stream] and plain.partitions.get(stream) != number:
+                raise StateError(
+                    f"{plan.streams[stream].topic} had {plain.partitions.get(stream)} partitions and has {number} now: "
+                    "its keys lie elsewhere, so what runs beside its partitions cannot go on; take another --group"
+                )
         if plain.shards != self.layout.shards:
             raise StateError(
                 f"the state of this consumer group has its keys in {plain.shards} shards, not in {self.layout.shards}: "

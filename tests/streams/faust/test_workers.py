@@ -133,7 +133,7 @@ class TestWhatFails:
         shop.produce()
         assert shop.run(until=BEGIN + 600_000), shop.logs()
         shop.direct = False
-        with pytest.raises(StateError, match="take another --group"):
+        with pytest.raises(StateError, match="partitioned_by has changed.*another --group"):
             shop.run()
 
     def test_a_topic_or_broker_that_is_not_there_is_told_at_once(self, make: Callable[..., Shop]) -> None:
