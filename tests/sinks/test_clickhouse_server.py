@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
+import ssl
+import subprocess
+import threading
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +109,39 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedServer]
     wait_until(server.answers)
     yield server
     server.kill()
+
+
+@contextmanager
+def tls_before(server: tuple[str, int], pair: Path) -> Iterator[int]:
+    """Stand before a server and speak TLS for it, with the certificate in `pair`; give the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair / "cert.pem", pair / "key.pem")
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                suppress(OSError),
+                context.wrap_socket(self.request, server_side=True) as client,
+                socket.create_connection(server) as behind,
+            ):
+                back = threading.Thread(target=relay, args=(behind, client))
+                back.start()
+                relay(client, behind)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as relays:
+        threading.Thread(target=relays.serve_forever, args=(0.01,)).start()
+        yield relays.server_address[1]
+        relays.shutdown()
+
+
+def relay(giver: socket.socket, taker: socket.socket) -> None:
+    """Pass on what comes until no more does."""
+    with suppress(OSError):
+        while data := giver.recv(1 << 16):
+            taker.sendall(data)
+    with suppress(OSError):
+        taker.shutdown(socket.SHUT_RDWR)
 
 
 class TestWhatIsShown:
@@ -387,12 +426,24 @@ class TestWhatIsRefused:
             return False
         return True
 
-    def test_a_certificate_that_nobody_vouches_for_and_one_that_is_not_there(
-        self, monkeypatch: pytest.MonkeyPatch
+    def test_tls_wants_a_certificate_that_it_trusts(
+        self, clickhouse_server: tuple[str, int], unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+        pair = ["-keyout", "key.pem", "-out", "cert.pem", "-addext", "subjectAltName=IP:127.0.0.1"]
+        subprocess.run([*words, *pair], cwd=tmp_path, check=True, capture_output=True)
+        with tls_before(clickhouse_server, tmp_path) as port:
+            uri = f"clickhouse://127.0.0.1:{port}/{unique}?secure=true"
+            with pytest.raises(SinkError, match="CERTIFICATE_VERIFY_FAILED") as error:
+                deliver(uri, log("a1"))
+            assert not isinstance(error.value, SinkUnavailable)
+            monkeypatch.setenv("TOCSIN_CLICKHOUSE_CA_FILE", str(tmp_path / "cert.pem"))
+            deliver(uri, log("a1"))
+            with ClickHouseReader(uri) as reader:
+                assert names(reader.alerts()) == ["a1"]
         monkeypatch.setenv("TOCSIN_CLICKHOUSE_CA_FILE", "/none.pem")
         with pytest.raises(SinkError, match=r"TOCSIN_CLICKHOUSE_CA_FILE: there is no file /none\.pem"):
-            deliver("clickhouse://localhost/tocsin?secure=true")
+            deliver(uri)
 
     @pytest.mark.parametrize(
         ("code", "kind"),
