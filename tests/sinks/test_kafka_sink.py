@@ -10,7 +10,7 @@ import time
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
@@ -32,11 +32,13 @@ from confluent_kafka.cimpl import NewTopic
 from transition_rows import frame, log, transition
 
 from sinks import ndjson
+from sinks.backoff import Backoff
 from sinks.contract import Batching
 from sinks.delivery import Delivery
 from sinks.kafka import KafkaSink
 from sinks.opening import make_sink, open_sink
 from stack import KafkaBroker
+from stack.ports import free_port
 from tocsin.errors import SinkError, SinkUnavailable
 
 if TYPE_CHECKING:
@@ -82,11 +84,11 @@ def set_of_topic(servers: str, topic: str, name: str, value: str) -> None:
     admin.incremental_alter_configs([resource])[resource].result(60)
 
 
-def allow(servers: str, topic: str) -> list[AclBinding]:
-    """Allow `ann` to write and read a topic."""
+def allow(servers: str, topic: str, user: str) -> list[AclBinding]:
+    """Allow a user to write and read a topic."""
     may = [
         AclBinding(
-            Resource.TOPIC, topic, ResourcePatternType.LITERAL, "User:ann", "*", operation, AclPermissionType.ALLOW
+            Resource.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW
         )
         for operation in (AclOperation.READ, AclOperation.WRITE)
     ]
@@ -115,24 +117,48 @@ def take_away(servers: str, allowed: list[AclBinding]) -> None:
         assert done.result(60)
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker that these tests may kill, and that has a listener for TLS with a certificate of its own."""
+    folder = tmp_path_factory.mktemp("own")
+    words = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *words, "-keyout", folder / "key.pem", "-out", folder / "ca.pem"],  # noqa: S607  # wherever it is
+        check=True,
+        capture_output=True,
+    )
+    (folder / "both.pem").write_text((folder / "key.pem").read_text() + (folder / "ca.pem").read_text())
+    broker = KafkaBroker(folder / "kafka")
+    tls = free_port()
+    plain, secret = f"PLAINTEXT://{broker.address}", f"SSL://127.0.0.1:{tls}"
+    broker.settings = {
+        "listeners": f"{plain},CONTROLLER://127.0.0.1:{broker._controller},{secret}",
+        "advertised.listeners": f"{plain},{secret}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL",
+        "listener.name.ssl.ssl.keystore.type": "PEM",
+        "listener.name.ssl.ssl.keystore.location": str(folder / "both.pem"),
+    }
+    with broker:
+        yield broker
+
+
+class User(NamedTuple):
+    """Who one is, and where one has to say it."""
+
+    name: str
+    servers: str
+
+
 @pytest.fixture
-def as_ann(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Log in as `ann`, whose password lies in a file."""
-    (tmp_path / "password").write_text("secret\n")
+def user(kafka_secured: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> User:
+    """Log in as somebody who may nothing, with a password that lies in a file."""
+    servers, name, password = kafka_secured
+    (tmp_path / "password").write_text(f"{password}\n")
     monkeypatch.setenv("TOCSIN_KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
     monkeypatch.setenv("TOCSIN_KAFKA_SASL_MECHANISM", "PLAIN")
-    monkeypatch.setenv("TOCSIN_KAFKA_SASL_USERNAME", "ann")
+    monkeypatch.setenv("TOCSIN_KAFKA_SASL_USERNAME", name)
     monkeypatch.setenv("TOCSIN_KAFKA_SASL_PASSWORD_FILE", str(tmp_path / "password"))
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """A broker that asks who one is; `ann` may write and read `alerts`, but not `secrets`."""
-    with KafkaBroker(tmp_path_factory.mktemp("guarded"), users={"ann": "secret"}) as broker:
-        make_topic(broker.servers, "alerts")
-        make_topic(broker.servers, "secrets")
-        allow(broker.servers, "alerts")
-        yield broker
+    return User(name, servers)
 
 
 class TestMessages:
@@ -221,16 +247,13 @@ class TestChanges:
         assert [headers(message)["ce_id"] for message in found] == ["a/1", "b/1", "c/1", "d/1"]
         assert headers(found[2])["ce_shortened"] == "says"
 
-    def test_a_right_that_is_taken_away_stops_it_for_good(
-        self, guarded: KafkaBroker, as_ann: None, unique: str
-    ) -> None:
-        del as_ann
-        topic = make_topic(guarded.servers, unique)
-        allowed = allow(guarded.servers, topic)
-        sink = KafkaSink(f"kafka://{guarded.secured}/{topic}")
+    def test_a_right_that_is_taken_away_stops_it_for_good(self, kafka: str, kafka_topics: Topics, user: User) -> None:
+        topic = kafka_topics()
+        allowed = allow(kafka, topic, user.name)
+        sink = KafkaSink(f"kafka://{user.servers}/{topic}")
         sink.open()
         sink.deliver(log("a1"))
-        take_away(guarded.servers, allowed)
+        take_away(kafka, allowed)
         with pytest.raises(SinkError, match=r"[Aa]uthorization failed") as error:
             sink.deliver(log("b1"))
         assert not isinstance(error.value, SinkUnavailable)
@@ -333,40 +356,39 @@ class TestAwayBrokers:
             sink.open()
         sink.close()
 
-    def test_a_broker_that_is_killed_again_and_again_while_alerts_come(self, tmp_path: Path) -> None:
-        batch = numbered(20, 300)
-        with KafkaBroker(tmp_path / "kafka") as broker:
-            topic = make_topic(broker.servers, "alerts", 3)
-            delivery = Delivery("kafka", InSmallBatches(f"kafka://{broker.servers}/{topic}", seconds=2))
-            delivery.start()
-            for begin in range(0, batch.height, 50):
-                assert delivery.offer(batch[begin : begin + 50], begin + 50)
-            for part in (1, 2):
-                wait_until(partial(reached, delivery, part * 1500))
-                broker.restart()
-            assert delivery.close(120)
-            found = transitions(messages(broker.servers, topic))
+    def test_a_broker_that_is_killed_again_and_again_while_alerts_come(self, own: KafkaBroker, unique: str) -> None:
+        batch, topic = numbered(20, 300), make_topic(own.servers, unique, 3)
+        delivery = Delivery(
+            "kafka", InSmallBatches(f"kafka://{own.servers}/{topic}", seconds=2), backoff=Backoff(most=0.5)
+        )
+        delivery.start()
+        for begin in range(0, batch.height, 50):
+            assert delivery.offer(batch[begin : begin + 50], begin + 50)
+        for part in (1, 2):
+            wait_until(partial(reached, delivery, part * 1500))
+            own.restart()
+        assert delivery.close(120)
+        found = transitions(messages(own.servers, topic))
         assert len(found) == len(set(found)) == batch.height
         for alert in range(20):
             numbers = [number for name, number in found if name == f"a{alert}"]
             assert all(after == before + 1 for before, after in pairwise(numbers))
 
-    def test_what_a_hanging_broker_did_not_confirm_is_confirmed_later_once(self, tmp_path: Path) -> None:
-        with KafkaBroker(tmp_path / "kafka") as broker:
-            topic = make_topic(broker.servers, "alerts")
-            sink = KafkaSink(f"kafka://{broker.servers}/{topic}", seconds=1)
-            sink.open()
-            sink.deliver(log("a1"))
-            before = sink.bookmark
-            broker.pause()
-            for _ in range(2):
-                with pytest.raises(SinkUnavailable, match=r"does not confirm.*what waits is kept"):
-                    sink.deliver(log("b1", "c1"))
-                assert sink.bookmark == before
-            broker.resume()
-            sink = delivered_at_last(sink, log("b1", "c1"))
-            sink.close()
-            assert ids(broker.servers, topic) == ["a/1", "b/1", "c/1"]
+    def test_what_a_hanging_broker_did_not_confirm_is_confirmed_later_once(self, own: KafkaBroker, unique: str) -> None:
+        topic = make_topic(own.servers, unique)
+        sink = KafkaSink(f"kafka://{own.servers}/{topic}", seconds=1)
+        sink.open()
+        delivered_at_last(sink, log("a1"))
+        before = sink.bookmark
+        own.pause()
+        for _ in range(2):
+            with pytest.raises(SinkUnavailable, match=r"does not confirm.*what waits is kept"):
+                sink.deliver(log("b1", "c1"))
+            assert sink.bookmark == before
+        own.resume()
+        delivered_at_last(sink, log("b1", "c1"))
+        sink.close()
+        assert ids(own.servers, topic) == ["a/1", "b/1", "c/1"]
 
 
 class InSmallBatches(KafkaSink):
@@ -384,13 +406,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def delivered_at_last(sink: KafkaSink, batch: pl.DataFrame) -> KafkaSink:
+def delivered_at_last(sink: KafkaSink, batch: pl.DataFrame) -> None:
     for _ in range(60):
         try:
             sink.deliver(batch)
         except SinkUnavailable:
             continue
-        return sink
+        return
     raise AssertionError("the broker is back, and nothing is confirmed")
 
 
@@ -443,24 +465,52 @@ class TestWhatIsRefused:
         assert ids(kafka, topic) == ["a/1"]
 
 
-@pytest.mark.usefixtures("as_ann")
 class TestLoggingIn:
     """Who one is stands in the environment or in files."""
 
-    def test_the_right_name_and_password_may_deliver(self, guarded: KafkaBroker) -> None:
-        deliver(guarded.secured, "alerts", log("a1"))
-        deliver(guarded.secured, "alerts", log("a1", "b1"))
-        assert ids(guarded.servers, "alerts") == ["a/1", "b/1"]
+    def test_the_right_name_and_password_may_deliver(self, kafka: str, kafka_topics: Topics, user: User) -> None:
+        topic = kafka_topics()
+        allow(kafka, topic, user.name)
+        deliver(user.servers, topic, log("a1"))
+        deliver(user.servers, topic, log("a1", "b1"))
+        assert ids(kafka, topic) == ["a/1", "b/1"]
 
-    def test_a_wrong_password_is_refused_for_good(self, guarded: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_wrong_password_is_refused_for_good(
+        self, kafka_topics: Topics, user: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.delenv("TOCSIN_KAFKA_SASL_PASSWORD_FILE")
         monkeypatch.setenv("TOCSIN_KAFKA_SASL_PASSWORD", "guessed")
         with pytest.raises(SinkError, match=r"[Aa]uthentication failed") as error:
-            deliver(guarded.secured, "alerts", log("c1"))
+            deliver(user.servers, kafka_topics(), log("c1"))
         assert not isinstance(error.value, SinkUnavailable)
         assert "guessed" not in str(error.value)
 
-    def test_a_topic_that_one_may_not_write_is_refused_for_good(self, guarded: KafkaBroker) -> None:
-        with pytest.raises(SinkError, match=r"secrets at .*[Aa]uthorization failed") as error:
-            deliver(guarded.secured, "secrets", log("c1"))
+    def test_a_topic_that_one_may_not_write_is_refused_for_good(self, kafka_topics: Topics, user: User) -> None:
+        topic = kafka_topics()
+        with pytest.raises(SinkError, match=rf"{topic} at .*[Aa]uthorization failed") as error:
+            deliver(user.servers, topic, log("c1"))
+        assert not isinstance(error.value, SinkUnavailable)
+
+
+class TestEncryption:
+    """TLS with the certificate of an authority that a file holds."""
+
+    @pytest.fixture
+    def secret(self, own: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> str:
+        monkeypatch.setenv("TOCSIN_KAFKA_SECURITY_PROTOCOL", "SSL")
+        monkeypatch.setenv("TOCSIN_KAFKA_SSL_CA_LOCATION", str(own.folder.parent / "ca.pem"))
+        return own.settings["listeners"].rpartition("SSL://")[2]
+
+    def test_an_authority_that_signed_the_certificate_is_enough(
+        self, own: KafkaBroker, secret: str, unique: str
+    ) -> None:
+        deliver(secret, make_topic(own.servers, unique), log("a1"))
+        assert ids(own.servers, unique) == ["a/1"]
+
+    def test_an_unknown_authority_is_refused_for_good(
+        self, secret: str, unique: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("TOCSIN_KAFKA_SSL_CA_LOCATION")
+        with pytest.raises(SinkError, match=r"certificate verif\w+ failed") as error:
+            deliver(secret, unique, log("a1"))
         assert not isinstance(error.value, SinkUnavailable)
