@@ -12,7 +12,6 @@ is a SourceError; a broker that is away is not: the reader waits, and `trouble` 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -25,7 +24,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.kafka.payloads import records_of
 from streams.sources.contract import RECORD_MOST, Records
 from tocsin.errors import SourceError
-from tocsin.kafka import client_settings
+from tocsin.kafka import LOGGER, client_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,9 +51,6 @@ SETTINGS = {
     "check.crcs": "true",
 }
 """What a user's settings may override; `TOCSIN_KAFKA_*` (tocsin/kafka.py)."""
-_LOGGER = logging.getLogger("tocsin.kafka")
-_LOGGER.addHandler(logging.NullHandler())  # what matters of librdkafka's log comes as errors, too
-_LOGGER.propagate = False
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes are spelled so
 _GONE = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 _HOPELESS = {
@@ -70,7 +66,7 @@ _HOPELESS = {
 
 @dataclass(slots=True)
 class Queue:
-    """What waits of one partition. `offset`: of the record that the thread takes next.
+    """What waits of one partition. `offset`: of the next record to be taken; `end`: of the log, as last heard.
 
     `quiet`: the clock (ms since the epoch) at which the reader came to the end of the log, `asked` that at which it was
     last seen to be there; None while records come.
@@ -79,6 +75,7 @@ class Queue:
     offset: int
     parts: deque[Records] = field(default_factory=deque)
     rows: int = 0
+    end: int = 0
     paused: bool = False
     held: bool = False
     quiet: int | None = None
@@ -108,7 +105,7 @@ class TopicReader:
         self._orders: deque[Callable[[], object]] = deque()
         settings = SETTINGS | {"group.id": group} | client_settings(address.servers)
         try:
-            self._consumer = Consumer({**settings, "error_cb": self._note, "logger": _LOGGER})
+            self._consumer = Consumer({**settings, "error_cb": self._note, "logger": LOGGER})
         except KafkaException as error:
             raise SourceError(f"{address.plain}: {error.args[0].str()}") from None
         self._thread = threading.Thread(target=self._work, name=f"tocsin-kafka-{address.topic}", daemon=True)
@@ -203,6 +200,13 @@ class TopicReader:
         with self._condition:
             self._condition.wait_for(lambda: any(queue.parts for queue in self._queues.values()), seconds)
 
+    def standing(self) -> dict[int, tuple[int, bool]]:
+        """Give for each partition how many records were not taken as far as is known, and whether it is paused."""
+        return {
+            number: (queue.rows + max(0, queue.end - queue.offset), queue.paused)
+            for number, queue in self._queues.items()
+        }
+
     def check(self) -> None:
         """Raise the SourceError that ended the reading, if one did."""
         if self._error is not None:
@@ -230,7 +234,7 @@ class TopicReader:
                 else:
                     self._put_all(messages)
                 if time.monotonic() - asked >= ASK_SECONDS:
-                    self._ask_quiet()
+                    self._ask_ends()
                     asked = time.monotonic()
                 if time.monotonic() - looked >= GROW_SECONDS:
                     self._ask_partitions()
@@ -329,20 +333,20 @@ class TopicReader:
         except SourceError as error:
             self.trouble = str(error)
 
-    def _ask_quiet(self) -> None:
-        """Ask the broker whether the quiet partitions are at their ends still."""
+    def _ask_ends(self) -> None:
+        """Ask the broker where the logs end; of quiet partitions, whether the reader is there still."""
         for number, queue in list(self._queues.items()):
-            if queue.quiet is None or queue.paused:
-                continue
-            now = _now()
+            now, quiet = _now(), queue.quiet is not None and not queue.paused
             try:
-                _, end = self._consumer.get_watermark_offsets(self._at(number), timeout=ASK_SECONDS)
+                _, end = self._consumer.get_watermark_offsets(self._at(number), ASK_SECONDS, cached=not quiet)
             except KafkaException as error:
                 self.trouble = f"{self.address.plain}: {error.args[0].str()}"
                 return
-            self.trouble = ""
-            if queue.quiet is not None and end <= queue.offset:
-                queue.asked = now
+            queue.end = max(queue.end, end)
+            if quiet:
+                self.trouble = ""
+                if queue.quiet is not None and end <= queue.offset:
+                    queue.asked = now
 
     def _note(self, error: KafkaError) -> None:
         """Take what librdkafka says of its connections."""

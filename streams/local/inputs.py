@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from monitoring import registry
 from streams.local.dataflow import BEGINNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from monitoring.metrics import Metrics
     from streams.local.feed import Feed
     from streams.local.live import Topic
     from streams.sources.contract import Position
@@ -92,6 +94,15 @@ class Inputs:
         """Say of which topics no broker answers, as anybody may read it; "" if all do."""
         names = [topic.reader.address.topic for topic in self.topics if topic.reader.trouble]
         return f"no broker answers for {', '.join(names)}" if names else ""
+
+    def tell(self, metrics: Metrics) -> None:
+        """Say of each topic how many partitions are read, how many are paused, and how far behind each is."""
+        for topic in self.topics:
+            stream, standing = topic.plan.name, topic.reader.standing()
+            metrics.gauge(registry.PARTITIONS.of({"stream": stream}), len(standing))
+            metrics.gauge(registry.PAUSED.of({"stream": stream}), sum(paused for _, paused in standing.values()))
+            for partition, (lag, _) in standing.items():
+                metrics.gauge(registry.CONSUMER_LAG.of({"stream": stream, "partition": str(partition)}), lag)
 
     def _live_and_ready(self, feed: Feed) -> bool:
         return feed.live is not None and feed.ready and not self._ahead(feed, self._least())

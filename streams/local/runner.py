@@ -286,6 +286,7 @@ class Runner:
         self.publisher.hold(self._told_to_stop)
         self.tally.watermarks(self._watermarks())
         self.tally.outbox(self.publisher.outbox)
+        self.inputs.tell(self.tally.metrics)
         if self.settings.progress is not None:
             self.settings.progress(self)
 

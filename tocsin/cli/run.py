@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
 from tocsin.cli.serving import HTTP, serving
 from tocsin.cli.workers import GROUP, WORKERS, Words, run_workers
+from tocsin.kafka import SCHEME, SERVERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tocsin.compiler import Plan
 
 UNDELIVERED = 1
 
@@ -25,6 +33,15 @@ UNDELIVERED = 1
     help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER, "
     "clickhouse://HOST/DATABASE, redis://HOST/DB. Without any: "
     "the console (but with --json) and a ClickHouse in the state folder, for `tocsin alerts`.",
+)
+@click.option(
+    "--kafka",
+    "servers",
+    metavar="HOST:PORT",
+    envvar=SERVERS,
+    default="",
+    help="The brokers whose topics are read for all streams without --source; such a run goes on until it is stopped, "
+    f"or has come to --until. Default: ${SERVERS}.",
 )
 @click.option("--runtime", type=click.Choice(["local", "faust", "flink"]), default="local", show_default=True)
 @click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATES}/NAME.")
@@ -56,6 +73,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     file: Path,
     sources: tuple[str, ...],
     sinks: tuple[str, ...],
+    servers: str,
     runtime: str,
     state: Path | None,
     keep_state: bool,  # noqa: FBT001  # click passes flags so
@@ -71,7 +89,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     http: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Run a topology over streams until they end.
+    """Run a topology over streams until they end: files at their end, topics at --until or when told to stop.
 
     Killed at any moment and started again with the same words, it goes on where it was and raises every alert once.
     Exits 1 if a sink could not be reached.
@@ -80,6 +98,7 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     tocsin run my.yaml --source payments=parquet:payments.parquet --sink ndjson:alerts.ndjson
     tocsin run my.yaml --source payments=ndjson:day.ndjson --source terminals=csv:terminals.csv --sink console
     tocsin run my.yaml --source payments=ndjson:inbox/ --keep-state      and again when files were added
+    tocsin run my.yaml --kafka localhost:9092 --http localhost:9100
     tocsin run my.yaml --runtime faust --workers 3 --sink kafka://localhost:9092/alerts
     """  # noqa: D301  # \b is click's mark for lines that are not to be filled
     from monitoring.metrics import MemoryMetrics  # noqa: PLC0415  # keeps --help instant
@@ -94,16 +113,20 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     if runtime == "faust":
         if keep_state or start is not None:
             raise click.UsageError("--keep-state and --from are words of the runtime local: a consumer group goes on")
+        if servers and servers != os.environ.get(SERVERS):
+            uris = with_topics(load_plan(file), named(sources), servers)
+            sources = tuple(f"{name}={uri}" for name, uri in uris.items())
         run_workers(Words(file, sources, sinks, state, workers, group, buckets, until, early, http, as_json))
         return
     plan = load_plan(file)
+    uris = with_topics(plan, named(sources), servers)
     folder = state if state is not None else Path(STATES) / plan.name
     if not sinks and not plan.sinks:
         shown = () if as_json else ("console",)
         sinks = (*shown, f"clickhouse:{folder / 'clickhouse'}")
     settings = Settings(batch_rows, commit_seconds, moment(until), moment(start), keep_state, early, warn=warn)
     metrics = MemoryMetrics()
-    order = Order(plan, file, named(sources), sinks, folder, buckets, settings, metrics)
+    order = Order(plan, file, uris, sinks, folder, buckets, settings, metrics)
     with stoppable() as stop, serving(http, metrics, settings.health), progress(plan.name) as watch:
         settings.stop, settings.progress = stop, watch
         summary = carry_out(order)
@@ -117,3 +140,12 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
         click.echo("stopped; the same command goes on from here", err=True)
         raise SystemExit(stop.exit_code)
     raise SystemExit(0 if summary.flushed else UNDELIVERED)
+
+
+def with_topics(plan: Plan, sources: Mapping[str, str], servers: str) -> dict[str, str]:
+    """Add the topics of the streams that have no source, where brokers are named."""
+    if not servers:
+        return dict(sources)
+    return {
+        name: f"{SCHEME}://{servers}/{stream.topic}" for name, stream in plan.streams.items() if stream.topic
+    } | dict(sources)
