@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WATCHING = ROOT / "monitoring" / "prometheus"
 """The configuration of Prometheus that Tocsin ships; its targets stand in files, in the server's folder `targets`."""
 _STOPS_WITHIN = 30.0
+_ENDED = "Z"
+"""The state of a process that has ended and that nobody has asked for; there are machines where nobody does."""
 
 
 def configured(name: str) -> Server:
@@ -79,9 +81,11 @@ def _file(server: Server) -> Path:
 
 
 def _began(pid: int) -> str:
-    """Say when a process began, nothing if there is none: numbers of processes come again, with another beginning."""
-    ps = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607  # wherever the system has it
-    return " ".join(ps.stdout.split())
+    """Say when a process began, nothing if it has ended: numbers of processes come again, with another beginning."""
+    asking = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]
+    ps = subprocess.run(asking, capture_output=True, text=True, check=False)
+    state, *began = ps.stdout.split() or [_ENDED]
+    return "" if state.startswith(_ENDED) else " ".join(began)
 
 
 def _end(pid: int) -> None:

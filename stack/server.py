@@ -38,7 +38,7 @@ class Server(ABC):
     """One server. `folder`: configuration, data and `server.log`, made if missing and kept; `port`: 0 for a free one.
 
     Ports are chosen once, so that the server comes back under the same address after `kill()` and `start()`. A process
-    started by `start()` ends with the process that started it, however that ends; by `start(alone=True)` it goes on.
+    started by `start()` ends with the thread that started it, however that ends; by `start(alone=True)` it goes on.
     """
 
     name: ClassVar[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,12 +26,14 @@ from stack import (
     StackError,
     packages,
     places,
+    running,
     shared,
 )
 from stack import jars as kafka_jars
+from stack.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.servers.fixtures import Topics
 
@@ -185,6 +188,61 @@ class TestOnesOwn:
             Prometheus(tmp_path, config="nonsense: 1"),
         ):
             pass
+
+
+class TestUpAndDown:
+    """`make stack`: servers that go on by themselves."""
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Take another folder and another port than `make stack`."""
+        monkeypatch.setattr(running, "DATA", tmp_path)
+        monkeypatch.setattr(RedisServer, "default_port", free_port())
+        yield
+        running.down(["redis"])
+
+    def up(self) -> list[int]:
+        """Give the processes that were started; nobody waits for them here, as for those of the command."""
+        started = running.up(["redis"])
+        pids = [server.pid for server in started]
+        for server in started:
+            assert server.process is not None
+            server.process.returncode = 0
+        return pids
+
+    def test_twice_is_once(self) -> None:
+        (pid,) = self.up()
+        assert self.up() == []
+        assert running.running(running.configured("redis")) == pid
+
+    def test_what_was_killed_is_started_again_with_its_data(self) -> None:
+        (pid,) = self.up()
+        with Redis(port=RedisServer.default_port) as redis:
+            redis.set("kept", "yes")
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: not runs(pid))
+            (again,) = self.up()
+            assert again != pid
+            assert redis.get("kept") == b"yes"
+
+    def test_down_ends_it(self) -> None:
+        (pid,) = self.up()
+        assert running.down(["redis"]) == ["redis"]
+        assert not runs(pid)
+        assert running.down(["redis"]) == []
+
+    def test_the_data_stays_unless_it_is_to_be_forgotten(self, tmp_path: Path) -> None:
+        self.up()
+        running.down(["redis"])
+        assert (tmp_path / "redis/appendonlydir").exists()
+        running.down(["redis"], forget=True)
+        assert not (tmp_path / "redis").exists()
+
+    def test_somebody_elses_server_on_the_port_is_told_and_left(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path / "other", port=RedisServer.default_port) as other:
+            with pytest.raises(StackError, match="it is none of ours"):
+                running.up(["redis"])
+            assert other.answers()
 
 
 class TestWhatIsMissing:

@@ -128,7 +128,9 @@ def _send(simulation: Simulation, address: str, topology: Path, rate: float | No
     with TopicWriter(servers) as writer:
         sent = send(simulation, to, writer, Pace(rate), _watch(sum(map(len, simulation.streams.values())), began))
     seconds = time.monotonic() - began
-    click.echo(f"sent {sent:,} records in {seconds:.1f} s, {sent / max(seconds, 0.001):,.0f} a second", err=True)
+    begin = "\r" if sys.stderr.isatty() else ""  # over the line that showed progress
+    rate = sent / max(seconds, 0.001)
+    click.echo(f"{begin}sent {sent:,} records in {seconds:.1f} s, {rate:,.0f} a second", err=True)
     return {name: f"{SCHEME}://{servers}/{target.topic}" for name, target in to.items()}
 
 
