@@ -61,6 +61,13 @@ class Sink(ABC):
     def close(self) -> None:
         """Let go of everything; also after errors, also twice."""
 
+    def look_back(self, bookmark: str) -> None:
+        """Learn what another process wrote since its `bookmark`: what it did goes on here, and may be offered again.
+
+        Between deliveries; raises as they do. Nothing to do where the target tells copies apart by itself.
+        """
+        del bookmark
+
     @property
     def bookmark(self) -> str:
         """Where the target stands after the last delivery, to find what is already there after a restart."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -94,6 +95,7 @@ class Delivery:
         self._pause = pause or self._halt.wait
         self._error: SinkError | None = None
         self._is_open = False
+        self._bookmarks: deque[str] = deque()
         self._labels: dict[registry.Sink, str] = {"sink": shown(name)}
         self._gauging = threading.Lock()
         self._under_way: float | None = None
@@ -150,6 +152,13 @@ class Delivery:
         if not self._pending.offer(rows, None):
             self._metrics.count(registry.SINK_EARLY_LOST.of(self._labels), rows.height)
 
+    def look_back(self, bookmark: str) -> None:
+        """Let the sink look at what another process wrote since its bookmark, before anything that is offered later.
+
+        For hosts where work moves between processes.
+        """
+        self._bookmarks.append(bookmark)
+
     def check(self) -> None:
         """Raise the SinkError with which the sink failed for good, if it did."""
         if self._error is not None:
@@ -193,6 +202,8 @@ class Delivery:
     def _carry(self, taken: Sequence[Offered]) -> None:
         self._under_way = taken[0].since
         self._gauge()
+        while self._bookmarks:
+            self._insist(partial(self._sink.look_back, self._bookmarks.popleft()))
         rows = self._select(pl.concat([item.rows for item in taken]))
         for part in rows.iter_slices(self._sink.batching.rows):
             self._insist(partial(self._deliver, part))

@@ -87,6 +87,14 @@ class KafkaSink(Sink):
         self._producer.settle(until)
         self._move()
 
+    def look_back(self, bookmark: str) -> None:
+        """Read what another process wrote; the own bookmark goes back to where that one stood."""
+        theirs, ours = _offsets(bookmark) or {}, self._stands or {}
+        self._stands = {number: min(offset, ours.get(number, 0)) for number, offset in theirs.items()}
+        if self._producer.started:
+            self._fresh = 0
+            self._read_on()
+
     def close(self) -> None:
         """Let go of the producer; what it did not get confirmed comes again."""
         self._producer.stop()
@@ -96,6 +104,7 @@ class KafkaSink(Sink):
         self._known.clear()
         self._fresh = 0
         self._producer.start(self._seconds)
+        self._producer.ends.clear()
         try:
             self._read_on()
         except SinkError:
@@ -108,7 +117,7 @@ class KafkaSink(Sink):
         if self._stands is None and address.options.get(FROM) == "latest":
             self._stands = ends_of(address, settings, producer.partitions, self._seconds)
         starts = {number: (self._stands or {}).get(number, 0) for number in range(producer.partitions)}
-        producer.ends = dict(starts)
+        producer.ends = starts | producer.ends
         for messages in read_to_end(address, settings, starts, self._seconds):
             for message in messages:
                 producer.ends[message.partition() or 0] = (message.offset() or 0) + 1

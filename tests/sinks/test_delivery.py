@@ -117,6 +117,44 @@ class TestDelivering:
         assert metrics.value(registry.SINK_QUEUE_ROWS.of(NAME)) == 0
 
 
+class LookingSink(MemorySink):
+    """Notes when it was to look back; is down the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = True
+
+    def look_back(self, bookmark: str) -> None:
+        if self.down:
+            self.down = False
+            raise DOWN
+        self.batches.append([f"back to {bookmark}"])
+
+
+class TestLookingBack:
+    """Work that another process did goes on here."""
+
+    def test_the_sink_looks_back_before_it_gets_what_is_offered_later(self) -> None:
+        sink = LookingSink()
+        delivery = Delivery("s", sink, pause=never_waits)
+        delivery.start()
+        delivery.offer(log("a1"), 1)
+        wait_until(lambda: delivery.delivered == 1)
+        delivery.look_back("7")
+        delivery.offer(log("b1"), 2)
+        assert delivery.close()
+        assert sink.rows == ["a1", "back to 7", "b1"]
+
+    def test_a_sink_that_knows_copies_by_itself_has_nothing_to_do(self) -> None:
+        sink = MemorySink()
+        delivery = Delivery("s", sink)
+        delivery.start()
+        delivery.look_back("7")
+        delivery.offer(log("a1"), 1)
+        assert delivery.close()
+        assert sink.rows == ["a1"]
+
+
 class TestWhere:
     """What a sink's `where` holds back counts as delivered; its memory belongs to the position."""
 

@@ -297,6 +297,24 @@ class TestRestarts:
         deliver(kafka, topic, log("a1", "b1"), bookmark=bookmark)
         assert ids(kafka, topic) == ["a/1", "b/1"]
 
+    def test_work_that_moves_from_another_process_is_not_told_again(self, kafka: str, kafka_topics: Topics) -> None:
+        topic = kafka_topics(partitions=2)
+        ours, theirs = (KafkaSink(f"kafka://{kafka}/{topic}") for _ in range(2))
+        for sink in (ours, theirs):
+            sink.open()
+        ours.deliver(log("o1"))
+        theirs.deliver(log("a1", "b1"))
+        bookmark = theirs.bookmark
+        ours.deliver(log("p1"))
+        theirs.deliver(log("c1", "d1", "e1"))
+        theirs.close()
+        ours.look_back(bookmark)
+        ours.deliver(log("c1", "q1"))
+        bookmark = ours.bookmark
+        ours.close()
+        deliver(kafka, topic, log("d1", "e1", "f1"), bookmark=bookmark)
+        assert ids(kafka, topic) == [f"{name}/1" for name in "abcdefopq"]
+
     def test_early_copies_and_the_truth_come_once_each(self, kafka: str, kafka_topics: Topics) -> None:
         topic = kafka_topics()
         deliver(kafka, topic, log("a1*"), log("a1", "a1"), log("a1*"))
