@@ -320,7 +320,7 @@ class TestSinks:
         [
             ("ndjsn:alerts", "did you mean 'ndjson'?"),
             ("ndjson:", "needs a target"),
-            ("kafka:alerts", "not there yet"),
+            ("webhook:http://localhost", "not there yet"),
             ("ndjson:nowhere/alerts.ndjson", "No such file or directory"),
             ("ndjson:shop.yaml", "holds lines that are no transitions"),
         ],

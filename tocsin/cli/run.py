@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -17,9 +17,33 @@ from tocsin.kafka import SCHEME, SERVERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streams.local.runner import Settings
     from tocsin.compiler import Plan
 
 UNDELIVERED = 1
+
+
+class Said(NamedTuple):
+    """What was said on the command line, by the names of the options."""
+
+    file: Path
+    sources: tuple[str, ...]
+    sinks: tuple[str, ...]
+    servers: str
+    runtime: str
+    state: Path | None
+    keep_state: bool
+    start: str | None
+    until: str | None
+    early: bool
+    buckets: int
+    batch_rows: int
+    commit_seconds: float
+    with_metrics: bool
+    workers: int
+    group: str
+    http: str | None
+    as_json: bool
 
 
 @click.command(name="run")
@@ -69,26 +93,7 @@ UNDELIVERED = 1
 @GROUP
 @HTTP
 @JSON
-def command(  # noqa: PLR0913, PLR0917  # one argument per option
-    file: Path,
-    sources: tuple[str, ...],
-    sinks: tuple[str, ...],
-    servers: str,
-    runtime: str,
-    state: Path | None,
-    keep_state: bool,  # noqa: FBT001  # click passes flags so
-    start: str | None,
-    until: str | None,
-    early: bool,  # noqa: FBT001
-    buckets: int,
-    batch_rows: int,
-    commit_seconds: float,
-    with_metrics: bool,  # noqa: FBT001
-    workers: int,
-    group: str,
-    http: str | None,
-    as_json: bool,  # noqa: FBT001
-) -> None:
+def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the names of Said
     """Run a topology over streams until they end: files at their end, topics at --until or when told to stop.
 
     Killed at any moment and started again with the same words, it goes on where it was and raises every alert once.
@@ -101,45 +106,73 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     tocsin run my.yaml --kafka localhost:9092 --http localhost:9100
     tocsin run my.yaml --runtime faust --workers 3 --sink kafka://localhost:9092/alerts
     """  # noqa: D301  # \b is click's mark for lines that are not to be filled
+    words = Said(**said)
+    if words.runtime == "flink":
+        raise click.UsageError("the runtime flink is not there yet: use local or faust")
+    if words.runtime == "faust":
+        _run_workers(words)
+    else:
+        _run_local(words)
+
+
+def _run_workers(words: Said) -> None:
+    if words.keep_state or words.start is not None:
+        raise click.UsageError("--keep-state and --from are words of the runtime local: a consumer group goes on")
+    sources = words.sources
+    if words.servers and words.servers != os.environ.get(SERVERS):
+        uris = with_topics(load_plan(words.file), named(sources), words.servers)
+        sources = tuple(f"{name}={uri}" for name, uri in uris.items())
+    run_workers(
+        Words(
+            *(words.file, sources, words.sinks, words.state, words.workers, words.group),
+            *(words.buckets, words.until, words.early, words.http, words.as_json),
+        )
+    )
+
+
+def _run_local(words: Said) -> None:
     from monitoring.metrics import MemoryMetrics  # noqa: PLC0415  # keeps --help instant
-    from streams.local.runner import Settings  # noqa: PLC0415
     from streams.local.running import Order, carry_out  # noqa: PLC0415
     from tocsin.cli import summary as told  # noqa: PLC0415
     from tocsin.cli.progress import progress  # noqa: PLC0415
     from tocsin.cli.signals import stoppable  # noqa: PLC0415
 
-    if runtime == "flink":
-        raise click.UsageError("the runtime flink is not there yet: use local or faust")
-    if runtime == "faust":
-        if keep_state or start is not None:
-            raise click.UsageError("--keep-state and --from are words of the runtime local: a consumer group goes on")
-        if servers and servers != os.environ.get(SERVERS):
-            uris = with_topics(load_plan(file), named(sources), servers)
-            sources = tuple(f"{name}={uri}" for name, uri in uris.items())
-        run_workers(Words(file, sources, sinks, state, workers, group, buckets, until, early, http, as_json))
-        return
-    plan = load_plan(file)
-    uris = with_topics(plan, named(sources), servers)
-    folder = state if state is not None else Path(STATES) / plan.name
+    plan = load_plan(words.file)
+    uris = with_topics(plan, named(words.sources), words.servers)
+    folder = words.state if words.state is not None else Path(STATES) / plan.name
+    sinks = words.sinks
     if not sinks and not plan.sinks:
-        shown = () if as_json else ("console",)
+        shown = () if words.as_json else ("console",)
         sinks = (*shown, f"clickhouse:{folder / 'clickhouse'}")
-    settings = Settings(batch_rows, commit_seconds, moment(until), moment(start), keep_state, early, warn=warn)
-    metrics = MemoryMetrics()
-    order = Order(plan, file, uris, sinks, folder, buckets, settings, metrics)
-    with stoppable() as stop, serving(http, metrics, settings.health), progress(plan.name) as watch:
+    settings, metrics = _settings(words), MemoryMetrics()
+    order = Order(plan, words.file, uris, sinks, folder, words.buckets, settings, metrics)
+    with stoppable() as stop, serving(words.http, metrics, settings.health), progress(plan.name) as watch:
         settings.stop, settings.progress = stop, watch
         summary = carry_out(order)
-    if as_json:
+    if words.as_json:
         click.echo(json.dumps(told.as_json(summary, metrics), indent=2))
     else:
-        told.show(plan, summary, "tocsin dlq list" + (f" --state {state}" if state is not None else ""))
-    if with_metrics and not as_json:
+        told.show(plan, summary, "tocsin dlq list" + (f" --state {words.state}" if words.state is not None else ""))
+    if words.with_metrics and not words.as_json:
         told.show_metrics(metrics)
     if summary.stopped:
         click.echo("stopped; the same command goes on from here", err=True)
         raise SystemExit(stop.exit_code)
     raise SystemExit(0 if summary.flushed else UNDELIVERED)
+
+
+def _settings(words: Said) -> Settings:
+    from streams.local.runner import Settings  # noqa: PLC0415  # keeps --help instant
+
+    return Settings(
+        words.batch_rows,
+        words.commit_seconds,
+        moment(words.until),
+        moment(words.start),
+        words.keep_state,
+        words.early,
+        warn=warn,
+    )
 
 
 def with_topics(plan: Plan, sources: Mapping[str, str], servers: str) -> dict[str, str]:
