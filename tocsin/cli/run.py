@@ -55,7 +55,7 @@ class Said(NamedTuple):
     metavar="URI",
     multiple=True,
     help="Where alerts go, instead of the topology's sinks: ndjson:PATH, console, clickhouse:FOLDER, "
-    "clickhouse://HOST/DATABASE, redis://HOST/DB. Without any: "
+    "clickhouse://HOST/DATABASE, redis://HOST/DB, kafka://HOST/TOPIC. Without any: "
     "the console (but with --json) and a ClickHouse in the state folder, for `tocsin alerts`.",
 )
 @click.option(
