@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from streams.kafka.topic_changes import Change, Found, Step
+from streams.kafka.topic_names import topic_names
 from tocsin.errors import TopicError
 from tocsin.kafka import client_settings, confluent, make_client
 
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError
 
-SECONDS = 5.0
-"""How long brokers may take to say which topics there are."""
-DONE_SECONDS = 30.0
-"""How long they may take to do something."""
+SECONDS = 30.0
+"""How long brokers may take to do something."""
 _LOOK_AGAIN = 0.05
 _RIGHTS = {
     Step.CREATE: "Create on the topic or the cluster",
@@ -36,7 +35,7 @@ class Cluster:
     Raises TopicError where a setting is wrong, no broker answers, or we may not.
     """
 
-    def __init__(self, servers: str, seconds: float = DONE_SECONDS) -> None:
+    def __init__(self, servers: str, seconds: float = SECONDS) -> None:
         self.servers = servers
         self._seconds = seconds
         self._trouble: KafkaError | None = None
@@ -47,14 +46,7 @@ class Cluster:
 
     def names(self) -> dict[str, int]:
         """Give all topics that we may see, and how many partitions each has."""
-        refused = confluent(TopicError).KafkaException
-        try:
-            topics = self._admin.list_topics(timeout=SECONDS).topics
-        except refused as error:
-            self._admin.poll(0.1)
-            trouble = self._trouble or error.args[0]
-            raise TopicError(f"the Kafka brokers at {self.servers} do not answer: {trouble.str()}") from None
-        return {name: len(topic.partitions) for name, topic in topics.items()}
+        return topic_names(self._admin, self.servers, lambda: self._trouble, TopicError)
 
     def look(self, names: Mapping[str, Collection[str]]) -> dict[str, Found]:
         """Give those topics that are there; `names`: of the settings to be told of each.

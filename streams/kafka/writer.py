@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from streams.kafka.topic_names import topic_names
 from tocsin.errors import SinkError
 from tocsin.kafka import client_settings, confluent, make_client
 
@@ -28,8 +29,6 @@ SETTINGS: Final[Mapping[str, str | bool]] = {
 }
 WAITING_MOST = 100_000
 """Records that brokers have not confirmed yet; more are not taken."""
-SECONDS = 5.0
-"""How long brokers may take to say which topics there are."""
 _POLL = 0.05
 
 
@@ -46,12 +45,7 @@ class TopicWriter:
 
     def require(self, topics: Collection[str]) -> None:
         """Raise SinkError if the brokers do not answer, or do not have one of these topics."""
-        try:
-            there = self._producer.list_topics(timeout=SECONDS).topics
-        except confluent(SinkError).KafkaException as error:
-            self._producer.poll(0.1)
-            trouble = self._trouble or error.args[0]
-            raise SinkError(f"the Kafka brokers at {self.servers} do not answer: {trouble.str()}") from None
+        there = topic_names(self._producer, self.servers, lambda: self._trouble, SinkError)
         missing = sorted(set(topics) - set(there))
         if missing:
             raise SinkError(

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from clickhouse_driver import Client
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from redis import Redis
 
 from stack import (
@@ -31,6 +31,9 @@ from stack import (
 )
 from stack import jars as kafka_jars
 from stack.ports import free_port
+from streams.kafka.cluster import Cluster
+from streams.kafka.topic_changes import Change, Step
+from streams.kafka.writer import TopicWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,13 +49,12 @@ def send(servers: str, topic: str, value: bytes) -> None:
     assert producer.flush(60) == 0
 
 
-def first(servers: str, topic: str) -> bytes | None:
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "first", "auto.offset.reset": "earliest"})
-    consumer.subscribe([topic])
+def values(servers: str, topic: str, number: int) -> list[bytes | None]:
+    """Give so many values of the first partition of a topic."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "first"})
+    consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
     try:
-        message = consumer.poll(60)
-        assert message is not None
-        return message.value()
+        return [message.value() for message in consumer.consume(number, timeout=60)]
     finally:
         consumer.close()
 
@@ -84,7 +86,7 @@ class TestShared:
     def test_what_is_sent_is_read(self, kafka: str, kafka_topics: Topics) -> None:
         topic = kafka_topics()
         send(kafka, topic, b"hello")
-        assert first(kafka, topic) == b"hello"
+        assert values(kafka, topic, 1) == [b"hello"]
 
     def test_redis(self, redis_url: str, unique: str) -> None:
         with Redis.from_url(redis_url) as redis:
@@ -137,12 +139,17 @@ class TestOnesOwn:
             assert redis.get("kept") == b"yes"
 
     def test_a_killed_broker_comes_back_with_its_data_and_its_port(self, tmp_path: Path) -> None:
-        with KafkaBroker(tmp_path, settings={"auto.create.topics.enable": "true"}) as broker:
-            send(broker.servers, "kept", b"yes")
+        with KafkaBroker(tmp_path) as broker, TopicWriter(broker.servers) as writer:
             port = broker.port
-            broker.restart()
+            Cluster(broker.servers).carry_out(Change(Step.CREATE, "kept", partitions=1))
+            writer.put("kept", ["before"])
+            writer.settle()
+            broker.kill()
+            writer.put("kept", ["while it is away"])
+            broker.start()
             assert broker.port == port
-            assert first(broker.servers, "kept") == b"yes"
+            writer.settle()
+            assert values(broker.servers, "kept", 2) == [b"before", b"while it is away"]
 
     def test_a_killed_clickhouse_comes_back_with_its_data(self, tmp_path: Path) -> None:
         with ClickHouseServer(tmp_path) as server:
