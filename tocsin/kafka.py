@@ -112,7 +112,7 @@ def address_of(
     """Read an address, or the name of a topic whose servers TOCSIN_KAFKA_BOOTSTRAP_SERVERS holds."""
     if "://" in target or target.startswith("//"):
         return parse_address(f"{SCHEME}:{target}" if target.startswith("//") else target, error)
-    topic, _, query = target.partition("?")
+    topic, _, query = target.removeprefix(f"{SCHEME}:").partition("?")
     _refuse_topic(topic, error)
     servers = client_settings("", environment, error)["bootstrap.servers"]
     if not servers:

@@ -37,8 +37,9 @@ class TestAddresses:
         assert address.options == {"from": "latest", "group": ""}
         assert address.plain == "kafka://host:9092/alerts"
 
-    def test_a_topic_alone_lies_on_the_servers_of_the_environment(self) -> None:
-        address = address_of("alerts?from=latest", environment=SERVERS)
+    @pytest.mark.parametrize("target", ["alerts?from=latest", "kafka:alerts?from=latest"])
+    def test_a_topic_alone_lies_on_the_servers_of_the_environment(self, target: str) -> None:
+        address = address_of(target, environment=SERVERS)
         assert (address.servers, address.topic, address.options) == ("one:9092,two:9092", "alerts", {"from": "latest"})
 
     @pytest.mark.parametrize("target", ["kafka://host/alerts", "//host/alerts"])
