@@ -171,6 +171,8 @@ class Delivery:
         """
         self._pending.close()
         if self._thread.ident is not None:
+            if not self._is_open and self.delivered == self._offered:
+                self._halt.set()  # there is nothing to open it for
             self._thread.join(deadline)
             self._halt.set()
             self._thread.join(GRACE_SECONDS)
