@@ -17,7 +17,7 @@ import sys
 import tempfile
 import zlib
 from itertools import pairwise
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import msgspec
 import polars as pl
@@ -28,6 +28,7 @@ from tocsin.model.keys import HASH_VERSION
 if TYPE_CHECKING:
     from operators.contract import State
 
+Compression = Literal["uncompressed", "lz4", "zstd"]
 MAGIC = b"TOCSINST"
 FORMAT = 2
 _PREFIX = struct.Struct(">8sHI")
@@ -44,9 +45,9 @@ class _Header(msgspec.Struct, frozen=True):
     frames: tuple[_Frame, ...]
 
 
-def dump(state: State) -> bytes:
+def dump(state: State, compression: Compression = "uncompressed") -> bytes:
     """Give the state as bytes."""
-    bodies = _bodies(state)
+    bodies = _bodies(state, compression)
     frames = tuple(_Frame(name, len(body), zlib.crc32(body)) for name, body in zip(state, bodies, strict=True))
     header = msgspec.json.encode(_Header(HASH_VERSION, frames))
     sealed = header + zlib.crc32(header).to_bytes(4, "big")
@@ -75,11 +76,11 @@ def hash_version(data: bytes) -> str:
     return _header(data)[0].hash
 
 
-def _bodies(state: State) -> list[bytes]:
+def _bodies(state: State, compression: Compression) -> list[bytes]:
     ends = [0]
     with _nameless() as file:
         for frame in state.values():
-            frame.clone().write_ipc_stream(file, compression="uncompressed")  # Polars locks what it writes
+            frame.clone().write_ipc_stream(file, compression=compression)  # Polars locks what it writes
             ends.append(file.seek(0, os.SEEK_END))
         return [os.pread(file.fileno(), end - start, start) for start, end in pairwise(ends)]
 

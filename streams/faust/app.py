@@ -44,7 +44,7 @@ def make_app(group: str, servers: str, folder: Path, credentials: Any, **setting
         broker_check_crcs=False,
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
-        producer_compression_type="lz4",
+        producer_compression_type=None,  # what is large is compressed where it is made, beside the event loop
         producer_linger=0.0,
         producer_max_request_size=4 << 20,
         worker_redirect_stdouts=False,

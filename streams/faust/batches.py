@@ -15,10 +15,8 @@ NO_TIMESTAMP = -1
 
 
 class Record(Protocol):
-    """A record as the client gives it; `timestamp`: ms, -1 for none."""
+    """A record as the client parses it; `timestamp`: ms, -1 for none."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int
     timestamp_type: int
@@ -30,7 +28,7 @@ class Record(Protocol):
 class Batch:
     """Consecutive records of one partition, at least one. `end`: where the reader goes on behind them.
 
-    Faust sees it as one message: the topic, partition and timestamp are those of its last record.
+    Faust sees it as one message: its offset and timestamp are those of the last record.
     """
 
     tp: Any

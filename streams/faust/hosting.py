@@ -82,7 +82,7 @@ class Hosting:
     intake: Intake
     outlets: Outlets
     fail: Callable[[BaseException], Coroutine[Any, Any, None]]
-    commit_seconds: float = 0.5
+    commit_seconds: float = 1.0
     health: Health = field(default_factory=lambda: Health(needed=(SOURCES,)))
     units: dict[Any, Unit] = field(default_factory=dict)
     _silence: Silence = field(default_factory=Silence)

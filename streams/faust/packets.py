@@ -53,7 +53,7 @@ def encode(header: Header, parts: Mapping[tuple[str, str], pl.DataFrame]) -> byt
     """Give a packet as bytes."""
     text = msgspec.json.encode(header)
     frames = {_BETWEEN.join(place): rows for place, rows in parts.items()}
-    return b"".join([_LENGTH.pack(len(text)), text, state.dump(frames) if frames else b""])
+    return b"".join([_LENGTH.pack(len(text)), text, state.dump(frames, "lz4") if frames else b""])
 
 
 def decode(data: bytes) -> Packet:

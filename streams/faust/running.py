@@ -51,7 +51,7 @@ class Run:
     shards: int | None = None
     until: int | None = None
     early: bool = False
-    commit_seconds: float = 0.5
+    commit_seconds: float = 1.0
     web: bool = True
     web_host: str = "127.0.0.1"
     web_port: int = FIRST_PORT

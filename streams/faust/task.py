@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Plain(msgspec.Struct, kw_only=True):
     """A commit beside its frames.
 
-    `version`, `sender`, `shards`, `stages`, `partitions`: whose it is, and what lies where. `end`: the offset after what was read. `outbox`: where its
-    pieces begin, and where the next transition goes. `sinks`: the position of each.
+    `version`, `sender`, `shards`, `stages`, `partitions`: whose it is, and what lies where. `end`: the offset after
+    what was read. `outbox`: where its pieces begin, and where the next transition goes. `sinks`: the position of each.
     """
 
     version: str

@@ -109,7 +109,7 @@ class Keeper:
         values: Values = {}
         if changed:
             segment, self._next = self._next, self._next + 1
-            data, sizes = state.dump(changed), _sizes(changed)
+            data, sizes = state.dump(changed, "lz4"), _sizes(changed)
             chunks = [data[at : at + CHUNK_MOST] for at in range(0, len(data), CHUNK_MOST)]
             values = {self._key(str(segment), str(at)): chunk for at, chunk in enumerate(chunks)}
             self._segments[segment] = Segment(len(chunks), sum(sizes))
