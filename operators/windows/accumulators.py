@@ -12,7 +12,7 @@ import polars as pl
 
 from operators.grouping import grouped, neighbours
 from operators.windows import calls as call_parts
-from operators.windows import items
+from operators.windows import ids, items
 from operators.windows.bags import Bag
 from operators.windows.calls import BAGS, COUNTS
 from operators.windows.parts import Part, Parts, Sum
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from operators.expressions.bound import AggregateCall, Aggregated
     from operators.grouping import Groups
+    from operators.windows.ids import Form
     from tocsin.model.rows import Schema
 
 
@@ -79,10 +80,25 @@ class Accumulators:
         rest = [part.merge.alias(part.name) for part in self.parts]
         return self._together(partials, keys, groups, sums, [*rest, *also], items.latest)
 
-    def finalise(self, merged: pl.DataFrame, keys: Sequence[str], *, evidence: bool = True) -> pl.DataFrame:
-        """Give the results of the scalar calls, each in a column named by its text, and the evidence if wanted."""
-        results = merged.select(*keys, *(value.alias(name) for name, value in self.finals.items()))
-        return results.with_columns(items.lists(merged)) if self.evidence and evidence else results
+    def packed(self, partials: pl.DataFrame) -> pl.DataFrame:
+        """Give partials with numbers as narrow as they can be: `merge`, `wide` and `finalise` take them so."""
+        evidence = items.ITEMS if self.evidence else ()
+        narrow = (partials.get_column(name) for name in (*(part.name for part in self.sums), *evidence))
+        return partials.with_columns(column.shrink_dtype() for column in narrow if column.dtype.is_integer())
+
+    def wide(self, partials: pl.DataFrame) -> pl.DataFrame:
+        """Give partials with sums of the width in which they are reckoned with."""
+        return partials.with_columns(pl.col(part.name).cast(part.wide) for part in self.sums)
+
+    def finalise(
+        self, merged: pl.DataFrame, keys: Sequence[str], *, evidence: bool = True, form: Form = ids.TEXTS
+    ) -> pl.DataFrame:
+        """Give the results of the scalar calls, each in a column named by its text, and the evidence if wanted.
+
+        `form`: of the ids of the evidence.
+        """
+        results = self.wide(merged).select(*keys, *(value.alias(name) for name, value in self.finals.items()))
+        return results.with_columns(items.lists(merged, form.texts)) if self.evidence and evidence else results
 
     def complete(self, results: pl.DataFrame) -> pl.DataFrame:
         """Put 0 where a count had nothing to count in the group."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from operators.windows.runs import joined
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,7 @@ class Ending:
             rows = run.filter(pl.col(PANE) < self.most)
             due.append(rows.with_columns(self.grid.first_end(rows.get_column(PANE)).alias(END)))
         due = [rows for rows in due if rows.height]
-        return self._limited(pl.concat(due)) if due else None
+        return self._limited(joined(due)) if due else None
 
     def spread(self, partials: Sequence[pl.DataFrame], window: int) -> pl.DataFrame | None:
         """Give each partial once per end of this window that it belongs to, in row order per end."""

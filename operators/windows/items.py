@@ -1,7 +1,8 @@
 """Evidence in partials: the latest events of a group, in plain columns, so that groups are cut and merged by gathering.
 
 Ids and positions have a column per event each, the latest event in the last ones; HAS says how many of them count, and
-in those that do not stands anything. (Lists or structs would be gathered five times as slowly.)
+in those that do not stands anything. (Lists or structs would be gathered five times as slowly.) In state, ids may be
+numbers (`operators.windows.ids`), and numbers narrow.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from tocsin.model.rows import EVIDENCE, EVIDENCE_DTYPE, EVIDENCE_MOST, ID, POSITION
+from tocsin.model.rows import EVIDENCE, EVIDENCE_MOST, ID, POSITION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from operators.grouping import Groups, Index
 
@@ -28,6 +29,10 @@ BACK = range(EVIDENCE_MOST, 0, -1)
 """How far from the end each item stands."""
 
 
+def _same(ids: pl.Series) -> pl.Series:
+    return ids
+
+
 def of_lists(rows: pl.DataFrame) -> list[pl.Series]:
     """Give the items of rows that have evidence as a list."""
     lists = rows.get_column(EVIDENCE)
@@ -39,11 +44,11 @@ def of_lists(rows: pl.DataFrame) -> list[pl.Series]:
     return columns
 
 
-def lists(rows: pl.DataFrame) -> pl.Series:
-    """Give the items of each row as a list again."""
-    flat = [interleaved(rows.select(names).get_columns()) for names in (IDS, POSITIONS)]
-    items = pl.DataFrame(flat, schema=["id", "position"]).to_struct()
-    full = items.reshape((-1, EVIDENCE_MOST)).arr.to_list().cast(EVIDENCE_DTYPE).alias(EVIDENCE)
+def lists(rows: pl.DataFrame, texts: Callable[[pl.Series], pl.Series] = _same) -> pl.Series:
+    """Give the items of each row as a list again. `texts`: gives the ids of what stands for them."""
+    ids, positions = (interleaved(rows.select(names).get_columns()) for names in (IDS, POSITIONS))
+    items = pl.DataFrame([texts(ids), positions.cast(pl.Int64)], schema=["id", "position"]).to_struct()
+    full = items.reshape((-1, EVIDENCE_MOST)).arr.to_list().alias(EVIDENCE)
     if rows.is_empty() or rows.get_column(HAS).min() == EVIDENCE_MOST:
         return full
     return rows.select(HAS).with_columns(full).select(pl.col(EVIDENCE).list.tail(HAS)).to_series()
@@ -71,7 +76,7 @@ def latest(rows: pl.DataFrame, groups: Groups, also: Sequence[tuple[str, ...]] =
 
     `also`: other columns that stand beside the items, a name for each of an item.
     """
-    places, has = _places(rows.get_column(HAS).to_numpy(), groups)
+    places, has = _places(rows.get_column(HAS).cast(pl.Int64).to_numpy(), groups)
     chosen = [pl.Series(at.astype(np.uint32)) for at in places]
     columns = [pl.Series(HAS, has, dtype=pl.Int64)]
     for names in (IDS, POSITIONS, *also):
@@ -107,4 +112,8 @@ def _places(counts: Index, groups: Groups) -> _Places:
 
 
 def _behind(columns: Sequence[pl.Series]) -> pl.Series:
-    return pl.concat([column.alias("") for column in columns], rechunk=True)
+    """Put columns behind each other; numbers may be of several widths."""
+    same = len({column.dtype for column in columns}) == 1
+    return pl.concat(
+        [column.alias("") if same else column.alias("").cast(pl.Int64) for column in columns], rechunk=True
+    )

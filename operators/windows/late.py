@@ -12,6 +12,7 @@ import polars as pl
 from operators.grouping import grouped
 from operators.windows import items
 from operators.windows.ending import END, PANE
+from operators.windows.runs import joined
 from tocsin.model.rows import EVIDENCE, EVIDENCE_MOST
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def with_late(
 ) -> Late:
     """Add the items of the window `wide` to merged partials, whose ends are those of a step."""
     coming = [*([] if late is None else [late]), *(_fresh(run, end) for run in partials)]
-    rows = pl.concat(coming) if coming else merged.select(end.by).clear()
+    rows = joined(coming) if coming else merged.select(end.by).clear()
     groups = grouped(rows.select(end.by))
     keys = groups.firsts(rows.select(end.by))
     known = keys.hstack(items.latest(rows, groups, [PANES]))
@@ -71,7 +72,7 @@ def _all_items(end: Ending, partials: Sequence[pl.DataFrame], late: pl.DataFrame
     for run in partials:
         fresh = _fresh(run, end)
         rows.append(fresh.with_columns(end.grid.first_end(fresh.get_column(PANES[-1])).alias(_AT)))
-    each = pl.concat(rows)
+    each = joined(rows)
     panes = items.interleaved(each.select(PANES).get_columns()).reshape((-1, EVIDENCE_MOST)).arr.to_list()
     cut = each.select(*end.by, _AT, items.lists(each), panes.alias(PANE), items.HAS)
     ordered = cut.with_columns(pl.col(PANE).list.tail(items.HAS)).filter(pl.col(items.HAS) > 0).explode(EVIDENCE, PANE)

@@ -13,29 +13,34 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from operators.contract import Step
-from operators.windows import runs
+from operators.windows import ids
 from operators.windows.ending import END, PANE, Ending, ending
+from operators.windows.key_ranges import KeyRanges
 from operators.windows.late import with_late
-from operators.windows.results import finished, side_by_side
+from operators.windows.results import finished, in_order, side_by_side
 from operators.windows.sliding import Sliding
+from tocsin.model.keys import HASH_VERSION
 from tocsin.model.rows import EVIDENCE, TIME, WINDOW_END, WINDOW_START
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from operators.contract import Instant, State
     from operators.windows.accumulators import Accumulators
     from operators.windows.for_all import ForAll
     from operators.windows.grids import Grid
+    from operators.windows.ids import Form
     from operators.windows.results import WindowColumns
     from tocsin.model.rows import Schema
 
 Runs = list[pl.DataFrame]
 Frames = dict[str, pl.DataFrame]
 
-_RUN, _PROGRESS, _SUM, _LATE = "run", "progress", "sum", "late"
+_RUN, _PROGRESS, _SUM, _LATE, _IDS = "run", "progress", "sum", "late", "ids"
 _START, _SEEN = "start", "seen"
 _SPARED = 0.25
+_WORTH_NUMBERS = 1 << 18
+"""Merged rows from which on ids are held as numbers: to make them and to undo that costs more than fewer are worth."""
 _ALL = "#all"
 """The key of a feature without `by`: one constant."""
 
@@ -62,28 +67,26 @@ class PaneWindows:
     def initial(self) -> State:
         """Give the state before any row: no partials, no window given, no start said."""
         start = {} if self.for_all is None else {_START: pl.DataFrame(schema={"time": pl.Int64})}
-        return {_PROGRESS: _progress(None), **start}
+        return {_PROGRESS: _progress(None), _IDS: ids.dump(None), **start}
 
     def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
         """Add the rows to their panes; give the windows that have ended."""
-        partials, bags = self._loaded(state)
-        self._add(rows, partials, bags)
-        done = _done(state)
+        held = self._loaded(state)
+        self._add(rows, held)
+        done, partials = _done(state), held.partials.all
         end = ending(self.keys, self.grid, partials, done, instant) or self._only_expected(done, instant)
-        sums = {name: frame for name, frame in state.items() if name.startswith((_SUM, _LATE, _START, _SEEN))}
         hops = [] if end is None else end.hops()
-        given = pl.concat(
-            [self.output.empty(), *(self._given(hop, partials, bags, sums, instant) for hop in hops)], rechunk=False
-        )
+        given = [rows for hop in hops for rows in self._given_by(hop, held, instant)]
+        rows = in_order(pl.concat([self.output.empty(), *given], rechunk=False))
         if instant.closing:
-            return Step(given, self.initial(), None)
+            return Step(rows, self.initial(), None)
         reached = self.grid.done(instant.watermark)
         reached = reached if done is None else max(reached, done)
-        partials = self._kept(partials, reached)
-        bags = {column: self._kept(bag, reached) for column, bag in bags.items()}
-        frames = self._stored(partials, bags, reached)
-        due = self.grid.after(reached) - 1 if self._expects(sums) else self._next_due(partials, reached)
-        return Step(given, {**frames, **sums}, due)
+        if reached != done:
+            self._drop(held, reached)
+        frames = self._stored(held, reached)
+        due = self.grid.after(reached) - 1 if self._expects(held.sums) else self._next_due(held.partials.all, reached)
+        return Step(rows, frames, due)
 
     def _only_expected(self, done: int | None, instant: Instant) -> Ending | None:
         """Without rows, only `for_all` may have something to give."""
@@ -100,33 +103,44 @@ class PaneWindows:
         """The key's columns in state."""
         return self.by or (_ALL,)
 
-    def _add(self, rows: pl.DataFrame, partials: Runs, bags: Mapping[str, Runs]) -> None:
+    def _add(self, rows: pl.DataFrame, held: _Held) -> None:
         """Add the partials of a slice of rows as runs of their own."""
         if rows.is_empty():
             return
         key = self.by or (pl.lit(0, dtype=pl.Int8).alias(_ALL),)
         prepared = self.accumulators.prepare(rows, [*key, pl.lit(self.grid.panes(rows.get_column(TIME))).alias(PANE)])
-        own = self.accumulators.partial(prepared, [*self.keys, PANE], ascending=1, by_key=self.by_key)
-        partials.append(self._held(own))
+        own = self._in_windows(self.accumulators.partial(prepared, [*self.keys, PANE], ascending=1, by_key=self.by_key))
+        if self.accumulators.evidence and own.height:
+            own = held.in_form(own)
+        held.partials.add(self.accumulators.packed(own))
         for bag in self.accumulators.bags:
-            bags[bag.column].append(self._held(bag.partial(prepared, [*self.keys, PANE])))
+            held.bags[bag.column].add(self._in_windows(bag.partial(prepared, [*self.keys, PANE])))
 
-    def _held(self, run: pl.DataFrame) -> pl.DataFrame:
+    def _in_windows(self, run: pl.DataFrame) -> pl.DataFrame:
         """Leave out the panes between windows that are shorter than their hop."""
         panes = run.get_column(PANE)
         return run.filter(self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes))
 
-    def _given(
-        self, end: Ending, partials: Runs, bags: Mapping[str, Runs], sums: Frames, instant: Instant
-    ) -> pl.DataFrame:
-        """Give the rows of all windows that end; brings `sums` up to date."""
-        keys = [*self.keys, END]
+    def _given_by(self, end: Ending, held: _Held, instant: Instant) -> Iterator[pl.DataFrame]:
+        """Give the rows of all windows that end, of a range of keys after the other where nothing else is kept."""
+        if self.grid.slides or self.for_all is not None or self.accumulators.bags:
+            yield self._given(end, held.partials.all, held, instant)
+            return
+        held.partials.cut()
+        for range_ in held.partials.ranges:
+            yield self._given(end, range_.runs, held, instant)
+
+    def _given(self, end: Ending, partials: Runs, held: _Held, instant: Instant) -> pl.DataFrame:
+        """Give the rows of all windows that end; brings the sums that are held up to date."""
+        keys, sums = [*self.keys, END], held.sums
         results: list[pl.DataFrame | None] = []
         for number, window in enumerate(self.windows):
             merged = self._merged(number, end, partials, sums)
-            values = {bag.column: end.spread(bags[bag.column], number) for bag in window.accumulators.bags}
+            values = {bag.column: end.spread(held.bags[bag.column].all, number) for bag in window.accumulators.bags}
             named = number == self.wide
-            results.append(None if merged is None else window.results(merged, values, keys, evidence=named))
+            results.append(
+                None if merged is None else window.results(merged, values, keys, evidence=named, form=held.form)
+            )
         wanted = self._wanted(end, results[self.wide], sums, instant)
         if wanted.is_empty():
             return self.output.empty()
@@ -170,18 +184,20 @@ class PaneWindows:
             merged, sums[_LATE] = late.merged, late.kept
         return merged if merged.height else None
 
-    def _kept(self, pieces: Runs, reached: int) -> Runs:
+    def _drop(self, held: _Held, reached: int) -> None:
         """Drop the panes that no window after `reached` needs.
 
         Where windows slide, a run is cut only when a quarter of it is not needed: it is not copied at every hop, and a
         pane that is past its last window is not read again.
         """
         oldest, spared = self.grid.oldest(self.wide, reached), _SPARED if self.grid.slides else 0.0
-        kept = []
-        for run in pieces:
-            needed = run.get_column(PANE) >= oldest
-            kept.append(run if needed.sum() >= (1 - spared) * run.height else run.filter(needed))
-        return kept
+
+        def needed(run: pl.DataFrame) -> pl.DataFrame:
+            young = run.get_column(PANE) >= oldest
+            return run if young.sum() >= (1 - spared) * run.height else run.filter(young)
+
+        for pieces in (held.partials, *held.bags.values()):
+            pieces.change(needed)
 
     def _next_due(self, partials: Runs, reached: int) -> int | None:
         least = [run.get_column(PANE).min() for run in partials if run.height]
@@ -190,26 +206,78 @@ class PaneWindows:
         first = self.grid.first_end(pl.Series(least, dtype=pl.Int64)).min()
         return max(int(first), self.grid.after(reached)) - 1  # type: ignore[arg-type]  # Int64 column
 
-    def _loaded(self, state: State) -> tuple[Runs, dict[str, Runs]]:
+    def _loaded(self, state: State) -> _Held:
         bags = enumerate(self.accumulators.bags)
-        return runs.load(state, _RUN), {bag.column: runs.load(state, f"bag{number}") for number, bag in bags}
-
-    def _stored(self, partials: Runs, bags: Mapping[str, Runs], reached: int) -> State:
-        keys = [*self.keys, PANE]
-        frames = dict(
-            runs.store(runs.compact(partials, partial(self.accumulators.merge, keys=keys, ascending=1)), _RUN)
+        cut = state[_PROGRESS].get_column("hash").to_list() in ([], [HASH_VERSION])
+        return _Held(
+            KeyRanges.load(state, _RUN, self.keys, cut=cut),
+            {bag.column: KeyRanges.load(state, f"bag{number}", self.keys, cut=cut) for number, bag in bags},
+            {name: frame for name, frame in state.items() if name.startswith((_SUM, _LATE, _START, _SEEN))},
+            ids.load(state[_IDS]),
         )
-        for number, bag in enumerate(self.accumulators.bags):
-            merged = runs.compact(bags[bag.column], partial(bag.merge, keys=keys))
-            frames |= runs.store(merged, f"bag{number}")
-        return {_PROGRESS: _progress(reached), **frames}
+
+    def _stored(self, held: _Held, reached: int) -> State:
+        keys = [*self.keys, PANE]
+        own = self.accumulators
+        held.partials.compact(lambda run: own.packed(own.merge(run, keys, ascending=1)))
+        frames = dict(held.partials.store(_RUN))
+        for number, bag in enumerate(own.bags):
+            held.bags[bag.column].compact(partial(bag.merge, keys=keys))
+            frames |= held.bags[bag.column].store(f"bag{number}")
+        return {_PROGRESS: _progress(reached), _IDS: held.form_frame(), **frames, **held.sums}
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is taken out of a state for a step: partials and values by range of keys, other frames, the form of ids."""
+
+    partials: KeyRanges
+    bags: dict[str, KeyRanges]
+    sums: Frames
+    chosen: Form | None
+
+    @property
+    def form(self) -> Form:
+        """The form of all ids that are held."""
+        return self.chosen or ids.TEXTS
+
+    def in_form(self, run: pl.DataFrame) -> pl.DataFrame:
+        """Give a run with ids as all are held: as texts while they are few, and for good where one does not fit."""
+        if self.chosen is None:
+            if self.partials.merged_rows < _WORTH_NUMBERS:
+                return run
+            self.chosen = ids.form_of(run)
+            if not self._rewrite(lambda other: ids.coded(other, self.form)):
+                self.chosen = ids.TEXTS
+        fitting = ids.coded(run, self.form)
+        if fitting is not None:
+            return fitting
+        self._rewrite(lambda other: ids.decoded(other, self.form))
+        self.chosen = ids.TEXTS
+        return run
+
+    def _rewrite(self, change: Callable[[pl.DataFrame], pl.DataFrame | None]) -> bool:
+        """Change all that is held, or nothing if a part cannot be changed."""
+        held = [*self.partials.all, *(self.sums[name] for name in (_LATE,) if name in self.sums)]
+        changed = {id(frame): new for frame in held if (new := change(frame)) is not None}
+        if len(changed) < len(held):
+            return False
+        self.partials.change(lambda run: changed[id(run)])
+        self.sums |= {name: changed[id(self.sums[name])] for name in (_LATE,) if name in self.sums}
+        return True
+
+    def form_frame(self) -> pl.DataFrame:
+        """Give the form for the state; where no id is held, the next one may choose another."""
+        late = self.sums.get(_LATE)
+        return ids.dump(self.chosen if self.partials.all or (late is not None and late.height) else None)
 
 
 def _progress(reached: int | None) -> pl.DataFrame:
-    """The greatest end whose windows have been given."""
-    return pl.DataFrame({"end": [] if reached is None else [reached]}, schema={"end": pl.Int64})
+    """The greatest end whose windows have been given, and the hash by which partials are cut into ranges."""
+    rows = [] if reached is None else [(reached, HASH_VERSION)]
+    return pl.DataFrame(rows, schema={"end": pl.Int64, "hash": pl.String}, orient="row")
 
 
 def _done(state: State) -> int | None:
     progress = state[_PROGRESS]
-    return None if progress.is_empty() else int(progress.item())
+    return None if progress.is_empty() else int(progress.get_column("end").item())

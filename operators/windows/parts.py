@@ -44,9 +44,13 @@ class Sum:
         return _SUMS[self.of](prepared, self.column, groups).alias(self.name)
 
     def merge(self, partials: pl.DataFrame, groups: Groups) -> pl.Series:
-        """Add up partials."""
-        own = partials.get_column(self.name)
-        return groups.sums(own).cast(own.dtype)
+        """Add up partials, narrow or wide."""
+        return groups.sums(partials.get_column(self.name)).cast(self.wide)
+
+    @property
+    def wide(self) -> pl.DataType:
+        """The type in which sums are reckoned with; in state they are as narrow as they can be."""
+        return pl.Int128() if self.of == "values" else pl.Int64()
 
 
 _SUMS: Mapping[Of, Callable[[pl.DataFrame, str, Groups], pl.Series]] = {

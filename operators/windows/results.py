@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from operators.windows.identity import key_text
+from operators.windows.ids import TEXTS
 from tocsin.model.rows import FEATURE_SYSTEM, TIME, WINDOW_COLUMNS, WINDOW_END, Schema
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from operators.expressions.bound import AggregateCall, Aggregated
     from operators.windows.accumulators import Accumulators
+    from operators.windows.ids import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,13 @@ class WindowColumns:
         also: Sequence[str] = (),
         *,
         evidence: bool = True,
+        form: Form = TEXTS,
     ) -> pl.DataFrame:
-        """Give the results of all calls, one row per group of `scalars` (merged partials), and the columns `also`."""
-        rows = self.accumulators.finalise(scalars, [*keys, *also], evidence=evidence)
+        """Give the results of all calls, one row per group of `scalars` (merged partials), and the columns `also`.
+
+        `form`: of the ids in the partials.
+        """
+        rows = self.accumulators.finalise(scalars, [*keys, *also], evidence=evidence, form=form)
         for bag in self.accumulators.bags:
             values = bags.get(bag.column)
             if values is None:
@@ -70,8 +76,12 @@ def window_schema(by: Sequence[str], windows: Iterable[Mapping[str, Aggregated]]
 
 def finished(rows: pl.DataFrame, by: Sequence[str], output: Schema) -> pl.DataFrame:
     """Add time and id to rows that have WINDOW_START and WINDOW_END, and put them in order of time."""
-    timed = output.conform(rows.with_columns((pl.col(WINDOW_END) - 1).alias(TIME), key_text(by)))
-    return timed if timed.get_column(TIME).is_sorted() else timed.sort(TIME, maintain_order=True)
+    return in_order(output.conform(rows.with_columns((pl.col(WINDOW_END) - 1).alias(TIME), key_text(by))))
+
+
+def in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """Put rows in order of time, which they mostly are in."""
+    return rows if rows.get_column(TIME).is_sorted() else rows.sort(TIME, maintain_order=True)
 
 
 def side_by_side(

@@ -38,12 +38,24 @@ def store(runs: Sequence[pl.DataFrame], kind: str) -> Mapping[str, pl.DataFrame]
 
 def compact(runs: Sequence[pl.DataFrame], merge: Merge) -> list[pl.DataFrame]:
     """Merge what has come together: small runs of about the same size, or all runs."""
-    kept = [run for run in runs if run.height]
-    while len(kept) > FAN and _size_class(kept[-FAN]) <= max(map(_size_class, kept[1 - FAN :])):
-        kept[-FAN:] = [merge(pl.concat(kept[-FAN:]))]
+    kept = fanned_in([run for run in runs if run.height], merge)
     if len(kept) > 1 and sum(run.height for run in kept) > SPARE * kept[0].height:
-        return [merge(pl.concat(kept))]
+        return [merge(joined(kept))]
     return kept
+
+
+def fanned_in(runs: Sequence[pl.DataFrame], merge: Merge) -> list[pl.DataFrame]:
+    """Merge the last runs as long as there are FAN of about the same size."""
+    kept = list(runs)
+    while len(kept) > FAN and _size_class(kept[-FAN]) <= max(map(_size_class, kept[1 - FAN :])):
+        kept[-FAN:] = [merge(joined(kept[-FAN:]))]
+    return kept
+
+
+def joined(runs: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put runs behind each other, whose numbers may be of several widths."""
+    same = all(run.schema == runs[0].schema for run in runs)
+    return pl.concat(runs, how="vertical" if same else "vertical_relaxed", rechunk=True)
 
 
 def _size_class(run: pl.DataFrame) -> int:

@@ -68,7 +68,8 @@ class Sliding:
         changes = [] if sums is None or end.done is None else [sums.with_columns((begin + end.grid.every).alias(_AT))]
         columns = [*end.by, *self._additive]
         for run in partials:
-            rows = run.lazy().filter(end.fresh | end.gone(self.window)).select(*columns, PANE).collect()
+            some = run.lazy().filter(end.fresh | end.gone(self.window)).select(*columns, PANE).collect()
+            rows = self.accumulators.wide(some)
             panes = rows.get_column(PANE)
             first, last = end.grid.first_end(panes).alias(_AT), end.grid.last_end(self.window, panes).alias(_LAST)
             held = rows.with_columns(first, last).filter(pl.col(_LAST) >= pl.col(_AT))
