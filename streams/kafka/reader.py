@@ -86,17 +86,25 @@ class TopicReader:
     """A topic's partitions.
 
     Offsets are the caller's: nothing is taken before `start`. `group`: under which `commit` notes how far all is
-    durable, for people and tools that look at the lag; the state folder is the truth.
+    durable, for people and tools that look at the lag; the state folder is the truth. `bell` is rung when something
+    waits.
     """
 
     def __init__(
-        self, address: KafkaAddress, group: str, *, header: tuple[str, ...] = (), record_most: int = RECORD_MOST
+        self,
+        address: KafkaAddress,
+        group: str,
+        bell: threading.Event,
+        *,
+        header: tuple[str, ...] = (),
+        record_most: int = RECORD_MOST,
     ) -> None:
         self.address = address
         self.trouble = ""
         self.cluster = ""
         self._header = header
         self._record_most = record_most
+        self._bell = bell
         self._error: SourceError | None = None
         self._queues: dict[int, Queue] = {}
         self._condition = threading.Condition()
@@ -195,11 +203,6 @@ class TopicReader:
         noted = [TopicPartition(self.address.topic, number, offset, note) for number, offset in sorted(offsets.items())]
         self._orders.append(lambda: self._consumer.commit(offsets=noted, asynchronous=True))
 
-    def wait(self, seconds: float) -> None:
-        """Wait until something waits, at most so long."""
-        with self._condition:
-            self._condition.wait_for(lambda: any(queue.parts for queue in self._queues.values()), seconds)
-
     def standing(self) -> dict[int, tuple[int, bool]]:
         """Give for each partition how many records were not taken as far as is known, and whether it is paused."""
         return {
@@ -253,9 +256,8 @@ class TopicReader:
                 self._note(error.args[0])
 
     def _fail(self, error: SourceError) -> None:
-        with self._condition:
-            self._error = error
-            self._condition.notify_all()
+        self._error = error
+        self._bell.set()
 
     def _put_all(self, messages: Iterable[Message]) -> None:
         for number, run in groupby(messages, Message.partition):
@@ -279,7 +281,7 @@ class TopicReader:
             queue.offset = cast("int", messages[-1].offset()) + 1
             queue.quiet = queue.asked = None
             self.trouble = ""
-            self._condition.notify_all()
+        self._bell.set()
 
     def _heed(self, partition: int, error: KafkaError) -> None:
         """Take the end of a partition, or an error; SourceError if it is one for good."""

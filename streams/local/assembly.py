@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,13 +16,13 @@ from streams.ingest.stage import Ingest
 from streams.local.dataflow import Dataflow, empty_table
 from streams.local.feed import ALL, Feed, Span, ingest_spec, open_feed
 from streams.local.inputs import Inputs
+from streams.local.live_steps import LiveSteps
 from streams.tables import read_table
 from tocsin.errors import SourceError
 from tocsin.kafka import SCHEME as KAFKA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from operators.expressions.bound import Lookup
@@ -61,6 +62,7 @@ def open_inputs(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudony
     find, reader = partial(_look_up, flow), ThreadPoolExecutor(1, "tocsin-read")
     feeds: dict[str, Feed] = {}
     topics: list[Topic] = []
+    bell = Event()
     for name in sorted(flow.streams):
         stream, uri = flow.plan.streams[name], sources[name]
         if not uri.startswith(f"{KAFKA}:"):
@@ -68,10 +70,10 @@ def open_inputs(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudony
             continue
         from streams.local.live import open_topic  # noqa: PLC0415  # needs the extra `kafka`
 
-        topic = open_topic(flow.plan, stream, uri, partial(_live_feed, stream, pseudonyms, find, span, reader))
+        topic = open_topic(flow.plan, stream, uri, partial(_live_feed, stream, pseudonyms, find, span), bell)
         topics.append(topic)
         feeds |= topic.open()
-    return Inputs(feeds, topics)
+    return Inputs(feeds, topics, bell)
 
 
 def _live_feed(
@@ -79,13 +81,12 @@ def _live_feed(
     pseudonyms: Pseudonyms,
     find: LookUp,
     span: Span,
-    reader: Executor,
     source: Partition,
     origin: str,
 ) -> Feed:
     """Make the feed of a partition that goes on."""
     ingest = Ingest(ingest_spec(stream, source.format, source.partition), pseudonyms, find)
-    return Feed(stream, source, ingest, origin, span, reader=reader, live=source)
+    return Feed(stream, source, ingest, origin, span, live=LiveSteps(source, ingest, stream.idle))
 
 
 def first_needed(plan: Plan, start: int | None) -> int | None:

@@ -11,6 +11,7 @@ Tables are asked as they are when the event arrives. All of them are read to the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -53,11 +54,15 @@ class _Early:
 
 @dataclass(slots=True)
 class EarlyCopies:
-    """The early copies of a plan's immediate rules, and which of them the truth still owes."""
+    """The early copies of a plan's immediate rules, and which of them the truth still owes.
+
+    Copies of one stream are asked for on one thread, which may be another than that which decides.
+    """
 
     plan: Plan
     pending: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(PENDING)))
     _rules: Mapping[str, Sequence[_Early]] = field(init=False)
+    _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
         """Find the immediate rules."""
@@ -72,16 +77,18 @@ class EarlyCopies:
             parts.append(copies.select(list(TRANSITIONS)))
             cell = early.machine.spec.keep_ms or 1
             end = (pl.col("time") // cell + 1) * cell - 1
-            self.pending = pl.concat([self.pending, copies.select("alert_id", "rule", end.alias("until"))])
+            with self._lock:
+                self.pending = pl.concat([self.pending, copies.select("alert_id", "rule", end.alias("until"))])
         return pl.concat(parts)
 
     def decided(self, transitions: pl.DataFrame, watermark: int) -> dict[str, int]:
         """Take the truth up to a watermark; give how many copies it did not confirm, by rule."""
-        if self.pending.is_empty():
-            return {}
-        owed = self.pending.join(transitions, on="alert_id", how="anti")
-        passed = owed["until"] <= watermark
-        self.pending = owed.filter(~passed)
+        with self._lock:
+            if self.pending.is_empty():
+                return {}
+            owed = self.pending.join(transitions, on="alert_id", how="anti")
+            passed = owed["until"] <= watermark
+            self.pending = owed.filter(~passed)
         counted = owed.filter(passed).group_by("rule").len()
         return dict(counted.iter_rows())
 

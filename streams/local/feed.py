@@ -11,22 +11,23 @@ import polars as pl
 
 from streams.codecs.record import Layout
 from streams.dead_letters import DEAD
-from streams.ingest.idling import idled
 from streams.ingest.lateness import greatest_of, watermark_of
 from streams.ingest.spec import Check, IngestSpec
 from streams.ingest.stage import Ingest
-from streams.local.dataflow import BEGINNING
+from streams.local.dataflow import BEGINNING, END
+from streams.local.live_steps import Step
 from streams.sources.opening import open_source
 from tocsin.errors import StateError
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor, Future
 
     from streams.ingest.spec import Ingested, LookUp
+    from streams.local.live_steps import LiveSteps
     from streams.pseudonyms import Pseudonyms
-    from streams.sources.contract import LiveSource, Position, Source
+    from streams.sources.contract import Position, Source
     from tocsin.compiler import StreamPlan
 
 LATE = "late"
@@ -62,7 +63,8 @@ class Place(msgspec.Struct, frozen=True):
 class Read:
     """What one read gave: rows that are wanted, all that was put aside (late records among them), the step itself.
 
-    `outside`: rows that are not of this run: before `start`, or after `until`. `size`: bytes of the records.
+    `outside`: rows that are not of this run: before `start`, or after `until`. `size`: bytes of the records. `copies`:
+    early copies that went out already; None where nobody looked for them.
     """
 
     rows: pl.DataFrame
@@ -70,6 +72,7 @@ class Read:
     ingested: Ingested
     outside: int
     size: int
+    copies: pl.DataFrame | None = None
 
     @property
     def records(self) -> int:
@@ -78,21 +81,13 @@ class Read:
         return int(of_all["records"].sum())
 
 
-class _Step(NamedTuple):
-    """What was read and ingested, and where the source stood behind it."""
-
-    done: Ingested
-    place: Position
-    size: int
-
-
 @dataclass(slots=True)
 class Feed:
     """A stream being read. `origin`: its source as commits name it.
 
     `reader`: one thread, shared by the feeds of a run, that reads and ingests the next records while the stages work on
     those before; None reads when asked. What is ahead is no part of any state: a commit knows what `read` gave. `live`:
-    the source, if it goes on.
+    what was taken in of a source that goes on.
     """
 
     plan: StreamPlan
@@ -104,59 +99,62 @@ class Feed:
     greatest: int | None = None
     ended: bool = False
     reader: Executor | None = None
-    live: LiveSource | None = None
+    live: LiveSteps | None = None
     state: Mapping[str, pl.DataFrame] = field(init=False)
     held: pl.DataFrame = field(init=False)
     _place: Position = field(init=False)
-    _ahead: Future[_Step | None] | None = field(init=False, default=None)
+    _ahead: Future[Step | None] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Begin without any record read."""
         self.state = self.ingest.initial()
+        if self.live is not None:
+            self.live.begin(self.state)
         self.held = self.ingest.spec.output.empty()
         self._place = self.source.position
 
     def read(self, most: int) -> Read | None:
         """Read on; None at the end of the source, where nothing waits, or when all that is to be read has been."""
         step = None if self._passed_until() else self._next(most)
-        if step is None:
+        if step is not None:
+            self._place, self.state = step.place, step.state
+            self._note_time(watermark_of(step.state, self.plan.lateness))
+        if step is None or step.done is None:
             self.ended = self.live is None or self._passed_until()
             return None
-        done, self._place, size = step
-        self.state = done.state
-        self._note_time(done.watermark)
-        if self.reader is not None and self._waits() and not self._passed_until():
+        if self.reader is not None and not self._passed_until():
             self._ahead = self.reader.submit(self._step, most, self.state)
+        done = step.done
         rows = self._wanted(done.rows)
         aside = pl.concat([done.dead, _late_letters(done.late)])
-        return Read(rows, aside, done, done.rows.height - rows.height, size)
+        return Read(rows, aside, done, done.rows.height - rows.height, step.size, step.copies)
 
     @property
     def ready(self) -> bool:
         """Whether a read gives something, or ends the feed, without waiting for records to come."""
-        return self._ahead is not None or self._waits() or self._passed_until()
+        return self.live is None or self.live.ready or self._passed_until()
 
-    def _waits(self) -> bool:
-        return self.live is None or self.live.waiting
-
-    def idle(self) -> bool:
-        """Take notice of silence: whether the watermark has moved by it (semantics 5)."""
-        clock = None if self.live is None or self.ready else self.live.quiet(self.plan.idle)
-        if clock is None:
+    def go_on(self, most: int, early: Callable[[str, pl.DataFrame], pl.DataFrame] | None) -> bool:
+        """Take in what has come of a source that goes on, on another thread; whether there is anything new."""
+        if self.live is None or self.ended:
             return False
-        before = self.watermark
-        self.state = idled(self.state, clock, self.plan.idle)
-        self._note_time(watermark_of(self.state, self.plan.lateness))
-        return self.watermark > before
+        if early is None:
+            return self.live.go_on(most, None)
+        return self.live.go_on(most, lambda rows: early(self.plan.name, self._within(rows)))
 
-    def _next(self, most: int) -> _Step | None:
+    def _next(self, most: int) -> Step | None:
+        if self.live is not None:
+            return self.live.take()
         ahead, self._ahead = self._ahead, None
         return self._step(most, self.state) if ahead is None else ahead.result()
 
-    def _step(self, most: int, state: Mapping[str, pl.DataFrame]) -> _Step | None:
+    def _step(self, most: int, state: Mapping[str, pl.DataFrame]) -> Step | None:
         """Read and ingest the records after `state`; None at the end of the source."""
         raw = self.source.read(most)
-        return None if raw is None else _Step(self.ingest.step(raw, state), self.source.position, raw.size)
+        if raw is None:
+            return None
+        done = self.ingest.step(raw, state)
+        return Step(done, done.state, self.source.position, raw.size)
 
     def _note_time(self, watermark: int | None) -> None:
         """Every record with a plausible time counts, dead or late ones too, so no watermark is ahead of the end."""
@@ -168,6 +166,15 @@ class Feed:
 
     def _passed_until(self) -> bool:
         return self.span.until is not None and self.watermark >= self.span.until
+
+    def _within(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give the rows that this run is about."""
+        start, until = self.span
+        if start is None and until is None:
+            return rows
+        return rows.filter(
+            pl.col(TIME).is_between(BEGINNING if start is None else start, END if until is None else until)
+        )
 
     def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
         start, until = self.span
@@ -204,6 +211,8 @@ class Feed:
         self.source.seek(place.source)
         self._place = place.source
         self.state = {name: frame for name, frame in frames.items() if name != HELD}
+        if self.live is not None:
+            self.live.begin(self.state)
         self.ended = place.ended and not grown
         self._note_time(place.watermark)
         held, self.held = frames[HELD], self.held.clear()

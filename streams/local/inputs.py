@@ -7,22 +7,30 @@ the one that lags most: those are held back until it has come, or is idle (seman
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING
 
 from monitoring import registry
 from streams.local.dataflow import BEGINNING
+from streams.local.intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from monitoring.metrics import Metrics
     from streams.local.feed import Feed
+    from streams.local.intake import Early
     from streams.local.live import Topic
     from streams.sources.contract import Position
 
 WAIT_SECONDS = 0.05
 """How long nothing may come before the clock is looked at."""
+ROUND_SECONDS = 0.1
+"""Time between two steps of the stages where few records come; early copies do not wait for it."""
+ENOUGH_ROWS = 50_000
+"""Records that are worth a step at once."""
 
 
 @dataclass(slots=True)
@@ -31,15 +39,28 @@ class Inputs:
 
     feeds: dict[str, Feed]
     topics: Sequence[Topic] = ()
+    bell: Event = field(default_factory=Event)
+    _intake: Intake | None = field(default=None, init=False)
     _first: int = field(default=BEGINNING, init=False)
+    _round: float = field(default=0.0, init=False)
 
-    def start(self) -> None:
-        """Begin to fetch what goes on, from where the feeds stand."""
+    def start(self, most: int, early: Early | None) -> None:
+        """Begin to take in what goes on, from where the feeds stand, about `most` records at once.
+
+        `early`: see `Intake`.
+        """
+        if not self.topics:
+            return
+        self._intake = Intake(self.bell, most, early)
+        self._intake.add({name: feed for name, feed in self.feeds.items() if feed.live is not None})
         for topic in self.topics:
             topic.start()
+        self._intake.start()
 
     def close(self) -> None:
         """Stop fetching."""
+        if self._intake is not None:
+            self._intake.close()
         for topic in self.topics:
             topic.reader.close()
 
@@ -60,23 +81,31 @@ class Inputs:
         names = [] if lagging is None else [lagging]
         if self.topics:
             self._hold()
+            if lagging is None:
+                self._pace()
             names += [name for name in self.running if self._live_and_ready(self.feeds[name])]
         return names
 
+    def _pace(self) -> None:
+        """Wait a moment for more where few records have come: a step costs the same for many, and cores."""
+        left = self._round + ROUND_SECONDS - time.monotonic()
+        rows = sum(feed.live.rows for feed in self.feeds.values() if feed.live is not None)
+        if left > 0 and rows < ENOUGH_ROWS:
+            time.sleep(left)
+        self._round = time.monotonic()
+
     def wait(self) -> None:
         """Wait a moment for records."""
-        if self.topics:
-            self.topics[0].reader.wait(WAIT_SECONDS / len(self.topics))
-
-    def idle(self) -> None:
-        """Move the watermarks of partitions on in which nothing happens."""
-        for name in self.running:
-            self.feeds[name].idle()
+        if self._intake is not None:
+            self._intake.wait(WAIT_SECONDS)
+            self._intake.check()
 
     def grown(self) -> Mapping[str, Feed]:
         """Give the feeds that are new since the last time."""
         new = {name: feed for topic in self.topics for name, feed in topic.grown().items()}
         self.feeds.update(new)
+        if new and self._intake is not None:
+            self._intake.add(new)
         return new
 
     def commit(self, positions: Mapping[str, Position]) -> None:
@@ -112,7 +141,7 @@ class Inputs:
         for name in self.running:
             feed = self.feeds[name]
             if feed.live is not None:
-                feed.live.hold(self._ahead(feed, least))
+                feed.live.source.hold(self._ahead(feed, least))
 
     def _ahead(self, feed: Feed, least: int) -> bool:
         return least > BEGINNING and feed.watermark > least + feed.plan.skew

@@ -13,6 +13,7 @@ from tocsin.kafka import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from threading import Event
 
     from streams.local.feed import Feed
     from streams.sources.contract import Position, Records
@@ -147,7 +148,7 @@ class Topic:
         return {number: self.reader.at_time(number, at) for number in numbers}
 
 
-def open_topic(plan: Plan, stream: StreamPlan, uri: str, make: Callable[[Partition, str], Feed]) -> Topic:
+def open_topic(plan: Plan, stream: StreamPlan, uri: str, make: Callable[[Partition, str], Feed], bell: Event) -> Topic:
     """Open `kafka://HOST/TOPIC[?from=earliest|latest|stored|TIME]` for a stream; SourceError if it cannot be."""
     address = parse_address(uri)
     for option in address.options:
@@ -157,7 +158,7 @@ def open_topic(plan: Plan, stream: StreamPlan, uri: str, make: Callable[[Partiti
         raise SourceError(
             f"stream {stream.name}: values of format {stream.format} cannot be read from Kafka yet, only json"
         )
-    reader = TopicReader(address, f"tocsin-{plan.name}")
+    reader = TopicReader(address, f"tocsin-{plan.name}", bell)
     note = f"tocsin {plan.name} {plan.version}"
     return Topic(stream, reader, make, note, address.options.get("from", "earliest"))
 

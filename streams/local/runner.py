@@ -168,7 +168,7 @@ class Runner:
             if self.quality is not None:
                 self.quality.begin(self.settings.wall())
             self.publisher.start()
-            self.inputs.start()
+            self.inputs.start(self.settings.batch_rows, None if self._early is None else self._let_out_early)
             self.settings.health.watch(SOURCES, lambda: self.inputs.silent)
             self.settings.health.watch(SINKS, lambda: self.publisher.down)
             stopped = self._read_on()
@@ -192,7 +192,6 @@ class Runner:
                 self._take(name)
             if not names:
                 self.inputs.wait()
-            self.inputs.idle()
             self._watch(self.inputs.grown())
             if self.inputs.running:
                 self._advance()
@@ -225,7 +224,9 @@ class Runner:
         if name in self.brakes:
             self.brakes[name].watch(read.ingested)
         if self._early is not None:
-            self._give_early(self._early.arrived(stream, read.rows, self.flow.tables))
+            copies = self._let_out_early(stream, read.rows) if read.copies is None else read.copies
+            if copies.height:
+                self.tally.early_copies(copies)
         self.flow.feed(stream, read.rows)
 
     def _watermarks(self) -> dict[str, int]:
@@ -266,11 +267,14 @@ class Runner:
         self.tally.log(log)
         self.publisher.add(log)
 
-    def _give_early(self, copies: pl.DataFrame) -> None:
-        copies = self._of_this_run(copies)
+    def _let_out_early(self, stream: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Pass on the early copies of rows that have just come, and give them; also called by the intake's thread."""
+        if self._early is None or rows.is_empty():
+            return pl.DataFrame(schema=TRANSITIONS)
+        copies = self._of_this_run(self._early.arrived(stream, rows, self.flow.tables))
         if copies.height:
-            self.tally.early_copies(copies)
             self.publisher.add_early(copies)
+        return copies
 
     def _of_this_run(self, log: pl.DataFrame) -> pl.DataFrame:
         return log if self.settings.emit_from is None else log.filter(pl.col("time") >= self.settings.emit_from)
