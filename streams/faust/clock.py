@@ -18,29 +18,34 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
+    from streams.faust.key_check import KeyCheck
+
 SECOND = 1.0
 WAIT_MS = 200
 
 
 class Tick(msgspec.Struct, omit_defaults=True):
-    """A record: the time in ms, 0 in those that only say which tasks are through."""
+    """A record: the time in ms (0: nothing is said of it), tasks that are through, keys that partitions hold."""
 
     clock: int = 0
     through: list[str] = []
+    keys: list[tuple[str, int, list[int]]] = []
 
 
 @dataclass(slots=True)
 class Clock:
     """What was read. `now`: the latest time, 0 before the first record; `through`: tasks that are."""
 
+    keys: KeyCheck
     now: int = 0
     through: set[str] = field(default_factory=set)
 
     def take(self, data: bytes) -> None:
-        """Take a record; it does not go back."""
+        """Take a record; the time does not go back. SourceError: a key is in two partitions."""
         tick = msgspec.json.decode(data, type=Tick)
         self.now = max(self.now, tick.clock)
         self.through.update(tick.through)
+        self.keys.hear(tick.keys)
 
 
 async def listen(clock: Clock, topic: str, settings: Mapping[str, Any]) -> None:
@@ -58,11 +63,14 @@ async def listen(clock: Clock, topic: str, settings: Mapping[str, Any]) -> None:
 
 
 async def tell(
-    send: Callable[[bytes], Awaitable[Any]], leads: Callable[[], bool], through: Callable[[], Collection[str]]
+    send: Callable[[bytes], Awaitable[Any]],
+    leads: Callable[[], bool],
+    through: Callable[[], Collection[str]],
+    keys: KeyCheck,
 ) -> None:
     """Write once a second what there is to say, until cancelled. `leads`: whether this worker writes the time."""
     while True:
-        tick = Tick(round(time.time() * 1000) if leads() else 0, sorted(through()))
-        if tick.clock or tick.through:
+        tick = Tick(round(time.time() * 1000) if leads() else 0, sorted(through()), keys.tell())
+        if tick.clock or tick.through or tick.keys:
             await send(msgspec.json.encode(tick))
         await asyncio.sleep(SECOND)

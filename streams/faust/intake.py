@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from streams.dead_letters import TakesLetters
     from streams.faust.batches import Batch
+    from streams.faust.key_check import KeyCheck
     from streams.faust.shard_task import ShardTask
     from streams.faust.unit import Unit
     from streams.ingest.spec import Ingested
@@ -42,6 +43,7 @@ class Intake:
 
     tally: Tally
     letters: TakesLetters
+    keys: KeyCheck
     early: Callable[[], EarlyCopies] | None = None
     brakes: bool = True
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Intake:
             task.end = max(task.end, batch.end)
             return None
         done, rows = task.take(raw, batch.end)
+        self.keys.note(name, batch.tp.partition, rows)
         aside = pl.concat([done.dead, late_letters(done.late)])
         self.tally.read(name, Read(rows, aside, done, done.rows.height - rows.height, raw.size), time.time())
         return Taken(done, aside, self._copies(task, rows))

@@ -23,6 +23,7 @@ from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
 from streams.faust.clock import Clock, listen, tell
 from streams.faust.hosting import Hosting
 from streams.faust.intake import Intake
+from streams.faust.key_check import KeyCheck
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
 from streams.faust.pages import add_pages
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 REFUSED = 3
 LOOK_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
-"""The client's thread holds the interpreter while it parses records; at Python's 5 ms all others wait for it so long."""
+"""The client's thread holds the interpreter while it parses records; at Python's 5 ms others wait for it so long."""
 FLUSH_SECONDS = 30.0
 
 
@@ -85,7 +86,8 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     wire = FaustWire(app, partitions, exchange)
     uris = {stream: f"{SCHEME}://{order.servers}/{topic}" for stream, topic in order.topics.items()}
     letters = DeadLettersByStream.of(uris, DeadLetterStore(folder / "dead"), warn)
-    intake = Intake(tally, letters, early=(lambda: EarlyCopies(plan)) if order.early else None)
+    keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
+    intake = Intake(tally, letters, keys, early=(lambda: EarlyCopies(plan)) if order.early else None)
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
     hosting = Hosting(
         wire, frozenset(partitions), layout.tasks, factory.make, intake, outlets, failure, order.commit_seconds
@@ -142,14 +144,15 @@ async def _guarded(
 
 async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
     """Read and write the clock topic; end the process when the run is over for all tasks of the group."""
-    clock, topic = Clock(), clock_of(order.group)
+    keys = hosting.intake.keys
+    clock, topic = Clock(keys), clock_of(order.group)
 
     async def send(tick: bytes) -> None:
         await app.producer.send(topic, None, tick, 0, None, None)
 
     beside = [
         asyncio.create_task(_guarded(hosting.fail, listen(clock, topic, aiokafka_settings(order.servers)))),
-        asyncio.create_task(_guarded(hosting.fail, tell(send, hosting.leads, lambda: hosting.through))),
+        asyncio.create_task(_guarded(hosting.fail, tell(send, hosting.leads, lambda: hosting.through, keys))),
     ]
     try:
         tasks, started = hosting.tasks, os.getppid()

@@ -127,7 +127,10 @@ def topology_in(folder: Path, text: str) -> Path:
 
 @dataclass
 class Shop:
-    """One run of workers over a topic of its own. `by`: what partitions are cut by."""
+    """One run of workers over a topic of its own.
+
+    `direct`: the stream says that cards cut its partitions; `scattered`: that is not true.
+    """
 
     folder: Path
     servers: str
@@ -136,6 +139,7 @@ class Shop:
     partitions: int = 1
     workers: int = 1
     direct: bool = True
+    scattered: bool = False
     command: tuple[str, ...] = ()
     topic: str = field(init=False)
     alerts: str = field(init=False)
@@ -155,7 +159,7 @@ class Shop:
         """Write all records, in about `pause` seconds."""
         producer = Producer({"bootstrap.servers": self.servers, "compression.type": "lz4", "linger.ms": 5})
         for number, (card, line) in enumerate(records()):
-            place = zlib.crc32(card.encode()) if self.direct else number // 7
+            place = number // 7 if self.scattered or not self.direct else zlib.crc32(card.encode())
             producer.produce(self.topic, line, card.encode(), place % self.partitions)
             if pause and number % 100 == 99:
                 producer.flush(30)
@@ -203,6 +207,7 @@ class Aside:
     error: BaseException | None = None
 
     def __enter__(self) -> Self:
+        """Begin."""
         self.thread = threading.Thread(target=self._work)
         self.thread.start()
         return self

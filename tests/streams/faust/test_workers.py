@@ -133,7 +133,13 @@ class TestWhatFails:
         shop.produce()
         assert shop.run(until=BEGIN + 600_000), shop.logs()
         shop.direct = False
-        with pytest.raises(StateError, match="partitioned_by has changed.*another --group"):
+        with pytest.raises(StateError, match=r"partitioned_by has changed.*another --group"):
+            shop.run()
+
+    def test_a_stream_that_is_not_partitioned_as_it_says_ends_the_run(self, make: Callable[..., Shop]) -> None:
+        shop = make(partitions=3, scattered=True)
+        shop.produce()
+        with pytest.raises(StateError, match="says that it is partitioned_by card, but one card has records in"):
             shop.run()
 
     def test_a_topic_or_broker_that_is_not_there_is_told_at_once(self, make: Callable[..., Shop]) -> None:
