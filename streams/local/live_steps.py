@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class LiveSteps:
-    """The steps of one partition that are done and not taken, and how many `rows` they hold. `idle`: ms, see the word."""
+    """The steps of a partition that are done and not taken, and how many `rows` they hold. `idle`: ms, see the word."""
 
     source: LiveSource
     ingest: Ingest
