@@ -18,16 +18,20 @@ from confluent_kafka import Producer
 
 from operators.alerting.canonical import canonical
 from sinks import ndjson
+from streams.faust import values
+from streams.faust.app import changelog_of
+from streams.faust.packets import decode
 from streams.faust.running import Run, carry_out
+from streams.faust.topics import clock_of, exchange_of
 from streams.local.runner import Settings
 from streams.local.running import Order
 from streams.local.running import carry_out as carry_out_local
-from tests.sinks.alert_topic import messages, value
+from tests.sinks.alert_topic import key, messages, value
 from tocsin.compiler import compile_topology
 from tocsin.language import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import polars as pl
 
@@ -197,6 +201,27 @@ class Shop:
     def logs(self) -> str:
         """Give what workers said."""
         return "\n".join(path.read_text()[-4000:] for path in sorted((self.folder / "state").glob("worker-*.log")))
+
+
+def stored_texts(shop: Shop) -> Iterator[str]:
+    """Give all texts that the group has in Kafka, unpacked: packets, states as they were from time to time, alerts."""
+    for topic in (shop.alerts, clock_of(shop.group)):
+        yield from (value(message).decode() for message in messages(shop.servers, topic))
+    for message in messages(shop.servers, exchange_of(shop.group)):
+        yield from _texts(decode(value(message)).parts.values())
+    for topic in (shop.topic, exchange_of(shop.group)):
+        table: dict[bytes, bytes] = {}
+        for number, message in enumerate(messages(shop.servers, changelog_of(shop.group, topic))):
+            table[key(message)] = message.value() or b""
+            if key(message).endswith(b"|head") and number % 7 == 0:
+                loaded = values.load({name: data for name, data in table.items() if data}, message.partition() or 0)
+                assert loaded is not None
+                yield loaded.head.plain.__repr__()
+                yield from _texts(loaded.frames.values())
+
+
+def _texts(frames: Iterable[pl.DataFrame]) -> Iterator[str]:
+    return (frame.write_json() for frame in frames)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import sys
 import time
@@ -10,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from shop_runs import BEGIN, Aside, Shop, expected, kill, until, workers_of
+from shop_runs import BEGIN, Aside, Shop, expected, kill, records, stored_texts, until, workers_of
 
 from streams.faust.app import changelog_of
 from tocsin.errors import SinkError, SourceError, StateError
@@ -104,6 +105,19 @@ class TestThreeWorkers:
         with Aside(disturb):
             assert shop.run(), (SEED, shop.logs())
         assert shop.given().equals(wanted(shop)), (SEED, shop.logs())
+
+
+class TestPersons:
+    def test_no_raw_identifier_is_in_what_a_group_keeps_in_kafka(self, make: Callable[..., Shop]) -> None:
+        shop = make(partitions=2)
+        shop.produce()
+        assert shop.run(until=BEGIN + 600_000), shop.logs()
+        raw = re.compile(r"(?<!\d)4000\d{4}(?!\d)")
+        texts = list(stored_texts(shop))
+        assert sum("p:" in text or re.search("[0-9a-f]{16}", text) is not None for text in texts) > 10
+        assert [found for text in texts if (found := raw.search(text))] == []
+        assert raw.search(shop.logs()) is None
+        assert raw.search(next(records())[1].decode()), "the numbers that were planted"
 
 
 class TestWhatFails:
