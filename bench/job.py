@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from streams.local.committing import Committer
     from streams.local.runner import Runner
 
 TIME_LIMIT = 1_800
@@ -38,6 +39,7 @@ class Report(msgspec.Struct, frozen=True):
     """What a run took.
 
     `cpu`: user and system seconds. `resident`: bytes after each batch. `pauses`: seconds from batch to batch.
+    `commits`: seconds that the stream stood still for each: for its snapshot, and for the one before where it waited.
     """
 
     records: int
@@ -47,6 +49,7 @@ class Report(msgspec.Struct, frozen=True):
     aside: int
     resident: list[int]
     pauses: list[float]
+    commits: list[float]
 
     @property
     def rate(self) -> float:
@@ -92,6 +95,7 @@ def run(job: Job) -> Report:
         resident.append(_resident())
         marks.append(time.perf_counter())
 
+    commits = _commits_timed()
     settings = Settings(job.batch_rows or BATCH_ROWS, job.commit_seconds, progress=look)
     state = Path(job.folder) / "state" if job.stateful else None
     order = Order(plan, topology, job.sources, (f"ndjson:{alerts_of(job)}",), state, settings=settings)
@@ -107,7 +111,23 @@ def run(job: Job) -> Report:
         tally.aside.total(),
         resident,
         [later - sooner for sooner, later in pairwise(marks)],
+        commits,
     )
+
+
+def _commits_timed() -> list[float]:
+    """Give a list into which every commit of this process puts how long it held the stream up."""
+    from streams.local.runner import Runner  # noqa: PLC0415  # as above
+
+    begin, held = Runner._begin_commit, list[float]()  # noqa: SLF001  # no user of a runner needs to know
+
+    def timed(run: Runner, committer: Committer) -> None:
+        before = time.perf_counter()
+        begin(run, committer)
+        held.append(time.perf_counter() - before)
+
+    Runner._begin_commit = timed  # type: ignore[method-assign]  # noqa: SLF001  # as above
+    return held
 
 
 def _cpu() -> float:
