@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from stack import shared
+from tests.chaos import cases
 from tests.servers.fixtures import clickhouse_server, kafka, kafka_secured, kafka_topics, redis_url, unique
 
 __all__ = ["clickhouse_server", "kafka", "kafka_secured", "kafka_topics", "redis_url", "unique"]
@@ -31,8 +32,16 @@ OWNED = pytest.StashKey[Path | None]()
 """The folder of the servers that end with this process; none in workers of xdist."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make chaos` ask for all of tests/chaos."""
+    parser.addoption(
+        "--all-cases", action="store_true", help="all cases of tests/chaos, not only those drawn by a seed"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Be the process with which the servers of this run end, unless one above us is."""
+    """Be the process with which the servers of this run end, unless one above us is; settle the seed of the chaos."""
+    cases.settle()
     config.stash[OWNED] = shared.claim()
 
 
@@ -51,6 +60,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{NOT_RUN} ({len(skipped)})", red=True)
 
 
-def pytest_report_header() -> str:
-    """Say where real data is looked for."""
-    return f"real data: {os.environ.get('TOCSIN_DATA', '../shared/data')}"
+def pytest_report_header() -> list[str]:
+    """Say where real data is looked for, and by which seed cases of chaos are drawn."""
+    return [f"real data: {os.environ.get('TOCSIN_DATA', '../shared/data')}", f"chaos: {cases.SEED}={cases.seed()}"]
