@@ -25,6 +25,7 @@ from sinks.delivery import Delivery, Progress
 from sinks.opening import make_sink, open_sink
 from sinks.where import Where
 from streams.dead_letters import DeadLetterStore
+from streams.garbage import search_rarely
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local import checkpoint
 from streams.local.assembly import first_needed, load_tables, make_flow, open_inputs
@@ -79,6 +80,7 @@ class Order:
 def carry_out(order: Order) -> Summary:
     """Run; `Runner.run` says what it raises, and SourceError and StateError before anything was read."""
     keep_pages()
+    search_rarely()
     plan, pseudonyms = order.plan, load_pseudonyms()
     warn_of_missing_key(plan, pseudonyms, order.settings)
     flow = make_flow(plan, buckets=order.buckets)
