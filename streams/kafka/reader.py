@@ -24,7 +24,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.kafka.payloads import records_of
 from streams.sources.contract import RECORD_MOST, Records
 from tocsin.errors import SourceError
-from tocsin.kafka import LOGGER, client_settings
+from tocsin.kafka import client_settings, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,6 +53,12 @@ SETTINGS = {
 """What a user's settings may override; `TOCSIN_KAFKA_*` (tocsin/kafka.py)."""
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes are spelled so
 _GONE = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+_UNREADABLE = {
+    KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+    KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001  # a codec that this client does not know
+    KafkaError._BAD_MSG,  # noqa: SLF001
+    KafkaError.INVALID_MSG,
+}
 _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -112,10 +118,7 @@ class TopicReader:
         self._discovered: dict[int, int] = {}
         self._orders: deque[Callable[[], object]] = deque()
         settings = SETTINGS | {"group.id": group} | client_settings(address.servers)
-        try:
-            self._consumer = Consumer({**settings, "error_cb": self._note, "logger": LOGGER})
-        except KafkaException as error:
-            raise SourceError(f"{address.plain}: {error.args[0].str()}") from None
+        self._consumer: Consumer = make_client("Consumer", {**settings, "error_cb": self._note})
         self._thread = threading.Thread(target=self._work, name=f"tocsin-kafka-{address.topic}", daemon=True)
 
     def partitions(self, seconds: float = CONNECT_SECONDS) -> list[int]:
@@ -124,6 +127,8 @@ class TopicReader:
         try:
             cluster = self._consumer.list_topics(topic, timeout=seconds)
         except KafkaException as error:
+            self._consumer.poll(0)  # where nobody consumes yet, that is how one hears what is wrong
+            self.check()
             why = self.trouble or error.args[0].str()
             raise SourceError(f"{self.address.plain}: the brokers do not answer: {why}") from None
         found, self.cluster = cluster.topics[topic], cluster.cluster_id
@@ -300,6 +305,8 @@ class TopicReader:
             )
         if error.code() in _HOPELESS or error.fatal():
             raise SourceError(f"{place}: {error.str()}")
+        if error.code() in _UNREADABLE:
+            raise SourceError(f"{place}: the batch from offset {queue.offset} on cannot be read: {error.str()}")
         self.trouble = f"{place}: {error.str()}"
 
     def _pause_and_resume(self) -> None:

@@ -23,6 +23,7 @@ from streams.pseudonyms import load_pseudonyms
 from streams.sources.contract import Records
 from tocsin.compiler import compile_topology
 from tocsin.errors import StateError
+from tocsin.kafka import SCHEME as KAFKA
 from tocsin.language import load
 from tocsin.model.alerts import TRANSITIONS
 
@@ -92,6 +93,8 @@ def earlier_run(state: Path) -> Earlier:
     note.refuse_other_key(load_pseudonyms(), state)
     topology = Path(note.topology)
     until = note.until if note.reached is None else note.reached
+    if until is None and any(uri.startswith(f"{KAFKA}:") for uri in note.sources.values()):
+        raise StateError(f"{topology} goes on over Kafka: what it raised can be computed again when it was stopped")
     return Earlier(topology, compile_topology(load(topology)), note.sources, until, note.start)
 
 

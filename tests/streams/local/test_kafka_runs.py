@@ -21,7 +21,7 @@ from tests.streams.local.local_runs import BEGIN, MINUTE, SECOND, Countdown, Hou
 from tocsin.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from streams.local.runner import Summary
@@ -140,37 +140,64 @@ def test_partitions_that_are_added_while_it_runs_are_read(
     assert read() == 2
 
 
-def test_a_broker_that_dies_and_comes_back_changes_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """Give a broker that may be killed, with a user who may nothing."""
+    with KafkaBroker(tmp_path_factory.mktemp("kafka"), users={"ann": "secret"}) as own:
+        yield own
+
+
+def test_a_broker_that_dies_and_comes_back_changes_nothing(tmp_path: Path, broker: KafkaBroker) -> None:
     """The run waits, says so, and ends with the same alerts."""
-    with KafkaBroker(tmp_path / "kafka") as broker:
-        topics = {name: f"house.{name}" for name in ("entries", "alarms")}
-        admin = AdminClient({"bootstrap.servers": broker.servers})
-        for made in admin.create_topics([NewTopic(topic, 2, 1) for topic in topics.values()]).values():
-            made.result(30)
-        house = KafkaHouse(tmp_path)  # the broker is away for longer than QUICKLY_IDLE allows
-        house.servers, house.topics = broker.servers, topics
-        for stream, records in (("entries", ENTRIES), ("alarms", ALARMS)):
-            house.write(stream, records)
-            house.produce(stream, records[: len(records) // 2], 2)
-        house.run("files", until=UNTIL)
-        asked = 0
+    topics = {name: f"house.{name}" for name in ("entries", "alarms")}
+    admin = AdminClient({"bootstrap.servers": broker.servers})
+    for made in admin.create_topics([NewTopic(topic, 2, 1) for topic in topics.values()]).values():
+        made.result(30)
+    house = KafkaHouse(tmp_path)  # the broker is away for longer than QUICKLY_IDLE allows
+    house.servers, house.topics = broker.servers, topics
+    for stream, records in (("entries", ENTRIES), ("alarms", ALARMS)):
+        house.write(stream, records)
+        house.produce(stream, records[: len(records) // 2], 2)
+    house.run("files", until=UNTIL)
+    asked = 0
 
-        def stop() -> bool:
-            nonlocal asked
-            asked += 1
-            if asked == 10:
-                broker.kill()
-                broker.start()
-                for stream, records in (("entries", ENTRIES), ("alarms", ALARMS)):
-                    house.produce(stream, records[len(records) // 2 :], 2)
-                for door in ("door 0", "door 4"):  # one in each partition, which ends it
-                    house.produce("entries", [entry(900, 7200, 1, door)], 2)
-                    house.produce("alarms", [alarm(900, 7200, door)], 2)
-            return False
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 10:
+            broker.kill()
+            broker.start()
+            for stream, records in (("entries", ENTRIES), ("alarms", ALARMS)):
+                house.produce(stream, records[len(records) // 2 :], 2)
+            for door in ("door 0", "door 4"):  # one in each partition, which ends it
+                house.produce("entries", [entry(900, 7200, 1, door)], 2)
+                house.produce("alarms", [alarm(900, 7200, door)], 2)
+        return False
 
-        summary = house.over_kafka("state", stop=stop)
-        assert summary.records == len(ENTRIES) + len(ALARMS) + 4
-        assert house.told("state") == house.told("files")
+    summary = house.over_kafka("state", stop=stop)
+    assert summary.records == len(ENTRIES) + len(ALARMS) + 4
+    assert house.told("state") == house.told("files")
+
+
+@pytest.mark.parametrize(
+    ("password", "said"), [("wrong", "[Aa]uthentication failed"), ("secret", "[Aa]uthorization failed")]
+)
+def test_who_may_not_read_is_told_so(
+    tmp_path: Path, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, password: str, said: str
+) -> None:
+    """A wrong password, and a user without the right to read."""
+    admin = AdminClient({"bootstrap.servers": broker.servers})
+    for made in admin.create_topics([NewTopic(f"secret.{password}", 1, 1)]).values():
+        made.result(30)
+    monkeypatch.setenv("TOCSIN_KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    monkeypatch.setenv("TOCSIN_KAFKA_SASL_MECHANISM", "PLAIN")
+    monkeypatch.setenv("TOCSIN_KAFKA_SASL_USERNAME", "ann")
+    monkeypatch.setenv("TOCSIN_KAFKA_SASL_PASSWORD", password)
+    house = House(tmp_path)
+    order = house.order("state", until=UNTIL)
+    uri = f"kafka://{broker.secured}/secret.{password}"
+    with pytest.raises(SourceError, match=said):
+        carry_out(replace(order, sources={"entries": uri, "alarms": uri}))
 
 
 @pytest.mark.parametrize(
