@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,11 +47,15 @@ class _Domain:
 
 @dataclass(slots=True)
 class Pseudonyms:
-    """Makes pseudonyms, column by column; `development` says that no key was set and anybody can undo them."""
+    """Makes pseudonyms, column by column; `development` says that no key was set and anybody can undo them.
+
+    Several threads may ask: files, topics and tables are read side by side.
+    """
 
     key: bytes = field(repr=False)
     development: bool = False
     _domains: dict[str, _Domain] = field(default_factory=dict, init=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
     def fingerprint(self) -> str:
@@ -61,9 +66,12 @@ class Pseudonyms:
         """Give the pseudonym of each identifier (String), null for null; numbers count by their decimal text."""
         texts = identifiers.cast(pl.String)
         distinct = texts.unique()
-        if len(distinct) * 2 > len(texts):
-            return self._each(texts, domain).alias(identifiers.name)
-        pairs = pl.DataFrame({"raw": distinct, "pseudonym": self._each(distinct, domain)})
+        few = len(distinct) * 2 <= len(texts)
+        with self._lock:
+            made = self._each(distinct if few else texts, domain)
+        if not few:
+            return made.alias(identifiers.name)
+        pairs = pl.DataFrame({"raw": distinct, "pseudonym": made})
         found = texts.to_frame("raw").join(pairs, on="raw", how="left", maintain_order="left")
         return found["pseudonym"].alias(identifiers.name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,15 @@ class TestAColumn:
 
     def test_an_empty_column_stays_empty(self) -> None:
         assert Pseudonyms(KEY).of(pl.Series([], dtype=pl.String), "card").to_list() == []
+
+    def test_threads_that_ask_side_by_side_get_what_one_alone_would(self) -> None:
+        """Streams and tables are read at once: a person must not get another one's name."""
+        columns = [pl.Series([f"+49{(number * step) % 4001:06}" for number in range(3000)]) for step in range(1, 9)]
+        shared = Pseudonyms(KEY)
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda column: shared.of(column, "phone"), columns))
+        for column, made in zip(columns, found, strict=True):
+            assert made.equals(Pseudonyms(KEY).of(column, "phone"))
 
 
 class TestTheKey:
