@@ -5,6 +5,10 @@ the whole file) are read, and what is among them is not written again; so the sa
 same file. A last line that was cut by a crash was never confirmed and is removed. Early copies are lines of their own:
 the truth stands in a later line with the same `alert_id` and `sequence` and `early` false.
 
+The bookmark never passes a line that was read back and did not come again yet, since a later start would not know it.
+Lines that never come again (of another run) hold it until as many new ones were written as one delivery has at most:
+what a crash cut off comes again, mixed with new lines, within that.
+
 Where it is weak: the file grows for ever; rotate it while nothing runs.
 """
 
@@ -32,9 +36,13 @@ STANDARD_OUTPUT = "-"
 
 IDENTITY = ("alert_id", "sequence", "early")
 
+BEGINS = "begins"
+"""Of a line that was read back: the byte at which it begins."""
+
 REMEMBERED = 100_000
 """Identities kept in memory: more than one batch, so that a batch sent twice in a row is written once."""
 
+_READ = {**{name: TRANSITIONS[name] for name in IDENTITY}, BEGINS: pl.Int64()}
 _BLOCK = 1 << 20
 _BEGINNING = b'{"alert_id":'
 
@@ -48,12 +56,14 @@ class FileSink(Sink):
         self._file = -1
         self._end = 0
         self._regular = True
-        self._known = pl.DataFrame(schema={name: TRANSITIONS[name] for name in IDENTITY})
+        self._known = pl.DataFrame(schema=_READ).drop(BEGINS)
+        self._awaited = pl.DataFrame(schema=_READ)
+        self._fresh = 0
 
     @property
     def bookmark(self) -> str:
-        """The byte after the last durable line."""
-        return str(self._end)
+        """The byte after the last durable line, or that of the first line that may be offered again."""
+        return str(self._end if self._awaited.is_empty() else self._awaited[BEGINS][0])
 
     def open(self, bookmark: str = "") -> None:
         """Open or make the file, lock it, repair its end, read what is there from the bookmark on."""
@@ -63,7 +73,9 @@ class FileSink(Sink):
             if self._regular:
                 self._lock()
                 self._end = self._repair()
-                self._known = self._read_identities(self._start(bookmark))
+                self._fresh = 0
+                there = self._read_identities(self._start(bookmark))
+                self._known, self._awaited = there.drop(BEGINS), there.filter(~pl.col("early"))
         except OSError as error:
             raise refusal(self._what, error) from error
 
@@ -81,12 +93,22 @@ class FileSink(Sink):
         self._end += len(content)
         known = pl.concat([self._known, fresh.select(IDENTITY)], rechunk=True)
         self._known = known.tail(max(REMEMBERED, self._known.height))
+        self._move(batch, fresh)
 
     def close(self) -> None:
         """Close the file, which also lets go of its lock."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _move(self, batch: pl.DataFrame, fresh: pl.DataFrame) -> None:
+        """Let the bookmark pass lines that came again, and all that was read back once none of it can come."""
+        if self._awaited.is_empty():
+            return
+        self._awaited = self._awaited.join(batch, on=IDENTITY, how="anti", maintain_order="left")
+        self._fresh += fresh.height - int(fresh["early"].sum())
+        if self._fresh >= self.batching.rows:
+            self._awaited = self._awaited.clear()
 
     def _obtain(self) -> int:
         if self._path == STANDARD_OUTPUT:
@@ -143,12 +165,18 @@ class FileSink(Sink):
         return offset if begins else 0
 
     def _read_identities(self, start: int) -> pl.DataFrame:
-        schema = {name: TRANSITIONS[name] for name in IDENTITY}
+        """Give IDENTITY and BEGINS of the lines from a byte on."""
+        written: list[ndjson.Written] = []
+        lengths: list[int] = []
         try:
-            written = [ndjson.identify(line) for line in self._lines(start)]
+            for line in self._lines(start):
+                written.append(ndjson.identify(line))
+                lengths.append(len(line))
         except msgspec.DecodeError:
             raise SinkError(f"{self._what} holds lines that are no transitions: choose another file") from None
-        return pl.DataFrame([msgspec.structs.astuple(line) for line in written], schema=schema, orient="row")
+        columns = {name: [getattr(line, name) for line in written] for name in IDENTITY}
+        length = pl.Series(BEGINS, lengths, dtype=pl.Int64)
+        return pl.DataFrame({**columns, BEGINS: start + length.cum_sum() - length}, schema=_READ)
 
     def _lines(self, start: int) -> Iterator[bytes]:
         with os.fdopen(os.dup(self._file), "rb") as file:

@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 from transition_rows import frame, log, names, transition
 
 from sinks import ndjson
+from sinks.contract import Batching
 from sinks.file import FileSink
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.model.alerts import TRANSITIONS
@@ -116,6 +117,29 @@ class TestRestarts:
         path = tmp_path / "alerts.ndjson"
         deliver(path, log("a1", "a1"), log("a1"))
         assert written(path) == ["a1"]
+
+    def test_the_bookmark_stays_before_lines_that_are_still_to_come_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "alerts.ndjson"
+        bookmark = deliver(path, log("a1"))
+        deliver(path, log("b1", "c1", "d1*", "d1"), bookmark=bookmark)
+        bookmark = deliver(path, log("b1", "e1"), bookmark=bookmark)
+        bookmark = deliver(path, log("d1", "e1"), bookmark=bookmark)
+        deliver(path, log("c1", "f1"), bookmark=bookmark)
+        assert written(path) == ["a1", "b1", "c1", "d1*", "d1", "e1", "f1"]
+
+    def test_the_bookmark_is_at_the_end_once_all_lines_have_come_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "alerts.ndjson"
+        deliver(path, log("a1", "b1*"))
+        assert int(deliver(path, log("a1"), log("b1"))) == path.stat().st_size
+
+    def test_lines_of_another_run_hold_the_bookmark_for_one_batch_of_new_ones(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "alerts.ndjson"
+        deliver(path, log("a1", "b1"))
+        monkeypatch.setattr(FileSink, "batching", Batching(rows=3))
+        assert deliver(path, log("c1", "d1")) == "0"
+        assert int(deliver(path, log("c1", "d1", "e1"), log("f1", "g1"))) == path.stat().st_size
 
     def test_the_truth_follows_its_early_copy(self, tmp_path: Path) -> None:
         path = tmp_path / "alerts.ndjson"
