@@ -49,8 +49,8 @@ class Ran(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Watch:
-    """The open windows by their end, and until when each alert lasts."""
+class Watch:
+    """The open windows by their end, and until when each alert lasts; `most_cents`: the greatest sum that is none."""
 
     most_cents: int
     windows: dict[int, dict[str, list[int]]] = field(default_factory=dict)
@@ -58,6 +58,7 @@ class _Watch:
     alerts: list[Alert] = field(default_factory=list)
 
     def close(self, end: int) -> None:
+        """Judge a window that nothing more comes to."""
         for key, (payments, cents) in self.windows.pop(end).items():
             if key in self.open:
                 self._end(key, end - 1, above=cents > self.most_cents)
@@ -74,6 +75,7 @@ class _Watch:
             del self.open[key]
 
     def finish(self, until: int) -> None:
+        """Close all windows, and the alerts whose time is up by then."""
         for end in sorted(self.windows):
             self.close(end)
         self.alerts += [Alert(due, key, "cleared") for key, due in self.open.items() if due <= until]
@@ -82,7 +84,7 @@ class _Watch:
 def loop(source: Path, most: int, out: Path) -> Ran:
     """Run over a file of lines; write the alerts as lines."""
     begun, used = time.perf_counter(), time.process_time()
-    watch, records, greatest = _Watch(most * 100), 0, 0
+    watch, records, greatest = Watch(most * 100), 0, 0
     decode = msgspec.json.Decoder(Event).decode
     windows, due = watch.windows, 0
     with source.open("rb") as lines:
