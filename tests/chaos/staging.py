@@ -31,6 +31,7 @@ BEFORE: Final = 0.4
 TRICKLE_SECONDS: Final = 6.0
 PIECES: Final = 60
 ALERT_PARTITIONS: Final = 3
+PRODUCER: Final = {"compression.type": "lz4", "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
 
 
 def idle_of(case: Case) -> str:
@@ -51,10 +52,12 @@ class Stage:
     records: list[Record] = field(init=False)
     fed: threading.Event = field(default_factory=threading.Event)
     more_words: list[str] = field(default_factory=list)
+    refused: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Write what the command line names, and make topics."""
         self.records = ordered(self.material, self.case)
+        self.producer = Producer({"bootstrap.servers": self.servers, **PRODUCER})
         self.topology = self.material.write_topology(self.folder, idle=idle_of(self.case), direct=self.case.host.direct)
         for table, lines in self.material.tables.items():
             (self.folder / f"{table}.ndjson").write_text("".join(f"{line}\n" for line in lines))
@@ -146,21 +149,18 @@ class Stage:
         self._produce(closing(self.material, self.case))
 
     def _produce(self, records: Sequence[Record]) -> None:
-        producer = Producer(
-            {"bootstrap.servers": self.servers, "compression.type": "lz4", "enable.idempotence": True, "log_level": 0}
-        )
-        refused: list[object] = []
+        """Write records and wait until the broker has them, though it be away for a while."""
         for record in records:
-            producer.produce(
-                self.topic(record.stream),
-                record.line.encode(),
-                record.key,
-                record.partition,
-                on_delivery=lambda error, _: refused.append(error) if error is not None else None,
+            self.producer.produce(
+                self.topic(record.stream), record.line.encode(), record.key, record.partition, on_delivery=self._refused
             )
-            producer.poll(0)
-        assert producer.flush(120) == 0
-        assert refused == []
+            self.producer.poll(0)
+        assert self.producer.flush(120) == 0
+        assert self.refused == []
+
+    def _refused(self, error: object, _: object) -> None:
+        if error is not None:
+            self.refused.append(error)
 
     def _of_host(self) -> list[str]:
         host = self.case.host
