@@ -34,11 +34,13 @@ DEAD: Mapping[str, pl.DataType] = {
     "detail": pl.String(),
     "time": pl.Int64(),
     "raw": pl.Binary(),
+    "key": pl.Binary(),
     "form": pl.String(),
 }
 """A dead letter: where it was, why it died, the field ("" for the whole record), its event time if that decodes.
 
-`form`: how `raw` is to be read: `json`, or `csv:` and the header as a JSON list.
+`key`: of the message, null where there is none. `form`: how `raw` is to be read: `json`, or `csv:` and the header as a
+JSON list.
 """
 
 STORED: Mapping[str, pl.DataType] = {**DEAD, "recorded_at": pl.Int64()}
@@ -174,7 +176,7 @@ def _read(segment: Path) -> pl.DataFrame:
     if not whole:
         return pl.DataFrame(schema=dict(STORED))
     try:
-        frame = pl.read_ndjson(whole, schema={**STORED, "raw": pl.String()})
+        frame = pl.read_ndjson(whole, schema={**STORED, "raw": pl.String(), "key": pl.String()})
     except pl.exceptions.PolarsError as error:
         raise StateError(f"{segment} is damaged: {str(error).splitlines()[0]}") from error
-    return frame.with_columns(pl.col("raw").str.decode("base64"))
+    return frame.with_columns(pl.col("raw", "key").str.decode("base64"))

@@ -131,7 +131,7 @@ class Decoder:
             if payload.strip():
                 ingested = None if raw.ingested is None else raw.ingested[place]
                 read = self._read_payload(payload, raw, ingested, cut=raw.cut and place == raw.count - 1)
-                yield place, read._replace(offset=raw.offset(place)) if isinstance(read, Dead) else read
+                yield place, _at(read, raw, place) if isinstance(read, Dead) else read
 
     def _read_payload(self, payload: bytes, raw: Records, ingested: int | None, *, cut: bool) -> Read:
         values: Mapping[str, object] = {}
@@ -178,6 +178,10 @@ def _placed(rows: pl.DataFrame, places: npt.NDArray[np.int64], raw: RawBatch) ->
         offsets = raw.offsets[places]
     ingested = raw.ingested[places] if isinstance(raw, Records) and raw.ingested is not None else None
     return rows.with_columns(offsets.alias(OFFSET), pl.lit(ingested, dtype=pl.Int64).alias(INGESTED))
+
+
+def _at(letter: Dead, raw: Records, place: int) -> Dead:
+    return letter._replace(offset=raw.offset(place), key=raw.key_of and raw.key_of(place))
 
 
 def _names_of_first(raw: Records) -> frozenset[str]:

@@ -40,6 +40,13 @@ def raw_bytes(raw: RawBatch, places: Places) -> list[bytes]:
     return [as_json(values) for values in frame.iter_rows(named=True)]
 
 
+def keys_at(raw: RawBatch, places: Places) -> list[bytes | None]:
+    """Give the keys of the messages at these places; None where there are none."""
+    if isinstance(raw, Columns) or raw.key_of is None:
+        return [None] * len(places)
+    return [raw.key_of(place) for place in places.tolist()]
+
+
 def columns_of(raw: Columns, places: Places) -> Iterator[Mapping[str, object]]:
     """Give the rows at these places one by one, as carrier values."""
     return carriers(raw.frame[places]).iter_rows(named=True)

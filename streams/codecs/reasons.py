@@ -40,7 +40,8 @@ class Dead(NamedTuple):
     """One record that is not taken.
 
     `time`: its event time in ms if that decodes and is plausible, since it moves the watermark all the same
-    (semantics 2). `raw`: the record's bytes, or the JSON of its columns where the source is columnar.
+    (semantics 2). `raw`: the record's bytes, or the JSON of its columns where the source is columnar. `key`: of the
+    message, where records come as messages with keys.
     """
 
     offset: int
@@ -49,6 +50,7 @@ class Dead(NamedTuple):
     detail: str
     time: int | None
     raw: bytes
+    key: bytes | None = None
 
 
 DETAIL_MOST = 200

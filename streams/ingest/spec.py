@@ -66,11 +66,12 @@ LATE: Mapping[str, pl.DataType] = {
     "time": pl.Int64(),
     "behind": pl.Int64(),
     "raw": pl.Binary(),
+    "key": pl.Binary(),
     "form": pl.String(),
 }
 """A late record.
 
-`behind`: how many ms it is behind the greatest event time before it. `raw`, `form`: as in a dead letter.
+`behind`: how many ms it is behind the greatest event time before it. `raw`, `key`, `form`: as in a dead letter.
 """
 
 COUNTS: Mapping[str, pl.DataType] = {

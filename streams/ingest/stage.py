@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from streams.codecs.decoder import OFFSET, Decoder
-from streams.codecs.raws import places_of, raw_bytes
+from streams.codecs.raws import keys_at, places_of, raw_bytes
 from streams.codecs.reasons import Dead
 from streams.dead_letters import dead_frame
 from streams.ingest.checks import Evaluation, judge
@@ -110,8 +110,12 @@ class Ingest:
                 (pl.col("before") - time).alias("behind"),
             )
         )
-        raws = raw_bytes(raw, places_of(raw, chosen["offset"]))
-        return chosen.with_columns(pl.Series("raw", raws, dtype=pl.Binary), pl.lit(_form(raw)).alias("form"))
+        places = places_of(raw, chosen["offset"])
+        return chosen.with_columns(
+            pl.Series("raw", raw_bytes(raw, places), dtype=pl.Binary),
+            pl.Series("key", keys_at(raw, places), dtype=pl.Binary),
+            pl.lit(_form(raw)).alias("form"),
+        )
 
 
 def _content(layout: Layout) -> list[str]:
@@ -129,6 +133,7 @@ def _died(raw: RawBatch, failing: pl.DataFrame) -> Iterator[Dead]:
     """Put down which check each failing record died of."""
     if failing.is_empty():
         return
-    raws = raw_bytes(raw, places_of(raw, failing["offset"]))
-    for (offset, check, column, time), payload in zip(failing.iter_rows(), raws, strict=True):
-        yield Dead(offset, f"check: {check}", column, "", time, payload)
+    places = places_of(raw, failing["offset"])
+    found = zip(failing.iter_rows(), raw_bytes(raw, places), keys_at(raw, places), strict=True)
+    for (offset, check, column, time), payload, key in found:
+        yield Dead(offset, f"check: {check}", column, "", time, payload, key)

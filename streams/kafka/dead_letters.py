@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from tocsin.kafka import KafkaAddress
 
 SUFFIX = ".dlq"
-KEY = "key"
-"""A column that letters may have beside DEAD: the key of the record, binary."""
-
 CONNECT_SECONDS = 10.0
 PATIENCE_SECONDS = 300.0
 """How long letters wait for a broker that is away; then the run ends, and what it read is read again."""
@@ -130,7 +127,7 @@ class DeadLetterTopic(Letters):
             if place in self._known:
                 continue
             value, headers = _message(row, self._producer.limit)
-            key = row.get(KEY)
+            key = row["key"]
             fits = isinstance(key, bytes) and len(key) <= self._producer.limit // 4
             partition = place[1] % self._producer.partitions
             self._producer.send(key if fits else None, value, headers, until, partition)  # type: ignore[arg-type]
@@ -204,7 +201,7 @@ def _message(row: Mapping[str, object], limit: int) -> tuple[bytes, list[tuple[s
     raw = row["raw"]
     value = raw if isinstance(raw, bytes) else b""
     headers = [(name, str(row[header.column])) for name, header in HEADERS.items() if row[header.column] is not None]
-    key = row.get(KEY)
+    key = row["key"]
     room = limit - _FRAME - sum(len(text.encode()) for _, text in headers) - (len(key) if isinstance(key, bytes) else 0)
     if len(value) > room:
         headers.append((CUT, str(len(value))))
@@ -225,7 +222,7 @@ def _row(message: Message) -> dict[str, object] | None:
         }
     except ValueError:
         return None
-    return row | {"raw": message.value() or b""}
+    return row | {"raw": message.value() or b"", "key": message.key()}
 
 
 def _number(value: object) -> int:

@@ -20,21 +20,33 @@ def records_of(messages: Sequence[Message], record_most: int, header: tuple[str,
     """Join the values of consecutive messages of a partition, at least one, none of them an error.
 
     A tombstone or an empty value is a dead letter, and so is a value of more than `record_most` bytes: a blank line
-    stands in its place. `header`: the names of CSV cells.
+    stands in its place. `header`: the names of CSV cells. The messages are kept with the batch, for the keys of those
+    that die later.
     """
+
+    def key_of(place: int) -> bytes | None:
+        return messages[place].key()
+
     values = cast("list[bytes]", list(map(Message.value, messages)))
     first, last = cast("int", messages[0].offset()), cast("int", messages[-1].offset())
     whole = last - first == len(messages) - 1  # else transactions or compaction left gaps
     offsets = range(first, last + 1) if whole else cast("list[int]", list(map(Message.offset, messages)))
-    ingested = [at if kind != NO_TIMESTAMP else None for kind, at in map(Message.timestamp, messages)]
+    ingested = stamps_of(messages)
     dead: tuple[Dead, ...] = ()
     if not all(values) or max(map(len, values)) > record_most:
         bad = [not value or len(value) > record_most for value in values]
         dead = tuple(
-            _dead(value, at, record_most) for value, at, is_bad in zip(values, offsets, bad, strict=True) if is_bad
+            _dead(value, at, record_most)._replace(key=key_of(place))
+            for place, (value, at, is_bad) in enumerate(zip(values, offsets, bad, strict=True))
+            if is_bad
         )
         values = [b"" if is_bad else value for value, is_bad in zip(values, bad, strict=True)]
-    return Records.of(values, offsets, ingested, header, dead)
+    return Records.of(values, offsets, ingested, header, dead, key_of)
+
+
+def stamps_of(messages: Sequence[Message]) -> list[int | None]:
+    """Give the timestamps of messages, ms since the epoch; None where one has none."""
+    return [at if kind != NO_TIMESTAMP else None for kind, at in map(Message.timestamp, messages)]
 
 
 def _dead(value: bytes | None, offset: int, most: int) -> Dead:

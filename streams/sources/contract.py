@@ -6,10 +6,11 @@ A source reads as it goes: memory holds one batch, however long the files are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Position = Mapping[str, int | str]
 """Where a source stands, as JSON: the offset of the next record and what the source needs to find it at once."""
 
+KeyOf = Callable[[int], bytes | None]
+
 RECORD_MOST = 1 << 20
 """Bytes of one record beyond which it is a dead letter; a source's option."""
 KEPT_MOST = 1 << 16
@@ -39,7 +42,8 @@ class Records:
     records. `first` is the offset of the first. `starts`: where each begins, if newlines may stand inside records.
     `offsets`: of each record, if they have gaps. `ingested`: ms since the epoch at which the source took each record,
     null where it does not know. `dead`: what the source itself had to give up; a blank line stands in its place.
-    `cut`: the file ended in the midst of the last line. `header`: the names of CSV cells.
+    `cut`: the file ended in the midst of the last line. `header`: the names of CSV cells. `key_of`: gives the key of a
+    message by its place, where records are messages; for the few that die, so that others cost nothing.
     """
 
     blob: bytes
@@ -50,6 +54,7 @@ class Records:
     dead: tuple[Dead, ...] = ()
     cut: bool = False
     header: tuple[str, ...] = ()
+    key_of: KeyOf | None = None
 
     @classmethod
     def of(
@@ -59,6 +64,7 @@ class Records:
         ingested: Sequence[int | None] | None = None,
         header: tuple[str, ...] = (),
         dead: tuple[Dead, ...] = (),
+        key_of: KeyOf | None = None,
     ) -> Records:
         """Join separate payloads, as Kafka gives them; an empty one is a blank line."""
         if not payloads:
@@ -79,6 +85,7 @@ class Records:
             ingested=None if ingested is None else pl.Series("ingested", ingested, dtype=pl.Int64),
             dead=dead,
             header=header,
+            key_of=key_of,
         )
 
     @classmethod
@@ -101,6 +108,7 @@ class Records:
             ingested=pl.concat(stamps) if len(stamps) == len(parts) else None,
             dead=tuple(letter for part in parts for letter in part.dead),
             header=parts[0].header,
+            key_of=_key_of(parts),
         )
 
     @property
@@ -139,6 +147,21 @@ class Records:
     def at(self, row: int) -> bytes:
         """Give the bytes of a record by its place in the batch, without its newline."""
         return self.blob[self.bounds[row] : self.bounds[row + 1]].rstrip(b"\r\n")
+
+
+def _key_of(parts: Sequence[Records]) -> KeyOf | None:
+    """Find keys in batches that follow each other; of the batches themselves nothing is kept."""
+    if all(part.key_of is None for part in parts):
+        return None
+    begins = [0, *accumulate(part.count for part in parts)]
+    keys = [part.key_of for part in parts]
+
+    def key_of(place: int) -> bytes | None:
+        number = bisect_right(begins, place) - 1
+        found = keys[number]
+        return found and found(place - begins[number])
+
+    return key_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from streams.codecs.decoder import OFFSET, Decoder
@@ -19,8 +20,6 @@ from tocsin.model.types import INT64, STRING, TIMESTAMP
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import polars as pl
-
 
 def letters(*offsets: int, stream: str = "payments", raw: bytes = b"\xff\x00 raw\n") -> pl.DataFrame:
     return dead_frame(stream, 0, [Dead(at, "bad-json", "", f"detail {at}", None, raw) for at in offsets])
@@ -33,6 +32,12 @@ class TestStore:
         assert found.schema == dict(STORED)
         assert found.drop("recorded_at").equals(letters(3, 5))
         assert found["recorded_at"].to_list() == [77, 77]
+
+    def test_a_key_is_kept_and_letters_of_earlier_versions_have_none(self, tmp_path: Path) -> None:
+        store = DeadLetterStore(tmp_path)
+        store.put(letters(1).drop("key"), 7)
+        store.put(letters(2).with_columns(pl.lit(b"\xffcard").alias("key")), 7)
+        assert store.letters()["key"].to_list() == [None, b"\xffcard"]
 
     def test_a_letter_put_again_after_a_restart_is_read_once(self, tmp_path: Path) -> None:
         store = DeadLetterStore(tmp_path)

@@ -122,6 +122,7 @@ class TestLateness:
             "time": 989,
             "behind": 11,
             "raw": record(at=989),
+            "key": None,
             "form": "json",
         }
         assert step.rows[TIME].to_list() == [1000, 990]
@@ -137,6 +138,28 @@ class TestLateness:
         step = stage().step(records, stage().initial())
         assert step.late.select("offset", "raw").rows() == [(8, record(at=5))]
         assert step.dead.select("offset", "raw").rows() == [(11, record(count=0))]
+
+    def test_what_dies_or_is_late_has_the_key_of_its_message_and_no_other_key_is_asked_for(self) -> None:
+        asked = []
+
+        def messages(offset: int, *payloads: bytes) -> Records:
+            def key_of(place: int) -> bytes:
+                asked.append(offset + place)
+                return b"key %d" % (offset + place)
+
+            return Records.of(payloads, range(offset, offset + len(payloads)), key_of=key_of)
+
+        records = Records.joined(
+            [
+                messages(3, record(at=1000), record(at=5)),
+                Records.of([b"{"], [7]),
+                messages(20, b"{", record(), record(count=0)),
+            ]
+        )
+        step = stage().step(records, stage().initial())
+        assert step.late.select("offset", "key").rows() == [(4, b"key 4")]
+        assert step.dead.select("offset", "key").rows() == [(7, None), (20, b"key 20"), (22, b"key 22")]
+        assert sorted(asked) == [4, 20, 22]
 
     def test_state_is_one_small_frame_that_another_stage_goes_on_with(self) -> None:
         first = stage().step(Records(record(at=1000)), stage().initial())

@@ -72,6 +72,8 @@ def show_letter(
         raise click.UsageError(f"{what}: see `tocsin dlq list`")
     raw = found.pop("raw")
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw)
+    if isinstance(key := found["key"], bytes):
+        found["key"] = key.decode("utf-8", "backslashreplace")
     if as_json:
         click.echo(json.dumps({**found, "raw": text}, indent=2, ensure_ascii=False))
         return

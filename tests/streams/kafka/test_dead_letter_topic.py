@@ -87,6 +87,7 @@ class TestLetters:
         name = kafka_topics()
         put(kafka, name, letters(1).with_columns(pl.lit(b"card").alias("key")), letters(2))
         assert [message.key() for message in messages(kafka, name)] == [b"card", None]
+        assert topic(kafka, name).letters()["key"].to_list() == [b"card", None]
 
     def test_letters_of_a_partition_lie_in_one_partition_in_order(self, kafka: str, kafka_topics: Topics) -> None:
         name = kafka_topics(partitions=2)

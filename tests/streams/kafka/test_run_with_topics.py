@@ -56,7 +56,8 @@ def test_alerts_are_on_the_topic_and_dead_letters_beside_theirs(
     entries = kafka_topics(f"{unique}.entries")
     dead = kafka_topics(f"{unique}.entries.dlq") if kept else ""
     producer = Producer({"bootstrap.servers": kafka})
-    for topic, values in ((entries, [b"{", *map(json.dumps, ENTRIES)]), (doors, [*map(json.dumps, ALARMS)])):
+    material: dict[str, list[str]] = {entries: ["{", *map(json.dumps, ENTRIES)], doors: [*map(json.dumps, ALARMS)]}
+    for topic, values in material.items():
         for value in values:
             producer.produce(topic, value)
     assert producer.flush(60) == 0
@@ -79,3 +80,36 @@ def test_alerts_are_on_the_topic_and_dead_letters_beside_theirs(
         ]
     told = any(f"{entries}.dlq does not exist: dead letters of entries stay" in sentence for sentence in said)
     assert told is not kept
+
+
+def test_letters_have_the_keys_of_their_messages(tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str) -> None:
+    """Whatever they died of, and however the messages were cut into batches."""
+    house = House(tmp_path)
+    house.topology = house.topology.replace(
+        "people: int64}\n", "people: int64}\n    checks: {counted: people >= 0}\n", 1
+    ).replace("lateness: 10s}", "lateness: 10s, idle: 2s}")
+    entries, doors, dead = kafka_topics(f"{unique}.in"), kafka_topics(), kafka_topics(f"{unique}.in.dlq")
+    values: list[bytes | None] = [json.dumps(record).encode() for record in ENTRIES]
+    values[50] = None
+    values[100] = b"{"
+    values[150] = json.dumps(entry(150, 105, -1)).encode()
+    values[200] = json.dumps(entry(200, 1, 5)).encode()
+    values[250] = b"{"
+    producer = Producer({"bootstrap.servers": kafka})
+    for number, value in enumerate(values):
+        producer.produce(entries, value, None if number == 250 else f"card {number}")
+        if number % 70 == 0:
+            assert producer.flush(60) == 0
+    for record in ALARMS:
+        producer.produce(doors, json.dumps(record))
+    assert producer.flush(60) == 0
+    order = house.order("topics", until=BEGIN + 60 * MINUTE, commit_seconds=0.2, brakes=False)
+    carry_out(replace(order, sources={"entries": f"kafka://{kafka}/{entries}", "alarms": f"kafka://{kafka}/{doors}"}))
+    letters = DeadLetterTopic(KafkaAddress(kafka, dead)).letters()
+    assert letters.select("offset", "reason", "key").rows() == [
+        (50, "tombstone", b"card 50"),
+        (100, "bad-json", b"card 100"),
+        (150, "check: counted", b"card 150"),
+        (200, "late", b"card 200"),
+        (250, "bad-json", None),
+    ]
