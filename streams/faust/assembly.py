@@ -19,10 +19,12 @@ from streams.faust.source_task import SourceTask
 from streams.faust.topics import exchange_of
 from streams.faust.upstreams import Upstreams
 from streams.ingest.stage import Ingest
+from streams.kafka.tables import require_topic
 from streams.local.dataflow import empty_table
 from streams.local.feed import ingest_spec
 from streams.tables import read_table
 from tocsin.errors import SourceError
+from tocsin.kafka import SCHEME
 from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
@@ -38,18 +40,23 @@ if TYPE_CHECKING:
     from tocsin.compiler import Plan
 
 
-def refuse_what_is_missing(plan: Plan, tables: Mapping[str, str]) -> None:
+def refuse_what_is_missing(plan: Plan) -> None:
     """Raise SourceError for what this runtime does not carry out yet."""
     stages = needed(plan)
     if any(item.upstream == QUALITY for stage in stages for item in stage.inputs):
         raise SourceError(f"{plan.name} judges the built-in stream quality: the runtime faust does not count it yet")
-    for name in _looked_up(plan):
+
+
+def tables_of(plan: Plan, sources: Mapping[str, str], servers: str) -> dict[str, str]:
+    """Give the URIs of tables: those of the sources, and topics. SourceError if a topic is not there."""
+    found = {name: uri for name, uri in sources.items() if name in plan.tables}
+    for name in sorted(_looked_up(plan)):
         table = plan.tables[name]
-        if table.rows is None and not table.file and name not in tables:
-            raise SourceError(
-                f"the table {name} comes from the topic {table.topic}: the runtime faust reads tables from files yet; "
-                f"add --source {name}=csv:PATH"
-            )
+        if table.topic:
+            found.setdefault(name, f"{SCHEME}://{servers}/{table.topic}")
+        if found.get(name, "").startswith(f"{SCHEME}:"):
+            require_topic(table, found[name])
+    return found
 
 
 def _looked_up(plan: Plan) -> set[str]:

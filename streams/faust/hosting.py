@@ -267,11 +267,11 @@ class Hosting:
 
     async def pass_time(self, clock: int) -> None:
         """Let time pass in partitions at whose end nothing happens."""
-        units = [self.units[tp] for tp in self._keeping]
-        if not units or not clock:
+        still = self._silence.still([self.units[tp] for tp in self._keeping]) if clock else []
+        if not still:
             return
-        ends = await self.wire.ends([unit.tp for unit in units])
-        for unit, task in self._silence.idle(units, ends, clock):
+        ends = await self.wire.ends([unit.tp for unit, _ in still])
+        for unit, task in self._silence.idle(still, ends, clock):
             async with unit.lock:
                 task.idle(clock)
                 unit.dirty = True
@@ -280,8 +280,8 @@ class Hosting:
         """Commit what was done, and give the sinks what is durable, within some seconds."""
         self.health.drain("told to stop")
         await self.release()
-        while self._sending:
-            await asyncio.gather(*self._sending)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=seconds)
         await asyncio.get_running_loop().run_in_executor(None, self.outlets.close, seconds)
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever the call gives

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from streams.faust.assembly import refuse_what_is_missing
+from streams.faust.assembly import refuse_what_is_missing, tables_of
 from streams.faust.layout import lay_out, streams_of
 from streams.faust.order import Order
 from streams.faust.security import servers_of
@@ -35,9 +35,9 @@ ONE_WRITER = ("ndjson", "file", "clickhouse")
 class Run:
     """What to run.
 
-    `sources`: a stream as `kafka://HOST/TOPIC` instead of its topic, a table as a file. `shards`: into how many parts
-    keys are spread; None: as many as the topics have partitions at most. `web`: whether workers serve Faust's web,
-    on the first free ports from `web_port` on.
+    `sources`: a stream as `kafka://HOST/TOPIC` instead of its topic, a table as any URI instead of its own. `shards`:
+    into how many parts keys are spread; None: as many as the topics have partitions at most. `web`: whether workers
+    serve Faust's web, on the first free ports from `web_port` on.
     `command`: starts a worker.
     """
 
@@ -75,10 +75,10 @@ def carry_out(run: Run) -> bool:
 
 async def prepare(run: Run) -> Order:
     """Look at the topics, make those of the group, and say what workers are told."""
-    tables = {name: uri for name, uri in run.sources.items() if name in run.plan.tables}
-    refuse_what_is_missing(run.plan, tables)
+    refuse_what_is_missing(run.plan)
     _refuse_sinks(run)
     servers, topics = _topics(run)
+    tables = tables_of(run.plan, run.sources, servers)
     load_pseudonyms()
     found = await partitions_of(servers, topics.values())
     partitions = {stream: found[topic] for stream, topic in topics.items()}

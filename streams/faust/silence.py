@@ -15,23 +15,33 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Silence:
-    """Since when partitions are at their end, by the clock (ms), and at which offset that is."""
+    """Where partitions stood at the last look, and since when (ms) they are at their end there."""
 
-    _since: dict[Any, tuple[int, int]] = field(default_factory=dict)
+    _stood: dict[Any, int] = field(default_factory=dict)
+    _since: dict[Any, int] = field(default_factory=dict)
 
-    def idle(self, units: Iterable[Unit], ends: Mapping[Any, int], clock: int) -> list[tuple[Unit, SourceTask]]:
-        """Give the partitions that have been at their end for long enough; `ends`: of their logs, asked just now."""
+    def still(self, units: Iterable[Unit]) -> list[tuple[Unit, SourceTask]]:
+        """Give the partitions that have read nothing since the last look: only their ends are worth a question."""
         found = []
         for unit in units:
-            task, at = unit.task, ends.get(unit.tp)
-            if not isinstance(task, SourceTask) or at is None or task.through:
+            task = unit.task
+            if not isinstance(task, SourceTask) or task.through:
                 continue
-            if task.end < at:
+            if self._stood.get(unit.tp) == task.end:
+                found.append((unit, task))
+            else:
+                self._stood[unit.tp] = task.end
                 self._since.pop(unit.tp, None)
-                continue
-            offset, since = self._since.get(unit.tp, (-1, 0))
-            if offset != task.end:
-                self._since[unit.tp] = task.end, clock
-            elif clock - since >= task.stream.idle:
+        return found
+
+    def idle(
+        self, still: Iterable[tuple[Unit, SourceTask]], ends: Mapping[Any, int], clock: int
+    ) -> list[tuple[Unit, SourceTask]]:
+        """Give those that have been at their end for long enough; `ends`: of their logs, asked just now."""
+        found = []
+        for unit, task in still:
+            if task.end < ends.get(unit.tp, task.end + 1):
+                self._since.pop(unit.tp, None)
+            elif clock - self._since.setdefault(unit.tp, clock) >= task.stream.idle:
                 found.append((unit, task))
         return found
