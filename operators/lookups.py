@@ -101,6 +101,15 @@ def each_row(
     return joined.sort(order).drop("__row", "__key", "__from", "__next")
 
 
+def vanished(table: pl.DataFrame, now: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
+    """Give deletions of what a table has and `now`, all versions that its source still holds, does not name.
+
+    Each at the time of the key's last version.
+    """
+    gone = table.join(now, on=key, how="anti", nulls_equal=True).unique(key, keep="last", maintain_order=True)
+    return gone.with_columns(pl.lit(value=True).alias(GONE)).select(now.columns)
+
+
 def merge_versions(table: pl.DataFrame, changes: pl.DataFrame, key: tuple[str, ...], passed: int) -> pl.DataFrame:
     """Take in changes of a table; `passed` is the watermark so far.
 

@@ -1,8 +1,8 @@
-"""Rows of tables, from the topology, a file, Redis or a bounded source, as versions looked up as of event time.
+"""Rows of tables, from the topology, a file, Redis, a Kafka topic or a bounded source, as versions by event time.
 
 One decoder reads them as it reads records (semantics 21): a row with a bad cell or without its key is a dead letter,
-and identifiers of persons become the same pseudonyms. A table without `time` is valid from the beginning (semantics
-20); of rows with the same key and time the last one counts.
+and identifiers of persons become the same pseudonyms. A table without `time` is valid from the beginning, or out of a
+topic from its records' timestamps on (semantics 20); of rows with the same key and time the last one counts.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from streams.sources.contract import Records
 from streams.sources.opening import SUFFIXES, open_source
 from streams.texts import read_texts
 from tocsin.errors import SourceError
+from tocsin.kafka import SCHEME as KAFKA
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
@@ -41,21 +42,26 @@ BATCH = 65_536
 class TableRead(NamedTuple):
     """What a table's rows became.
 
-    `versions`: the fields in declared order, `__time` (valid from) and `__gone` (false), sorted by `__time`, within one
-    time in the order of the source. `dead`: by `dead_letters.DEAD`, under the table's name.
+    `versions`: the fields in declared order, `__time` (valid from) and `__gone` (deleted), sorted by `__time`, within
+    one time in the order of the source. `dead`: by `dead_letters.DEAD`, under the table's name. `ends`: of a topic, the
+    offset of the next record by partition.
     """
 
     versions: pl.DataFrame
     dead: pl.DataFrame
+    ends: Mapping[int, int] = {}
 
 
 def read_table(table: TablePlan, uri: str | None, folder: Path, pseudonyms: Pseudonyms) -> TableRead:
     """Read a table from `uri`, or else from its `rows` or its `file` (relative to `folder`); or else it is empty.
 
     Raises:
-        SourceError: the file cannot be read, lacks a key, or has no good row; or an inline row is bad.
+        SourceError: the file cannot be read, lacks a key, or has no good row; an inline row is bad; there is no such
+            topic, or no broker.
 
     """
+    if uri is not None and uri.startswith(f"{KAFKA}:"):
+        return _read_topic(table, uri, pseudonyms)
     dead = dead_frame(table.name, 0, [])
     if uri is None and table.rows is not None:
         rows = read_texts(table.rows, table.fields, required(table), f"table {table.name}")
@@ -63,7 +69,9 @@ def read_table(table: TablePlan, uri: str | None, folder: Path, pseudonyms: Pseu
         rows = _empty(table.fields)
     else:
         rows, dead = _read_source(table, uri or file_uri(folder / table.file))
-    return TableRead(_versions(rows, table, pseudonyms), dead)
+    valid_from = pl.col(table.time) if table.time else pl.lit(ALWAYS, dtype=pl.Int64)
+    rows = rows.with_columns(valid_from.alias(TIME), pl.lit(value=False).alias(GONE))
+    return TableRead(versions_of(rows, table, pseudonyms), dead)
 
 
 def required(table: TablePlan) -> tuple[str, ...]:
@@ -88,28 +96,41 @@ def _read_source(table: TablePlan, uri: str) -> tuple[pl.DataFrame, pl.DataFrame
         parts.append(decoded.rows.select(*table.fields, OFFSET))
         dead.append(dead_frame(table.name, 0, decoded.dead, _form(raw)))
     rows, letters = pl.concat(parts).sort(OFFSET), pl.concat(dead).sort("offset")
+    _refuse_all_bad(table, uri, rows, letters)
+    return rows.drop(OFFSET), letters
+
+
+def _read_topic(table: TablePlan, uri: str, pseudonyms: Pseudonyms) -> TableRead:
+    from streams.kafka.tables import read_topic  # noqa: PLC0415  # needs the extra `kafka`
+
+    read = read_topic(table, uri)
+    _refuse_all_bad(table, uri, read.rows, read.dead)
+    return TableRead(versions_of(read.rows, table, pseudonyms), read.dead, read.ends)
+
+
+def _refuse_all_bad(table: TablePlan, uri: str, rows: pl.DataFrame, letters: pl.DataFrame) -> None:
     if letters.height and not rows.height:
         first = letters.row(0, named=True)
         raise SourceError(
             f"table {table.name}: {uri} has no good row; "
             f"the first: {first['reason']} {first['field']} {first['detail']}"
         )
-    return rows.drop(OFFSET), letters
 
 
 def _of_files(table: TablePlan, uri: str) -> Iterator[tuple[RawBatch, Decoded]]:
     source = open_source(uri, set(table.fields))
-    decoder = Decoder(_layout(table), source.format)
+    decoder = Decoder(layout_of(table), source.format)
     while (raw := source.read(BATCH)) is not None:
         yield raw, decoder.decode(raw)
 
 
 def _of_redis(table: TablePlan, uri: str) -> Iterator[tuple[RawBatch, Decoded]]:
     for raw in read_members(table, uri):
-        yield raw, Decoder(_layout(table), "csv" if raw.header else "json").decode(raw)
+        yield raw, Decoder(layout_of(table), "csv" if raw.header else "json").decode(raw)
 
 
-def _layout(table: TablePlan) -> Layout:
+def layout_of(table: TablePlan) -> Layout:
+    """Say what the rows of a table hold."""
     return Layout(table.fields, "", keys=required(table))
 
 
@@ -118,12 +139,11 @@ def _form(raw: RawBatch) -> str:
     return "csv:" + json.dumps(raw.header) if isinstance(raw, Records) and raw.header else "json"
 
 
-def _versions(rows: pl.DataFrame, table: TablePlan, pseudonyms: Pseudonyms) -> pl.DataFrame:
+def versions_of(rows: pl.DataFrame, table: TablePlan, pseudonyms: Pseudonyms) -> pl.DataFrame:
+    """Give rows that have `__time` and `__gone`, in the order of their source, as `TableRead.versions`."""
     persons = [(name, type_.person) for name, type_ in table.fields.items() if type_.person]
-    valid_from = pl.col(table.time) if table.time else pl.lit(ALWAYS, dtype=pl.Int64)
     return (
         rows.with_columns(pseudonyms.of(rows[name], domain) for name, domain in persons)
-        .with_columns(valid_from.alias(TIME), pl.lit(value=False).alias(GONE))
         .unique([*table.key, TIME], keep="last", maintain_order=True)
         .sort(TIME, maintain_order=True)
     )

@@ -59,7 +59,7 @@ _UNREADABLE = {
     KafkaError._BAD_MSG,  # noqa: SLF001
     KafkaError.INVALID_MSG,
 }
-_HOPELESS = {
+HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -68,6 +68,7 @@ _HOPELESS = {
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
     KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
 }
+"""Errors that waiting does not make good."""
 
 
 @dataclass(slots=True)
@@ -303,7 +304,7 @@ class TopicReader:
                 f"{place}: the records from offset {queue.offset} on are not there ({error.str()}): retention has "
                 "removed them before they were read. Begin anew with another --state folder"
             )
-        if error.code() in _HOPELESS or error.fatal():
+        if error.code() in HOPELESS or error.fatal():
             raise SourceError(f"{place}: {error.str()}")
         if error.code() in _UNREADABLE:
             raise SourceError(f"{place}: the batch from offset {queue.offset} on cannot be read: {error.str()}")
@@ -359,7 +360,7 @@ class TopicReader:
 
     def _note(self, error: KafkaError) -> None:
         """Take what librdkafka says of its connections."""
-        if error.code() in _HOPELESS or error.fatal():
+        if error.code() in HOPELESS or error.fatal():
             self._fail(SourceError(f"{self.address.plain}: {error.str()}"))
         else:
             self.trouble = f"{self.address.plain}: {error.str()}"

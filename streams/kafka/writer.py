@@ -53,14 +53,28 @@ class TopicWriter:
                 f"`tocsin topics apply` with the topology and --kafka {self.servers} makes them"
             )
 
-    def put(self, topic: str, values: Sequence[str], keys: Sequence[str | None] | None = None) -> None:
-        """Take records for a topic, at most WAITING_MOST, waiting until there is room; SinkError if one was refused."""
+    def put(
+        self,
+        topic: str,
+        values: Sequence[str],
+        keys: Sequence[str | None] | None = None,
+        *,
+        stamp: int | None = None,
+    ) -> None:
+        """Take records for a topic, at most WAITING_MOST, waiting until there is room; SinkError if one was refused.
+
+        `stamp`: their timestamp, ms since the epoch; by default that of sending.
+        """
         while len(self._producer) and len(self._producer) + len(values) > WAITING_MOST:
             self.wait(_POLL)
         if keys is None:
             messages: list[dict[str, Any]] = [{"value": value} for value in values]
         else:
             messages = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
+        if stamp is not None:  # which the client does not take with batches
+            for message in messages:
+                self._producer.produce(topic, timestamp=stamp, on_delivery=self._delivered, **message)
+            return
         taken = self._producer.produce_batch(topic, messages, on_delivery=self._delivered)
         if taken != len(messages):
             error = next(message["_error"] for message in messages if "_error" in message)

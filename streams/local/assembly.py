@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from operators.expressions.bound import Lookup
     from streams.ingest.spec import LookUp
+    from streams.kafka.tables import FollowedTable
     from streams.local.live import Partition, Topic
     from streams.pseudonyms import Pseudonyms
     from tocsin.compiler import Plan, StreamPlan
@@ -37,8 +39,18 @@ def make_flow(plan: Plan, wanted: Iterable[str] | None = None, *, buckets: int =
     return Dataflow(plan, buckets=buckets, wanted=wanted)
 
 
-def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudonyms: Pseudonyms) -> pl.DataFrame:
-    """Read all tables that are needed into the dataflow; give the dead letters of their records.
+class Loaded(NamedTuple):
+    """What was read of tables beside their rows.
+
+    `dead`: letters by DEAD. `ends`: of those out of topics, by name, the offset of the next record by partition.
+    """
+
+    dead: pl.DataFrame
+    ends: Mapping[str, Mapping[int, int]]
+
+
+def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudonyms: Pseudonyms) -> Loaded:
+    """Read all tables that are needed into the dataflow.
 
     `sources`: NAME to URI; a `file` table is read beside the topology, in `folder`. A `topic` table without a source is
     empty.
@@ -46,11 +58,28 @@ def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudo
     plan = flow.plan
     _refuse_unknown(plan, sources)
     dead = [pl.DataFrame(schema=dict(DEAD))]
+    ends: dict[str, Mapping[int, int]] = {}
     for name in sorted(flow.table_names | _checked_tables(plan, flow)):
         read = read_table(plan.tables[name], sources.get(name), folder, pseudonyms)
         flow.change_table(name, read.versions if read.versions.height else empty_table(plan, name))
         dead.append(read.dead)
-    return pl.concat(dead)
+        if read.ends:
+            ends[name] = read.ends
+    return Loaded(pl.concat(dead), ends)
+
+
+def follow_tables(
+    plan: Plan, sources: Mapping[str, str], ends: Mapping[str, Mapping[int, int]], pseudonyms: Pseudonyms
+) -> list[FollowedTable]:
+    """Give the tables out of topics as they go on behind `ends`, for a run that does so, too."""
+    if not ends:
+        return []
+    from streams.kafka.tables import FollowedTable  # noqa: PLC0415  # needs the extra `kafka`
+
+    # the thread that takes records in has pseudonyms of its own
+    return [
+        FollowedTable(plan.tables[name], sources[name], offsets, replace(pseudonyms)) for name, offsets in ends.items()
+    ]
 
 
 def open_inputs(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms, *, span: Span = ALL) -> Inputs:

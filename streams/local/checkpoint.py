@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 
+from operators.lookups import vanished
 from streams.leaps import Seen  # noqa: TC001  # msgspec reads the annotations
 from streams.local.dataflow import Plain  # noqa: TC001  # msgspec reads the annotations
 from streams.local.feed import Place
@@ -136,9 +138,15 @@ def _option(name: str, time: int | None) -> str:
 
 
 def _restore_flow(run: Runner, snapshot: Snapshot, meta: Meta) -> None:
-    """Tables stay as they were when the run began; between two runs over growing input they may change."""
+    """Tables stay as they were when the run began; between two runs over growing input they may change.
+
+    What of a table changes while the run goes on has changed meanwhile, too.
+    """
     read_now = dict(run.flow.tables)
     run.flow.restore({path: frame for path, frame in snapshot.frames.items() if path[0] != FEED}, meta.flow)
+    for name in run.inputs.followed:
+        now, key = read_now.pop(name), run.plan.tables[name].key
+        run.flow.change_table(name, pl.concat([vanished(run.flow.tables[name], now, key), now]))
     if meta.keep and meta.through:
         run.flow.tables |= read_now
         return

@@ -91,7 +91,7 @@ class Dataflow:
 
     def change_table(self, name: str, versions: pl.DataFrame) -> None:
         """Take in versions of a table (operators/contract.py, `Instant.tables`)."""
-        passed = min(self._watermarks.values(), default=BEGINNING)
+        passed = min((self._watermarks[stage.name] for stage in self._stages), default=BEGINNING)
         table = self.tables.get(name, versions.clear())
         self.tables[name] = merge_versions(table, versions, self._keys[name], passed)
 

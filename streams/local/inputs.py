@@ -17,32 +17,41 @@ from streams.local.dataflow import BEGINNING
 from streams.local.intake import Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from monitoring.metrics import Metrics
+    from streams.kafka.tables import FollowedTable
     from streams.local.feed import Feed
     from streams.local.intake import Early
     from streams.local.live import Topic
     from streams.sources.contract import Position
+    from streams.tables import TableRead
 
 WAIT_SECONDS = 0.05
 """How long nothing may come before the clock is looked at."""
 ROUND_SECONDS = 0.1
 """Time between two steps of the stages where few records come; early copies do not wait for it."""
+TABLE_SECONDS = 0.5
+"""Time between two looks at what tables were told: each change costs a pass over its table."""
 ENOUGH_ROWS = 50_000
 """Records that are worth a step at once."""
 
 
 @dataclass(slots=True)
 class Inputs:
-    """The feeds of a run, by name; those of `topics` may become more."""
+    """The feeds of a run, by name; those of `topics` may become more.
+
+    `tables`: those that change while the run goes on, if any of its feeds does.
+    """
 
     feeds: dict[str, Feed]
     topics: Sequence[Topic] = ()
     bell: Event = field(default_factory=Event)
+    tables: Sequence[FollowedTable] = ()
     _intake: Intake | None = field(default=None, init=False)
     _first: int = field(default=BEGINNING, init=False)
     _round: float = field(default=0.0, init=False)
+    _looked: float = field(default=0.0, init=False)
 
     def start(self, most: int, early: Early | None) -> None:
         """Begin to take in what goes on, from where the feeds stand, about `most` records at once.
@@ -55,6 +64,8 @@ class Inputs:
         self._intake.add({name: feed for name, feed in self.feeds.items() if feed.live is not None})
         for topic in self.topics:
             topic.start()
+        for table in self.tables:
+            table.start()
         self._intake.start()
 
     def close(self) -> None:
@@ -63,6 +74,24 @@ class Inputs:
             self._intake.close()
         for topic in self.topics:
             topic.reader.close()
+        for table in self.tables:
+            table.close()
+
+    def table_changes(self) -> Iterator[tuple[str, TableRead]]:
+        """Give what has come of tables since the last look."""
+        now = time.monotonic()
+        if now - self._looked < TABLE_SECONDS:
+            return
+        self._looked = now
+        for table in self.tables:
+            read = table.changes()
+            if read is not None:
+                yield table.name, read
+
+    @property
+    def followed(self) -> set[str]:
+        """The tables that change while the run goes on."""
+        return {table.name for table in self.tables} if self.topics else set()
 
     @property
     def running(self) -> list[str]:
@@ -116,12 +145,14 @@ class Inputs:
     @property
     def troubles(self) -> list[str]:
         """Say which brokers do not answer."""
-        return [topic.reader.trouble for topic in self.topics if topic.reader.trouble]
+        said = [*(topic.reader.trouble for topic in self.topics), *(table.trouble for table in self.tables)]
+        return [trouble for trouble in said if trouble]
 
     @property
     def silent(self) -> str:
         """Say of which topics no broker answers, as anybody may read it; "" if all do."""
         names = [topic.reader.address.topic for topic in self.topics if topic.reader.trouble]
+        names += [table.name for table in self.tables if table.trouble]
         return f"no broker answers for {', '.join(names)}" if names else ""
 
     def tell(self, metrics: Metrics) -> None:

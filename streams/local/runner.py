@@ -193,6 +193,7 @@ class Runner:
             if not names:
                 self.inputs.wait()
             self._watch(self.inputs.grown())
+            self._change_tables()
             if self.inputs.running:
                 self._advance()
             self._keep_up()
@@ -206,6 +207,13 @@ class Runner:
             self._take_in(name, read)
         elif name in self.brakes and self.feeds[name].ended:
             self.brakes[name].finish()
+
+    def _change_tables(self) -> None:
+        """Take in what tables were told meanwhile: it counts from the watermark at which it arrives (semantics 20)."""
+        for name, read in self.inputs.table_changes():
+            if self.dead_letters is not None:
+                self.dead_letters.put(read.dead, round(self.settings.wall() * 1000))
+            self.flow.change_table(name, read.versions)
 
     def _advance(self) -> None:
         watermarks = self._watermarks()

@@ -28,7 +28,7 @@ from streams.dead_letters import DeadLetterStore
 from streams.garbage import search_rarely
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local import checkpoint
-from streams.local.assembly import first_needed, load_tables, make_flow, open_inputs
+from streams.local.assembly import first_needed, follow_tables, load_tables, make_flow, open_inputs
 from streams.local.feed import Span
 from streams.local.note import Note, refuse_other_key
 from streams.local.pages import keep_pages
@@ -84,11 +84,12 @@ def carry_out(order: Order) -> Summary:
     plan, pseudonyms = order.plan, load_pseudonyms()
     warn_of_missing_key(plan, pseudonyms, order.settings)
     flow = make_flow(plan, buckets=order.buckets)
-    aside = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
+    aside, ends = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
     order.settings.health.ready(TABLES, ok=True)
     order.metrics.gauge(registry.PROCESS_INFO.of(_process(plan)), 1)
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
     inputs = open_inputs(flow, order.sources, pseudonyms, span=span)
+    inputs.tables = follow_tables(plan, order.sources, ends, pseudonyms)
     if order.state is None:
         deliveries, tally = _deliveries(order, None), Tally(order.metrics, order.settings.wall)
         return Runner(plan, flow, inputs, deliveries, settings=order.settings, tally=tally).run()
@@ -133,7 +134,8 @@ def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -
     key = "" if pseudonyms is None else pseudonyms.fingerprint
     note = Note.of(order.topology, order.sources, order.settings, key)
     tally, deliveries = Tally(order.metrics, order.settings.wall), _deliveries(order, begin)
-    with closing(DeadLettersByStream.of(order.sources, kept, order.settings.warn)) as dead:
+    streams = {name: uri for name, uri in order.sources.items() if name in order.plan.streams}
+    with closing(DeadLettersByStream.of(streams, kept, order.settings.warn)) as dead:
         dead.put(aside, round(order.settings.wall() * 1000))
         runner = Runner(order.plan, flow, inputs, deliveries, store, dead, order.settings, tally, begin)
         summary = runner.run(accepted=lambda: note.write(state))

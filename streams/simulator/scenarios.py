@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from streams.simulator import (
     calls,
     card_velocity,
@@ -144,4 +146,9 @@ def generate(
     streams = {name: arriving(name, part.streams[name], setting, late) for name in FORMS if name in part.streams}
     arrivals = {name: rows[ARRIVAL] for name, rows in streams.items()}
     records = {name: rows.drop(ARRIVAL) for name, rows in streams.items()}
-    return Simulation(records, dict(part.tables), label_rows(part.labels), arrivals)
+    begin = min(setting.start, *(_least_time(rows) for rows in part.streams.values()))
+    return Simulation(records, dict(part.tables), label_rows(part.labels), arrivals, begin)
+
+
+def _least_time(rows: pl.DataFrame) -> int:
+    return int(rows.select(pl.col("time").min()).item())

@@ -81,16 +81,18 @@ def send(
 ) -> int:
     """Write tables, then streams, and wait until all is confirmed; gives the number of records of streams.
 
+    Rows of tables are stamped with the beginning of event times, so that the first events find them already.
     `watch` is told how many were sent, again and again. SinkError: a topic is not there, or brokers refuse.
     """
+    pace = pace or Pace()
     writer.require([target.topic for target in to.values()])
     for name, rows in simulation.tables.items():
         if name in to:
             for part in rows.iter_slices(CHUNK):
-                _put(writer, to[name], part)
+                _put(writer, to[name], part, min(simulation.begin, pace.clock()))
     writer.settle()
     sent = 0
-    for parts in _slices(simulation, writer, pace or Pace()):
+    for parts in _slices(simulation, writer, pace):
         for name, part in parts:
             _put(writer, to[name], part)
             sent += part.height
@@ -134,9 +136,13 @@ def _slices(simulation: Simulation, writer: TopicWriter, pace: Pace) -> Iterator
         at, done = at + counts, upto
 
 
-def _put(writer: TopicWriter, target: Target, rows: pl.DataFrame) -> None:
+def _put(writer: TopicWriter, target: Target, rows: pl.DataFrame, stamp: int | None = None) -> None:
     values = rows.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
-    writer.put(target.topic, values, key_texts(rows, target.key) if target.key else None)
+    keys = key_texts(rows, target.key) if target.key else None
+    if stamp is None:
+        writer.put(target.topic, values, keys)
+    else:
+        writer.put(target.topic, values, keys, stamp=stamp)
 
 
 def _refuse_other_formats(name: str, form: str) -> None:

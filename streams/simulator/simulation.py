@@ -69,13 +69,14 @@ class Part:
 class Simulation:
     """Streams as their producers send them, in arrival order; tables; labels with the columns of LABELS.
 
-    `arrivals`: when each record of a stream arrives, ms since the epoch.
+    `arrivals`: when each record of a stream arrives, `begin`: before which no event happens, ms since the epoch.
     """
 
     streams: Mapping[str, pl.DataFrame]
     tables: Mapping[str, pl.DataFrame]
     labels: pl.DataFrame
     arrivals: Mapping[str, pl.Series]
+    begin: int
 
 
 def merge(parts: Iterable[Part]) -> Part:

@@ -76,8 +76,8 @@ class Paper:
     def require(self, topics: object) -> None:
         del topics
 
-    def put(self, topic: str, values: list[str], keys: list[str] | None = None) -> None:
-        del topic, keys
+    def put(self, topic: str, values: list[str], keys: list[str] | None = None, *, stamp: int | None = None) -> None:
+        del topic, keys, stamp
         self.records += [(self.clock.now if self.clock else 0, value) for value in values]
 
     def wait(self, seconds: float) -> None:
@@ -120,6 +120,16 @@ class TestOnABroker:
         rows = {(one.key() or b"").decode(): json.loads(one.value() or b"") for one in messages(kafka, topic)}
         assert len(rows) == wangiri.tables["phones"].height
         assert all(row["phone"] == key for key, row in rows.items())
+
+    def test_rows_of_tables_hold_from_the_beginning_of_event_times(
+        self, kafka: str, kafka_topics: Topics, wangiri: Simulation
+    ) -> None:
+        topic = kafka_topics(cleanup_policy="compact")
+        to = {"calls": Target(kafka_topics()), "phones": Target(topic, ("phone",))}
+        with TopicWriter(kafka) as writer:
+            send(wangiri, to, writer)
+        assert {one.timestamp()[1] for one in messages(kafka, topic)} == {SCENARIOS["wangiri"].start}
+        assert wangiri.begin == SCENARIOS["wangiri"].start
 
     def test_records_are_stamped_when_they_are_sent(
         self, kafka: str, kafka_topics: Topics, wangiri: Simulation

@@ -64,8 +64,8 @@ class Said(NamedTuple):
     metavar="HOST:PORT",
     envvar=SERVERS,
     default="",
-    help="The brokers whose topics are read for all streams without --source; such a run goes on until it is stopped, "
-    f"or has come to --until. Default: ${SERVERS}.",
+    help="The brokers whose topics are read for all streams and tables without --source; such a run goes on until it "
+    f"is stopped, or has come to --until. Default: ${SERVERS}.",
 )
 @click.option("--runtime", type=click.Choice(["local", "faust", "flink"]), default="local", show_default=True)
 @click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATES}/NAME.")
@@ -176,9 +176,9 @@ def _settings(words: Said) -> Settings:
 
 
 def with_topics(plan: Plan, sources: Mapping[str, str], servers: str) -> dict[str, str]:
-    """Add the topics of the streams that have no source, where brokers are named."""
+    """Add the topics of the streams and tables that have no source, where brokers are named."""
     if not servers:
         return dict(sources)
-    return {
-        name: f"{SCHEME}://{servers}/{stream.topic}" for name, stream in plan.streams.items() if stream.topic
-    } | dict(sources)
+    topics = {name: stream.topic for name, stream in plan.streams.items()}
+    topics |= {name: table.topic for name, table in plan.tables.items()}
+    return {name: f"{SCHEME}://{servers}/{topic}" for name, topic in topics.items() if topic} | dict(sources)
