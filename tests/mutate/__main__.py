@@ -23,7 +23,9 @@ from .without_shrinking import PROFILE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache", ".hypothesis", "node_modules")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".stack", "build", "__pycache__", ".*_cache", ".hypothesis", "node_modules"
+)
 SECONDS_MOST = 300
 SEED = "1"
 """Drawn cases are the same in every run, so that what was noticed once is noticed again."""

@@ -76,6 +76,14 @@ MUTATIONS = (
         (DECODING, "tests/streams/test_file_sources.py"),
     ),
     Mutation(
+        "5",
+        "a silent partition stands behind the clock by `idle` and lateness",
+        "streams/ingest/idling.py",
+        "reached = clock - idle + 1",
+        "reached = clock + 1",
+        ("tests/streams/test_idling.py",),
+    ),
+    Mutation(
         "6",
         "a stage asks to be called for rows that wait in its head",
         "operators/stage.py",
@@ -114,6 +122,14 @@ MUTATIONS = (
         "watermark = min(self._watermarks[item.upstream] for item in stage.inputs)",
         "watermark = max(self._watermarks[item.upstream] for item in stage.inputs)",
         (DATAFLOW, "-k", "together or asked"),
+    ),
+    Mutation(
+        "8",
+        "a partition that is further ahead than `skew` is held back",
+        "streams/local/inputs.py",
+        "feed.watermark > least + feed.plan.skew",
+        "feed.watermark > least + 2 * feed.plan.skew",
+        ("tests/streams/local/test_held_inputs.py",),
     ),
     Mutation(
         "9",
@@ -202,6 +218,14 @@ MUTATIONS = (
         "for name in (HASH, CONTENT, POSITION) if",
         "for name in (HASH, CONTENT) if",
         (REORDER,),
+    ),
+    Mutation(
+        "11",
+        "a record behind a gap in the offsets keeps its position",
+        "streams/sources/contract.py",
+        "one.offsets is None and one.first + one.count == two.first for",
+        "one.offsets is None for",
+        (INGEST,),
     ),
     Mutation(
         "11",
