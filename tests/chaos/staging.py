@@ -93,9 +93,9 @@ class Stage:
         words += [word for source in sources for word in ("--source", source)]
         return words + [word for sink in sinks for word in ("--sink", sink)] + self._of_host() + self.more_words
 
-    def feed_all(self) -> None:
-        """Let all records come at once."""
-        self._produce([*self.records, *closing(self.material, self.case)])
+    def feed_all(self, *, to_the_end: bool = True) -> None:
+        """Let all records come at once, and those that end each partition."""
+        self._produce([*self.records, *(closing(self.material, self.case) if to_the_end else ())])
         self.fed.set()
 
     @contextmanager
