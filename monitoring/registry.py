@@ -96,6 +96,7 @@ DUPLICATES = Counter("tocsin_duplicate_rows_total", "Further copies (same key, i
 OUTSIDE = Counter("tocsin_outside_rows_total", "Rows before --from or after --until that were read.", _STREAM)
 NULL_KEYS = Counter("tocsin_null_key_rows_total", "Rows left out of a stage: its key was null.", _STAGE)
 LOOKUP_MISSES = Counter("tocsin_lookup_misses_total", "Look-ups of stages that found no row in a table.", _TABLE)
+TABLE_CHANGES = Counter("tocsin_table_changes_total", "Rows and deletions of tables that came during a run.", _TABLE)
 WATERMARK_LAG = Gauge("tocsin_watermark_lag_seconds", "Clock minus watermark of a stream.", _STREAM, "seconds")
 WATERMARK = Gauge("tocsin_watermark_timestamp_seconds", "Event time up to which a stream was read.", _STREAM, "seconds")
 

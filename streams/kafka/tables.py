@@ -268,10 +268,10 @@ def _key_of(key: bytes | None, names: Sequence[str]) -> dict[str, str] | Dead:
         text = key.decode()
         parts = [text] if len(names) == 1 else msgspec.json.decode(text, type=list[str])
     except UnicodeDecodeError:
-        return Dead(0, Reason.INVALID_UTF8, "", f"the key {shown(key)} is not UTF-8", None, key)
+        return Dead(0, Reason.INVALID_UTF8, "", f"the key {shown(key)} is not UTF-8", None, b"", key)
     except msgspec.DecodeError:
         parts = []
     if len(parts) != len(names):
         expected = f"a JSON array of the texts of {', '.join(names)}"
-        return Dead(0, Reason.BAD_JSON, "", f"the key {shown(key)} is not {expected}", None, key)
+        return Dead(0, Reason.BAD_JSON, "", f"the key {shown(key)} is not {expected}", None, b"", key)
     return dict(zip(names, parts, strict=True))

@@ -213,6 +213,7 @@ class Runner:
         for name, read in self.inputs.table_changes():
             if self.dead_letters is not None:
                 self.dead_letters.put(read.dead, round(self.settings.wall() * 1000))
+            self.tally.table_changed(name, read)
             self.flow.change_table(name, read.versions)
 
     def _advance(self) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from streams.local.feed import Read
     from streams.local.outbox import Outbox
+    from streams.tables import TableRead
 
 DUPLICATES, NULL_KEYS, MISSES = "duplicates", "null_keys", "misses"
 """Names under which rows that stages dropped are counted, and look-ups that found no row."""
@@ -72,6 +73,13 @@ class Tally:
                 self.metrics.count(registry.LATE_RECORDS.of({"stream": stream}), number)
             else:
                 self.metrics.count(registry.DEAD_LETTERS.of({"stream": stream, "reason": reason}), number)
+
+    def table_changed(self, table: str, read: TableRead) -> None:
+        """Count what came of a table while the run went on, and what was put aside of it."""
+        self.metrics.count(registry.TABLE_CHANGES.of({"table": table}), read.versions.height)
+        for reason, number in read.dead.group_by("reason").len().iter_rows():
+            self.aside[table, reason] += number
+            self.metrics.count(registry.DEAD_LETTERS.of({"stream": table, "reason": reason}), number)
 
     def watermarks(self, watermarks: Mapping[str, int]) -> None:
         """Note how far each stream has been read, in ms of event time."""
