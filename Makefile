@@ -13,7 +13,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 BASE ?= python:3.11-slim
 IMAGE_FLAGS ?=
 
-.PHONY: help install demo stack stack-down test lint types unit mutate bench clean image lock
+.PHONY: help install demo stack stack-down test lint types unit chaos mutate bench clean image lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ types: $(VENV)/.dev ## mypy, strict
 
 unit: $(VENV)/.dev $(VENV)/.stack ## pytest on two cores, with coverage
 	POLARS_MAX_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+
+chaos: $(VENV)/.dev $(VENV)/.stack ## one input, many ways: all cases of tests/chaos (hours; CASES="city and faust3" for some)
+	POLARS_MAX_THREADS=1 $(BIN)/pytest tests/chaos --all-cases -n 2 --dist worksteal $(if $(CASES),-k "$(CASES)")
 
 mutate: $(VENV)/.dev ## break each rule of docs/semantics.md once; a test must notice (minutes; before a release)
 	$(BIN)/python -m tests.mutate

@@ -94,7 +94,8 @@ def _named_so(like: int | str, number: int) -> int | str:
 def _partitioned(text: str, stream: str, by: str) -> str:
     """Insert `partitioned_by` behind the name of a stream, in the section of streams."""
     head, section, rest = text.partition("\nstreams:\n")
-    return head + section + rest.replace(f"  {stream}:\n", f"  {stream}:\n    partitioned_by: {by}\n", 1)
+    name = re.compile(rf"^(  {stream}:\s*(?:#.*)?)$", re.MULTILINE)
+    return head + section + name.sub(rf"\1\n    partitioned_by: {by}", rest, count=1)
 
 
 def load(name: str) -> Material:
