@@ -68,7 +68,8 @@ class Disturbed:
                 self.kept.append(self._keep(at))
             if self.kept and left and self.random.random() < 0.3:
                 left -= 1
-                at = self._go_on_from(self.random.choice(self.kept))
+                del self.kept[self.random.randrange(len(self.kept)) + 1 :]  # whoever goes back has what was then
+                at = self._go_on_from(self.kept[-1])
         self.given += self.flow.advance(dict.fromkeys(self.flow.streams, self.case.end)).items()
         self.given += self.flow.close(self.case.end).items()
         return outcome_of(self.plan, self.given)
