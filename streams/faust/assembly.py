@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from operators.lookups import look_up
+import polars as pl
+
+from operators.lookups import look_up, merge_versions
 from sinks.at_most import AtMost
 from sinks.delivery import Delivery
 from sinks.opening import make_sink, open_sink
 from sinks.where import Where
+from streams.dead_letters import DEAD
 from streams.faust.hosted import Hosted
 from streams.faust.layout import SHARD, Layout, lay_out, needed, sender_of
 from streams.faust.outgoing import Outgoing
@@ -19,8 +22,8 @@ from streams.faust.source_task import SourceTask
 from streams.faust.topics import exchange_of
 from streams.faust.upstreams import Upstreams
 from streams.ingest.stage import Ingest
-from streams.kafka.tables import require_topic
-from streams.local.dataflow import empty_table
+from streams.kafka.tables import FollowedTable, require_topic
+from streams.local.dataflow import BEGINNING, empty_table
 from streams.local.feed import ingest_spec
 from streams.tables import read_table
 from tocsin.errors import SourceError
@@ -29,8 +32,6 @@ from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import polars as pl
 
     from monitoring.metrics import Metrics
     from operators.expressions.bound import Lookup
@@ -68,13 +69,24 @@ def _looked_up(plan: Plan) -> set[str]:
     return checked | {name for stage in stages for name in stage.tables}
 
 
-def load_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> dict[str, pl.DataFrame]:
-    """Read all tables that are needed; every worker has all of them."""
-    found = {}
+def load_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """Read all tables that are needed, every worker all of them; and the dead letters of their records."""
+    found, dead = {}, [pl.DataFrame(schema=dict(DEAD))]
     for name in sorted(_looked_up(plan)):
         read = read_table(plan.tables[name], order.tables.get(name), order.topology.parent, pseudonyms)
-        found[name] = read.versions if read.versions.height else empty_table(plan, name)
-    return found
+        found[name] = merge_versions(empty_table(plan, name), read.versions, plan.tables[name].key, BEGINNING)
+        dead.append(read.dead)
+        if read.ends:
+            order.ends[name] = dict(read.ends)
+    return found, pl.concat(dead)
+
+
+def follow_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> list[FollowedTable]:
+    """Give the tables out of topics as they go on behind where they were read to."""
+    return [
+        FollowedTable(plan.tables[name], order.tables[name], offsets, replace(pseudonyms))
+        for name, offsets in order.ends.items()
+    ]
 
 
 def layout_of(plan: Plan, order: Order) -> Layout:
@@ -116,7 +128,7 @@ class Factory:
             hosted,
             Outgoing(name, layout),
             stream=plan,
-            ingest=Ingest(spec, self.pseudonyms, partial(_look_up, self.tables, layout.plan)),
+            ingest=Ingest(spec, replace(self.pseudonyms), partial(_look_up, self.tables, layout.plan)),
             until=self.order.until,
         )
 

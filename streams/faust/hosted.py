@@ -12,7 +12,7 @@ import polars as pl
 
 from operators.contract import Instant
 from operators.stage import own_part
-from streams.local.dataflow import BEGINNING, Task
+from streams.local.dataflow import BEGINNING, END, Task
 from tocsin.model.keys import bucket_of
 
 if TYPE_CHECKING:
@@ -136,14 +136,9 @@ class Hosted:
         return rows if self.buckets == 1 else rows.filter(bucket_of(key, self.buckets) == self.bucket)
 
     @property
-    def waiting(self) -> bool:
-        """Whether a stage that has arrived rows, or something due, might step if a watermark moved."""
-        return any(task.arrived for task in self._tasks.values())
-
-    @property
     def least(self) -> int:
-        """The least watermark of the stages; BEGINNING if there are none."""
-        return min((self.marks.watermarks.get(stage.name, BEGINNING) for stage in self.stages), default=BEGINNING)
+        """The least watermark of the stages; END if there are none."""
+        return min((self.marks.watermarks.get(stage.name, BEGINNING) for stage in self.stages), default=END)
 
     @property
     def through(self) -> bool:

@@ -25,6 +25,7 @@ from tocsin.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping
 
+    from streams.faust.following import Following
     from streams.faust.intake import Intake, Taken
     from streams.faust.outgoing import Sealed
     from streams.faust.outlets import Outlets
@@ -81,6 +82,7 @@ class Hosting:
     make: Callable[[Any], Task]
     intake: Intake
     outlets: Outlets
+    following: Following
     fail: Callable[[BaseException], Coroutine[Any, Any, None]]
     commit_seconds: float = 1.0
     health: Health = field(default_factory=lambda: Health(needed=(SOURCES,)))
@@ -265,6 +267,12 @@ class Hosting:
         """Whether this worker holds the first partition of the first topic."""
         return any(tp.topic == min(self.topics) and tp.partition == 0 for tp in self._keeping)
 
+    async def follow(self) -> None:
+        """Take in what tables were told."""
+        if self.following.followed and self._keeping:
+            passed = min(self.units[tp].task.hosted.least for tp in self._keeping)
+            await asyncio.get_running_loop().run_in_executor(None, self.following.look, passed)
+
     async def pass_time(self, clock: int) -> None:
         """Let time pass in partitions at whose end nothing happens."""
         still = self._silence.still([self.units[tp] for tp in self._keeping]) if clock else []
@@ -283,6 +291,7 @@ class Hosting:
         if self._sending:
             await asyncio.wait(self._sending, timeout=seconds)
         await asyncio.get_running_loop().run_in_executor(None, self.outlets.close, seconds)
+        self.following.close()
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever the call gives
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -19,8 +19,9 @@ import faust
 from monitoring.metrics import MemoryMetrics
 from streams.dead_letters import DeadLetterStore
 from streams.faust.app import FaustWire, add_agents, make_app
-from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
+from streams.faust.assembly import Factory, deliveries, follow_tables, layout_of, load_tables
 from streams.faust.clock import Clock, listen, tell
+from streams.faust.following import Following
 from streams.faust.hosting import Hosting
 from streams.faust.intake import Intake
 from streams.faust.key_check import KeyCheck
@@ -67,7 +68,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     """Make the application of a worker."""
     plan = compile_topology(load(order.topology))
     pseudonyms = load_pseudonyms()
-    tables = load_tables(plan, order, pseudonyms)
+    tables, dead = load_tables(plan, order, pseudonyms)
     layout = layout_of(plan, order)
     metrics = MemoryMetrics()
     tally = Tally(metrics)
@@ -88,9 +89,20 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     letters = DeadLettersByStream.of(uris, DeadLetterStore(folder / "dead"), warn)
     keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
     intake = Intake(tally, letters, keys, early=(lambda: EarlyCopies(plan)) if order.early else None)
+    intake.put_aside(dead)
+    keys_of = {name: table.key for name, table in plan.tables.items()}
+    following = Following(tables, keys_of, follow_tables(plan, order, pseudonyms), intake.put_aside)
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
     hosting = Hosting(
-        wire, frozenset(partitions), layout.tasks, factory.make, intake, outlets, failure, order.commit_seconds
+        wire,
+        frozenset(partitions),
+        layout.tasks,
+        factory.make,
+        intake,
+        outlets,
+        following,
+        failure,
+        order.commit_seconds,
     )
     add_agents(app, hosting)
     add_pages(app, metrics, hosting.health)
@@ -109,6 +121,7 @@ def run(order: Order, number: int) -> int:
     failure = Failure()
     app, hosting = build(order, number, failure)
     hosting.outlets.start()
+    hosting.following.start()
 
     async def finish(*_: object, **__: object) -> None:
         await hosting.close(FLUSH_SECONDS if order.until is not None else 5.0)
@@ -161,6 +174,7 @@ async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
                 break  # nobody would start or end this worker any more
             hosting.health.beat()
             await hosting.pass_time(clock.now)
+            await hosting.follow()
             await asyncio.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
     finally:

@@ -133,7 +133,8 @@ def topology_in(folder: Path, text: str) -> Path:
 class Shop:
     """One run of workers over a topic of its own.
 
-    `direct`: the stream says that cards cut its partitions; `scattered`: that is not true.
+    `direct`: the stream says that cards cut its partitions; `scattered`: that is not true. `tabled`: the table
+    of shops is a topic.
     """
 
     folder: Path
@@ -144,6 +145,7 @@ class Shop:
     workers: int = 1
     direct: bool = True
     scattered: bool = False
+    tabled: bool = False
     command: tuple[str, ...] = ()
     topic: str = field(init=False)
     alerts: str = field(init=False)
@@ -174,11 +176,14 @@ class Shop:
         """Run the workers until they are through."""
         path = topology_in(self.folder, self.text)
         plan = compile_topology(loads(self.text, str(path)))
+        sources = {"payments": f"kafka://{self.servers}/{self.topic}"}
+        if self.tabled:
+            sources["shops"] = f"kafka://{self.servers}/{self._table()}"
         run = Run(
             plan,
             path,
             self.folder / "state",
-            {"payments": f"kafka://{self.servers}/{self.topic}"},
+            sources,
             [f"kafka://{self.servers}/{self.alerts}"],
             group=self.group,
             workers=self.workers,
@@ -192,6 +197,17 @@ class Shop:
         for name, given in {**({"command": self.command} if self.command else {}), **more}.items():
             setattr(run, name, given)
         return carry_out(run)
+
+    def _table(self) -> str:
+        """Write the rows of the table into a topic, valid before the first record."""
+        topic = self.topics(f"{self.group}.shops", partitions=2, retention_ms="-1")
+        producer = Producer({"bootstrap.servers": self.servers})
+        lines = (self.folder / "shops.csv").read_text().split()[1:]
+        for shop, most in (line.split(",") for line in lines):
+            row = json.dumps({"shop": shop, "most": int(most)})
+            producer.produce(topic, row, shop, timestamp=BEGIN - 86_400_000)
+        assert producer.flush(30) == 0
+        return topic
 
     def given(self) -> pl.DataFrame:
         """Give the canonical form of the alert topic, copies left out."""

@@ -94,7 +94,7 @@ class TestThreeWorkers:
     def test_workers_come_and_go_while_keys_are_exchanged(
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
-        shop = make(workers=3, partitions=4, direct=False)
+        shop = make(workers=3, partitions=4, direct=False, tabled=True)
 
         def disturb() -> None:
             until(lambda: len(workers_of(shop.folder)) == 3)
