@@ -129,7 +129,7 @@ def _sorted(times: Index, hashes: Hashes, *, by_key: bool = False) -> tuple[Inde
     packed = times - times.min()
     place_bits, time_bits = times.size.bit_length(), int(packed.max()).bit_length()
     if time_bits + place_bits + _HASH_LEAST > _BITS:
-        packed = np.unique(times, return_inverse=True)[1].astype(np.int64)
+        packed = _narrowed(packed, _BITS - place_bits - _HASH_LEAST)
         time_bits = int(packed.max()).bit_length()
     hash_bits = _BITS - time_bits - place_bits
     # in place: pages of new arrays would cost as much as the work on them
@@ -142,3 +142,11 @@ def _sorted(times: Index, hashes: Hashes, *, by_key: bool = False) -> tuple[Inde
     places = packed & ((1 << place_bits) - 1)
     packed >>= place_bits
     return places, packed
+
+
+def _narrowed(times: Index, bits: int) -> Index:
+    """Number times in their order, equal ones alike: by whole seconds, or else by their places among the distinct."""
+    seconds, rest = np.divmod(times, 1000)
+    if not rest.any() and int(seconds.max()).bit_length() <= bits:
+        return seconds
+    return np.unique(times, return_inverse=True)[1].astype(np.int64)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,18 @@ class TestOrder:
         released = HEAD.step([batch([("a", "1", 5, 0)])], SCHEMA.empty(), None)
         assert released.rows.height == 1
         assert released.waiting.is_empty()
+
+    @pytest.mark.parametrize("unit", [1_000, 1_000 * 86_400 * 365, 1, 999_999_937])
+    @given(EVENTS)
+    def test_no_span_of_time_is_too_long(self, unit: int, events: list[tuple[str, str, int, int]]) -> None:
+        """Whole seconds over years, and times that are none: in the order of what they are, each once."""
+        far = [(k, i, t * unit, v) for k, i, t, v in events]
+        released = HEAD.step([batch([*far, *far])], SCHEMA.empty(), None)
+        given_times = [row[2] for row in plain(released.rows)]
+        assert given_times == sorted(given_times)
+        once = [(k, i, t) for k, i, t, _ in plain(released.rows)]
+        assert len(once) == len(set(once))
+        assert set(once) == {(k, i, t) for k, i, t, _ in far}
 
 
 class TestDuplicates:
