@@ -37,6 +37,8 @@ QUEUED_ROWS = 400_000
 """Messages of a topic that wait, beside those in librdkafka's queue."""
 WAIT_SECONDS = 0.02
 """How long one call waits for messages; a stop, a pause or a seek is heeded as soon."""
+GATHER_SECONDS = 0.001
+"""How long what has come waits for more: latency, against many small batches."""
 GROW_SECONDS = 10.0
 """How often the broker is asked whether the topic has more partitions."""
 ASK_SECONDS = 1.0
@@ -237,7 +239,7 @@ class TopicReader:
             while not self._stopping:
                 self._carry_out()
                 self._pause_and_resume()
-                messages = self._consumer.consume(TAKEN_ROWS, WAIT_SECONDS)
+                messages = self._consume()
                 if any(map(Message.error, messages)):
                     self._put_beside_events(messages)
                 else:
@@ -252,6 +254,11 @@ class TopicReader:
             self._fail(error)
         except Exception as error:  # noqa: BLE001  # whatever ends the thread must end the run, not stop it silently
             self._fail(SourceError(f"{self.address.plain}: {type(error).__name__}: {error}"))
+
+    def _consume(self) -> list[Message]:
+        """Wait for a message, then take what is there: asked for many, librdkafka waits for all of them."""
+        first = self._consumer.consume(1, WAIT_SECONDS)
+        return first + self._consumer.consume(TAKEN_ROWS - 1, GATHER_SECONDS) if first else first
 
     def _carry_out(self) -> None:
         """Do what was ordered meanwhile: a call from another thread would wait for ever beside `consume`."""
