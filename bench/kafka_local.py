@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +16,10 @@ from streams.local.running import Order as RunOrder
 from streams.local.running import carry_out
 from tocsin.cli.files import load_plan
 
+LOOK_SECONDS = 0.1
+_TASKS = Path("/proc/self/task")
+_NUMBER = re.compile(r"[-_]\d+$")
+
 
 @dataclass
 class Watch:
@@ -20,21 +27,37 @@ class Watch:
 
     threads: bool
     clock: Clock | None = None
-    used: dict[str, float] = field(default_factory=dict)
+    used: dict[int, tuple[str, float]] = field(default_factory=dict)
+    _before: dict[int, tuple[str, float]] = field(default_factory=dict)
+    _looked: float = 0.0
 
     def stop(self) -> bool:
         """Never stop."""
         if self.clock is None:
-            self.clock = Clock()
-        if self.threads:
-            self.look()
+            self.clock, self._before = Clock(), used_by_thread()
+        if self.threads and time.monotonic() > self._looked + LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self.used |= used_by_thread()
         return False
 
-    def look(self) -> None:
-        """Note what every thread of Python has used so far."""
-        for thread in threading.enumerate():
-            if thread.ident is not None:
-                self.used[thread.name] = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+    def by_name(self) -> dict[str, float]:
+        """Give the seconds that threads of one name have used since the clock started."""
+        found: Counter[str] = Counter()
+        for number, (name, seconds) in self.used.items():
+            found[name] += seconds - self._before.get(number, (name, 0.0))[1]
+        return dict(found.most_common())
+
+
+def used_by_thread() -> dict[int, tuple[str, float]]:
+    """Give name and processor seconds of every thread of this process, those of libraries too (Linux)."""
+    ours = {thread.native_id: thread.name for thread in threading.enumerate()}
+    found = {}
+    for task in _TASKS.iterdir():
+        with suppress(OSError):  # it has just ended
+            seconds = int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+            number, name = int(task.name), (task / "comm").read_text(encoding="ascii").strip()
+            found[number] = (_NUMBER.sub("", ours.get(number, name)), seconds)
+    return found
 
 
 def run(order: Order) -> Took:
@@ -48,7 +71,8 @@ def run(order: Order) -> Took:
     )
     if watch.clock is None or not summary.flushed:
         raise RuntimeError(f"the run is not through: {summary.troubles}")
-    return watch.clock.took(summary.records, watch.used)
+    watch.used |= used_by_thread()
+    return watch.clock.took(summary.records, watch.by_name() if order.threads else {})
 
 
 if __name__ == "__main__":
