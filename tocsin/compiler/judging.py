@@ -73,5 +73,7 @@ class Ruling:
         self.groups |= groups_of(name, bound, self.groups)
         self.empty = None if self.empty is None else self.empty.plus(name, bound)
         if shown:
-            self.shown |= {column: self.columns[column] for column in bound.columns if not column.startswith("__")}
+            self.shown |= {
+                column: self.columns[column] for column in sorted(bound.columns) if not column.startswith("__")
+            }
         return name
