@@ -35,13 +35,14 @@ class TableHouse(House):
 
     servers: str
     topics: dict[str, str]
+    make: Topics
 
     @classmethod
     def over(cls, folder: Path, servers: str, topics: Topics) -> TableHouse:
         """Make the topics, with a record of alarms, since the doors wait for both streams."""
         house = cls(folder)
         house.topology = house.topology.replace("lateness: 10s}", "lateness: 10s, idle: 300ms}")
-        house.servers = servers
+        house.servers, house.make = servers, topics
         house.topics = {name: topics(retention_ms="-1") for name in ("entries", "alarms", "crowded")}
         house.put("alarms", alarm(1, 1))
         return house
@@ -151,3 +152,28 @@ def test_no_such_topic_is_told_before_anything_is_read(house: TableHouse) -> Non
     with pytest.raises(SourceError, match=r"the table crowded: .*missing does not exist.*`tocsin topics apply`"):
         house.over_kafka()
     assert not (house.folder / "topics").exists()
+
+
+def test_a_run_that_goes_on_takes_what_was_told_meanwhile(house: TableHouse) -> None:
+    """Rows that changed count; those that the topic does not hold any more do not."""
+    house.topology = house.topology.replace("idle: 300ms", "idle: 1h")
+    house.put("crowded", {"door": "north", "most": 3}, {"door": "south", "most": 3}, {"door": "west", "most": 3})
+    house.put("alarms", alarm(2, 300))
+    house.put("entries", entry(1, 1, 5, None), entry(2, 300, 0, None))
+
+    def read() -> bool:
+        return house.metrics.value(registry.RECORDS_READ.of({"stream": "entries"})) >= 2
+
+    assert house.over_kafka(until=None, stop=Steps((read, lambda: None))).stopped
+    house.topics["crowded"] = house.make(retention_ms="-1")
+    house.put("crowded", {"door": "north", "most": 8}, {"door": "west", "most": 3}, at=BEGIN - 1)
+    house.put("alarms", alarm(3, 1000))
+    doors = [entry(n, 600 + n, 5, door) for n, door in ((10, "north"), (11, "south"), (12, "west"))]
+    house.put("entries", *doors, entry(13, 1000, 0, None))
+
+    def judged() -> bool:
+        return house.metrics.value(registry.STAGE_ROWS.of({"stage": "minutes"})) >= 3
+
+    assert house.over_kafka(until=None, stop=Steps((judged, lambda: None))).stopped
+    raised = house.log("topics").filter(rule="crowd", kind="raised")
+    assert [json.loads(entity)["door"] for entity in raised["entity"]] == ["west"]
