@@ -20,13 +20,9 @@ def records_of(messages: Sequence[Message], record_most: int, header: tuple[str,
     """Join the values of consecutive messages of a partition, at least one, none of them an error.
 
     A tombstone or an empty value is a dead letter, and so is a value of more than `record_most` bytes: a blank line
-    stands in its place. `header`: the names of CSV cells. The messages are kept with the batch, for the keys of those
-    that die later.
+    stands in its place. `header`: the names of CSV cells. Keys are kept with the batch, for those that die later.
     """
-
-    def key_of(place: int) -> bytes | None:
-        return messages[place].key()
-
+    key_of = list(map(Message.key, messages)).__getitem__
     values = cast("list[bytes]", list(map(Message.value, messages)))
     first, last = cast("int", messages[0].offset()), cast("int", messages[-1].offset())
     whole = last - first == len(messages) - 1  # else transactions or compaction left gaps
