@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from tests.chaos.material import ROOT
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
 
 WITHIN: Final = 240.0
@@ -29,11 +30,15 @@ ENVIRONMENT: Final = {
 
 @dataclass
 class Processes:
-    """A command and its workers, which are all of one process group. `log`: what it said, over all lives."""
+    """A command and its workers, which are all of one process group. `log`: what it said, over all lives.
+
+    `dice`: gives each life another hash seed; without it Python takes one, another one for each worker.
+    """
 
     command: Sequence[str]
     folder: Path
     name: str = "run"
+    dice: random.Random | None = None
     process: subprocess.Popen[bytes] | None = None
     groups: list[int] = field(default_factory=list)
 
@@ -49,11 +54,12 @@ class Processes:
 
     def start(self) -> None:
         """Start the command, once more if it was killed."""
+        hashes = {} if self.dice is None else {"PYTHONHASHSEED": str(self.dice.randrange(1 << 32))}
         with self.out.open("ab") as out, self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tocsin.cli", *self.command],
                 cwd=self.folder,
-                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **ENVIRONMENT, **hashes, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,

@@ -138,7 +138,8 @@ class Stage:
 
     def run(self) -> Processes:
         """Give the process, not yet started."""
-        return Processes(self.words(), self.folder)
+        dice = None if self.case.host.runtime == "faust" else self.case.dice("hashes")
+        return Processes(self.words(), self.folder, dice=dice)
 
     def _trickle(self, records: Sequence[Record], end: threading.Event) -> None:
         size = len(records) // PIECES + 1

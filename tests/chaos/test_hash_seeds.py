@@ -28,7 +28,8 @@ def told(value):
     if isinstance(value, tuple | list):
         return [told(part) for part in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return [type(value).__name__, *([one.name, told(getattr(value, one.name))] for one in fields(value) if one.repr)]
+        shown = [one.name for one in fields(value) if one.repr]
+        return [type(value).__name__, *([name, told(getattr(value, name))] for name in shown)]
     return value if isinstance(value, str | int | float | None) else type(value).__name__
 
 for file in sys.argv[1:]:

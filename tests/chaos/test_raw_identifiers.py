@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
 import polars as pl
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from confluent_kafka.admin import AdminClient
 
@@ -60,7 +60,7 @@ class PlainMaterial(materials.Material):
 
 def first_hour() -> Material:
     city = materials.city()
-    begin = min(stream.rows["arrival"].min() for stream in city.streams.values())  # type: ignore[type-var]  # numbers
+    begin = min(stream.rows["arrival"][0] for stream in city.streams.values())
     streams = {
         name: replace(stream, rows=stream.rows.filter(pl.col("arrival") < begin + UNTIL))
         for name, stream in city.streams.items()
