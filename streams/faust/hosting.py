@@ -12,6 +12,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 THREADS = 2
 PATIENCE_SECONDS = 0.05
+QUEUED = 8
+"""Batches of a partition that wait while the task works; they are taken together."""
 OUTBOX_MOST = 200_000
 """Transitions of a task that may wait for a slow sink before it takes no more records."""
 
@@ -89,7 +92,7 @@ class Hosting:
     units: dict[Any, Unit] = field(default_factory=dict)
     _silence: Silence = field(default_factory=Silence)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "tocsin-task"))
-    _keeping: dict[Any, asyncio.Task[None]] = field(default_factory=dict)
+    _keeping: dict[Any, asyncio.Future[Any]] = field(default_factory=dict)
     _resting: asyncio.Event = field(default_factory=asyncio.Event)
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -128,7 +131,7 @@ class Hosting:
         """Let a task of the assignment go on, from where the reader stands."""
         unit = self.units[tp]
         unit.task.end = max(unit.task.end, position)
-        self._keeping[tp] = asyncio.create_task(self._keep(unit))
+        self._keeping[tp] = asyncio.gather(self._guarded(self._pump(unit)), self._guarded(self._keep(unit)))
         self.health.ready(SOURCES, ok=True)
         self.health.watch(SINKS, lambda: "; ".join(f"{name}: {why}" for name, why in self.outlets.troubles.items()))
 
@@ -176,16 +179,32 @@ class Hosting:
         unit = self.units.get(event.message.tp)
         if unit is None or event.message.tp not in self._keeping:
             return
-        while unit.task.outbox.end - unit.task.outbox.start > OUTBOX_MOST and unit.chunks:
-            await self._pause()
-            if self._resting.is_set():
-                return
-        async with unit.lock:
-            taken = await self._in_thread(lambda: self.intake.take(unit, event.value))
-            unit.events.append(event)
-            unit.dirty = True
-            if taken is not None:
-                await self._note(unit, taken)
+        while len(unit.queue) >= QUEUED and not self._resting.is_set():
+            await self._wait(unit.room)
+        unit.queue.append(event)
+        unit.room.clear()
+        unit.wanted.set()
+
+    async def _pump(self, unit: Unit) -> None:
+        """Take all batches that have come, at once: many small ones cost as much as few large ones."""
+        while not self._resting.is_set():
+            await self._wait(self._resting if self._full(unit) else unit.wanted)
+            if not unit.queue or self._full(unit):
+                continue
+            events, unit.queue = unit.queue, []
+            unit.wanted.clear()
+            unit.room.set()
+            async with unit.lock:
+                taken = await self._in_thread(partial(self.intake.take, unit, [event.value for event in events]))
+                unit.events += events
+                unit.dirty = True
+                if taken is not None:
+                    await self._note(unit, taken)
+        unit.queue.clear()
+
+    def _full(self, unit: Unit) -> bool:
+        """Whether sinks are so far behind that no more may be decided."""
+        return unit.task.outbox.end - unit.task.outbox.start > OUTBOX_MOST and bool(unit.chunks)
 
     async def _note(self, unit: Unit, taken: Taken) -> None:
         """Give early copies, make durable what is dead, then judge: what stops a run can be looked at."""
@@ -197,23 +216,29 @@ class Hosting:
 
     async def _keep(self, unit: Unit) -> None:
         """Commit a task again and again, until its partition is revoked."""
+        self._publish(unit)
+        while not self._resting.is_set():
+            self.outlets.offer(unit)
+            for moved in self.outlets.collect():
+                moved.dirty = True
+            if unit.dirty and monotonic() >= unit.committed_at + self.commit_seconds:
+                await self._commit(unit)
+            await self._wait(self._resting)
+
+    async def _guarded(self, doing: Coroutine[Any, Any, None]) -> None:
+        """End the worker with what fails: it must not go on without one of its tasks."""
         try:
-            self._publish(unit)
-            while not self._resting.is_set():
-                self.outlets.offer(unit)
-                for moved in self.outlets.collect():
-                    moved.dirty = True
-                if unit.dirty and monotonic() >= unit.committed_at + self.commit_seconds:
-                    await self._commit(unit)
-                await self._pause()
+            await doing
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, the worker must not go on without this task
+        except Exception as error:  # noqa: BLE001  # whatever it is
             await self.fail(error)
 
-    async def _pause(self) -> None:
+    @staticmethod
+    async def _wait(event: asyncio.Event) -> None:
+        """Wait for a moment, or until something happens."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._resting.wait(), PATIENCE_SECONDS)
+            await asyncio.wait_for(event.wait(), PATIENCE_SECONDS)
 
     async def _commit(self, unit: Unit) -> None:
         async with unit.commits:
@@ -229,7 +254,8 @@ class Hosting:
             self.outlets.offer(unit)
 
     async def _write(self, unit: Unit, capture: Capture) -> None:
-        topic, partition, write = unit.tp.topic, unit.tp.partition, capture.write
+        topic, partition = unit.tp.topic, unit.tp.partition
+        write = await self._in_thread(lambda: unit.written(capture))
         await self.wire.put(topic, partition, write.values)
         await self.wire.put(topic, partition, dict([write.head]))
         if write.stale:

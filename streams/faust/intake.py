@@ -12,9 +12,10 @@ import polars as pl
 from streams.dead_letters import DEAD
 from streams.faust.source_task import SourceTask
 from streams.local.feed import LATE, Read
+from streams.sources.contract import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from streams.dead_letters import TakesLetters
     from streams.faust.batches import Batch
@@ -50,23 +51,26 @@ class Intake:
     _writing: Lock = field(default_factory=Lock)
     _early: dict[str, EarlyCopies] = field(default_factory=dict)
 
-    def take(self, unit: Unit, batch: Batch) -> Taken | None:
-        """Take what is new in a batch; in a thread, with the task's lock held."""
+    def take(self, unit: Unit, batches: Sequence[Batch]) -> Taken | None:
+        """Take what is new in consecutive batches; in a thread, with the task's lock held."""
         task = unit.task
         if isinstance(task, SourceTask):
-            return self._records(task, batch)
+            return self._records(task, batches)
         shard = cast("ShardTask", task)
-        shard.take(batch.values_from(shard.end), max(shard.end, batch.end))
+        for batch in batches:
+            shard.take(batch.values_from(shard.end), max(shard.end, batch.end))
         return None
 
-    def _records(self, task: SourceTask, batch: Batch) -> Taken | None:
-        name = task.stream.name
-        raw = batch.raw_from(task.end, self.headers.get(name, ()))
-        if raw is None or task.through:
-            task.end = max(task.end, batch.end)
+    def _records(self, task: SourceTask, batches: Sequence[Batch]) -> Taken | None:
+        name, end = task.stream.name, max(task.end, batches[-1].end)
+        header = self.headers.get(name, ())
+        parts = [part for batch in batches if (part := batch.raw_from(task.end, header)) is not None]
+        if not parts or task.through:
+            task.end = end
             return None
-        done, rows = task.take(raw, batch.end)
-        self.keys.note(name, batch.tp.partition, rows)
+        raw = Records.joined(parts)
+        done, rows = task.take(raw, end)
+        self.keys.note(name, batches[0].tp.partition, rows)
         aside = pl.concat([done.dead, late_letters(done.late)])
         self.tally.read(name, Read(rows, aside, done, done.rows.height - rows.height, raw.size), time.time())
         return Taken(done, aside, self._copies(task, rows))

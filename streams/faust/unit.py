@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
+    from streams.faust.hosted import Frames
     from streams.faust.outgoing import Sealed
     from streams.faust.task import SinkPlace, Task
     from streams.faust.values import Keeper, Write
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class Capture(NamedTuple):
-    """A commit that is being written: what it says, and what may leave when it is durable."""
+    """A commit: what it says, references to frames that nobody changes, and what may leave when it is durable."""
 
-    write: Write
+    frames: Frames
+    plain: bytes
     end: int
     through: bool
     events: list[Any]
@@ -31,7 +33,8 @@ class Unit:
     """A task with all that a worker knows of it.
 
     `lock`: held while the task works. `commits`, `sends`: held while a commit is written,
-    and packets handed over, one at a time. `durable`: the offset up
+    and packets handed over, one at a time. `queue`: messages that wait, `wanted` is set when one does, `room` when they
+    were taken. `durable`: the offset up
     to which its state is durable, None before the first commit. `sent`: the serial up to which packets were handed to
     the broker, `acknowledged` the one up to which it has them. `places`: of sinks, as they were confirmed.
     """
@@ -42,6 +45,9 @@ class Unit:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     commits: asyncio.Lock = field(default_factory=asyncio.Lock)
     sends: asyncio.Lock = field(default_factory=asyncio.Lock)
+    queue: list[Any] = field(default_factory=list)
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    room: asyncio.Event = field(default_factory=asyncio.Event)
     durable: int | None = None
     dirty: bool = True
     through: bool = False
@@ -53,7 +59,7 @@ class Unit:
     chunks: tuple[Chunk, ...] = ()
 
     def capture(self) -> Capture:
-        """Settle the task and give what a commit has to write; in a thread, with the lock held."""
+        """Settle the task and give what a commit says; in a thread, with the lock held."""
         task = self.task
         task.outgoing.published(self.acknowledged)
         task.places.update(self.places)
@@ -65,8 +71,11 @@ class Unit:
         frames, plain = task.frames(), msgspec.json.encode(task.plain())
         events, self.events = self.events, []
         sealed = [one for one in task.outgoing.waiting if one.serial > self.sent]
-        write = self.keeper.write(frames, plain)
-        return Capture(write, task.end, task.through, events, sealed, task.outbox.chunks)
+        return Capture(frames, plain, task.end, task.through, events, sealed, task.outbox.chunks)
+
+    def written(self, capture: Capture) -> Write:
+        """Give what a commit has to write; in a thread, one commit at a time. The task may work meanwhile."""
+        return self.keeper.write(capture.frames, capture.plain)
 
     @property
     def delivered(self) -> bool:

@@ -31,8 +31,8 @@ from streams.faust import intake, worker
 
 taken, mark = intake.Intake.take, Path(__file__).with_suffix(".failed")
 
-def take(self, unit, batch):
-    done = taken(self, unit, batch)
+def take(self, unit, batches):
+    done = taken(self, unit, batches)
     if not mark.exists():
         mark.touch()
         raise ValueError("on purpose")
