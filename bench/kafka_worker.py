@@ -17,9 +17,9 @@ import msgspec
 
 from bench.kafka_job import processor_seconds
 from streams.faust import worker
-from streams.faust.intake import Intake
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
+from streams.faust.source_task import SourceTask
 from streams.faust.transport import BatchedConsumer, BatchedThread
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Notes:
 def watch(notes: Notes, streams: set[str]) -> None:
     """Put notes around what the worker does. `streams`: the topics whose partitions count."""
     fetch, assigned = BatchedThread._fetch_records, BatchedConsumer.on_partitions_assigned  # noqa: SLF001  # to look on
-    take, collect = Intake.take, Outlets.collect
+    take, collect = SourceTask.take, Outlets.collect
 
     @wraps(fetch)
     async def fetching(self: Any, consumer: Any, active_partitions: Any, **limits: Any) -> Any:  # noqa: ANN401
@@ -86,10 +86,9 @@ def watch(notes: Notes, streams: set[str]) -> None:
         await assigned(self, given, *rest, **more)
 
     @wraps(take)
-    def taking(self: Any, unit: Any, batch: Any) -> Any:  # noqa: ANN401
-        taken = take(self, unit, batch)
-        if unit.tp.topic in streams:
-            notes.put("taken", [unit.tp.partition], len(batch.records))
+    def taking(self: Any, raw: Any, end: int) -> Any:  # noqa: ANN401
+        taken = take(self, raw, end)
+        notes.put("taken", [self.ingest.spec.partition], raw.count)
         return taken
 
     @wraps(collect)
@@ -101,7 +100,7 @@ def watch(notes: Notes, streams: set[str]) -> None:
 
     _put(BatchedThread, "_fetch_records", fetching)
     _put(BatchedConsumer, "on_partitions_assigned", assigning)
-    _put(Intake, "take", taking)
+    _put(SourceTask, "take", taking)
     _put(Outlets, "collect", collecting)
 
 
