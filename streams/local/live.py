@@ -158,7 +158,7 @@ def open_topic(plan: Plan, stream: StreamPlan, uri: str, make: Callable[[Partiti
         raise SourceError(
             f"stream {stream.name}: values of format {stream.format} cannot be read from Kafka yet, only json"
         )
-    reader = TopicReader(address, f"tocsin-{plan.name}", bell)
+    reader = TopicReader(address, f"tocsin-{plan.name}-local", bell)  # that of workers is theirs: they go on by it
     note = f"tocsin {plan.name} {plan.version}"
     return Topic(stream, reader, make, note, address.options.get("from", "earliest"))
 
