@@ -67,12 +67,16 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Streams and tables (rows as JSON) of a topology. `until`: where the run ends, ms."""
+    """Streams and tables (rows as JSON) of a topology.
+
+    `until`: where the run ends, ms. `before`: the part of the records after which alerts have been raised.
+    """
 
     topology: str
     streams: Mapping[str, Stream]
     tables: Mapping[str, tuple[str, ...]]
     until: int
+    before: float = 0.4
 
     def write_topology(self, folder: Path, *, idle: str, direct: bool) -> Path:
         """Copy the shipped topology, with another `idle`, and with what streams are partitioned by if it is direct."""
@@ -146,7 +150,7 @@ def signaling() -> Material:
     arrival = rows.select(pl.min_horizontal("end", pl.col("start") + 50 * MINUTE)).to_series()
     stream = Stream(_rows(rows, rows["start"], arrival, "subscriber"), "start", "", "subscriber", HOUR)
     until = max(rows["start"].to_list()) + HOUR
-    return Material("topologies/signaling.yaml", {"sessions": stream}, {}, until)
+    return Material("topologies/signaling.yaml", {"sessions": stream}, {}, until, before=0.7)
 
 
 def _real(path: str) -> Path:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 PATIENT, QUICKLY = "10m", "4s"
 """How long a partition is silent until it is idle: for ever, or soon where one has no records at all."""
-BEFORE: Final = 0.4
-"""The part of the records that is there before a disturbed run starts."""
 TRICKLE_SECONDS: Final = 6.0
 PIECES: Final = 60
 ALERT_PARTITIONS: Final = 3
@@ -101,7 +99,7 @@ class Stage:
     @contextmanager
     def feeding(self) -> Iterator[None]:
         """Let the first records come at once, the others while the body goes on once a run has begun to give alerts."""
-        begun = int(len(self.records) * BEFORE)
+        begun = int(len(self.records) * self.material.before)
         self._produce(self.records[:begun])
         end, errors = threading.Event(), list[BaseException]()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from stack import KafkaBroker
 from tests.chaos import reading
-from tests.chaos.cases import HOSTS, Case, every
+from tests.chaos.cases import HOSTS, Case, every, seed
 from tests.chaos.disturbing import disturb
 from tests.chaos.material import Absent, load
 from tests.chaos.staging import Stage, idle_of
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FEWEST = 20
 """Transitions that a reference must have, for a comparison to mean something."""
-KINDS = {"raised", "cleared", "updated", "level_changed"}
 
 
 @pytest.fixture
@@ -59,6 +58,16 @@ def reference(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     return give
 
 
+@contextmanager
+def how_again(case: Case) -> Iterator[None]:
+    """Say below every failure how exactly this is done again."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"the seed was {seed()}; again: {case.again}")
+        raise
+
+
 def late(said: str) -> int:
     """Count late records by the summary of a run of `local`."""
     summary: dict[str, Any] = json.loads(said)
@@ -89,7 +98,7 @@ def test_the_alerts_are_those_of_a_run_over_files(  # fixtures
     wanted = reference(case, unique)
     assert wanted.height >= FEWEST
     assert {"raised", "cleared"} <= set(wanted["kind"])
-    with ExitStack() as open_until_end:
+    with how_again(case), ExitStack() as open_until_end:
         broker = open_until_end.enter_context(KafkaBroker(tmp_path / "kafka")) if case.disturbance == "broker" else None
         servers = kafka if broker is None else broker.servers
         stage = Stage(case, material, tmp_path, servers, unique, store)
@@ -100,7 +109,7 @@ def test_the_alerts_are_those_of_a_run_over_files(  # fixtures
             done = disturb(stage, run, broker)
         differs = compare(stage, wanted)
         told = "\n".join(f"{name}: {how}" for name, how in differs.items())
-        assert not differs, f"{case.name}, {done}; again: {case.again}\n{told}\n{run.said()}"
+        assert not differs, f"{case.name}, {done}\n{told}\n{run.said()}"
         if case.host.runtime != "faust" and case.disturbance != "kill":
             assert late(run.out.read_text()) == 0
 
