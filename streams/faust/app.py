@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BUFFERED = 4
 """Batches that wait for an agent."""
 FETCHED_ROWS = 20_000
+METADATA_MS = 10_000
+"""A broker that comes back may not know its topics yet; a group that assigned nothing then asks again so soon."""
 RECOVERED_AT_ONCE = 20
 """Values of a changelog that are applied together: they are large."""
 
@@ -44,6 +46,7 @@ def make_app(group: str, servers: str, folder: Path, credentials: Any, **setting
         broker_check_crcs=False,
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_MS,
         producer_compression_type=None,  # what is large is compressed where it is made, beside the event loop
         producer_linger=0.0,
         producer_max_request_size=4 << 20,

@@ -1,7 +1,8 @@
 """Starts the workers of a run, starts those again that crash, ends all of them.
 
 A worker that ends with REFUSED would end so again: the run stops with what it said. One that crashes is started again,
-after a pause that doubles with each crash in a row; after `CRASHES` of them the run stops.
+after a pause that doubles with each crash in a row; after `CRASHES` of them the run stops. One that finds no broker is
+started again for as long as it takes: a group that was at work waits for its broker.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from streams.faust.worker import REFUSED
+from streams.faust.worker import REFUSED, UNREACHABLE
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
@@ -111,14 +112,15 @@ class Supervisor:
     def _crashed(self, worker: Worker, code: int) -> None:
         lived = time.monotonic() - worker.started
         worker.crashes = 1 if lived > HEALTHY_SECONDS else worker.crashes + 1
-        if worker.crashes >= CRASHES:
+        if worker.crashes >= CRASHES and code != UNREACHABLE:
             raise StateError(
                 f"worker {worker.number} has crashed {worker.crashes} times in a row, at last with exit code {code}: "
                 f"{worker.said}; see {worker.log}"
             )
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (worker.crashes - 1))
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (min(worker.crashes, CRASHES) - 1))
         worker.again = time.monotonic() + pause
-        self.warn(f"worker {worker.number} ended with exit code {code}; it is started again in {pause:.0f} s")
+        why = worker.said if code == UNREACHABLE else f"worker {worker.number} ended with exit code {code}"
+        self.warn(f"{why}; it is started again in {pause:.0f} s")
 
     def _end(self) -> None:
         """End all workers, with patience first."""

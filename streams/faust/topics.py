@@ -43,6 +43,8 @@ async def partitions_of(servers: str, topics: Iterable[str]) -> dict[str, int]:
     admin = await _admin(servers)
     try:
         found = {one["topic"]: one for one in await admin.describe_topics(wanted)}
+    except KafkaError as error:
+        raise SourceError(f"the topics at {servers} cannot be looked at: {error}") from error
     finally:
         await admin.close()
     missing = [name for name in wanted if name not in found or not found[name]["partitions"]]

@@ -1,7 +1,8 @@
 """One worker process: `python -m streams.faust.worker ORDER NUMBER`. The supervisor starts it, or whoever places them.
 
 It ends with 0 when it was told to, or when a run with `--until` is through; with REFUSED when starting it again would
-end in the same way; with anything else when it is worth another try.
+end in the same way; with UNREACHABLE when no broker answered as it began; with anything else when it is worth another
+try.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from streams.faust.order import Order
 from streams.faust.outlets import Outlets
 from streams.faust.pages import add_pages
 from streams.faust.security import aiokafka_settings, credentials_of
-from streams.faust.topics import clock_of, exchange_of
+from streams.faust.topics import clock_of, exchange_of, partitions_of
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
 from streams.local.pages import keep_pages
 from streams.local.tally import Tally
 from streams.pseudonyms import load_pseudonyms
 from tocsin.compiler import compile_topology
-from tocsin.errors import SinkUnavailable, TocsinError
+from tocsin.errors import SinkUnavailable, SourceError, TocsinError
 from tocsin.kafka import SCHEME
 from tocsin.language import load
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 REFUSED = 3
+UNREACHABLE = 4
 LOOK_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
 """The client's thread holds the interpreter while it parses records; at Python's 5 ms others wait for it so long."""
@@ -187,8 +189,14 @@ def main() -> int:
     path, number = sys.argv[1:]
     logging.captureWarnings(capture=True)
     sys.setswitchinterval(SWITCH_SECONDS)
+    order = Order.read(Path(path))
     try:
-        return run(Order.read(Path(path)), int(number))
+        asyncio.run(partitions_of(order.servers, order.topics.values()))
+    except SourceError as error:
+        warn(f"worker {number}: {error}")
+        return UNREACHABLE
+    try:
+        return run(order, int(number))
     except TocsinError as error:
         warn(f"worker {number}: {error}")
         return 1 if isinstance(error, SinkUnavailable) else REFUSED
