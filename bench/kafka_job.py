@@ -13,12 +13,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 TIME_LIMIT = 1_800
 
@@ -73,10 +69,11 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def carried_out(order: Order, module: str, python: Path | None = None, words: Sequence[str] = ()) -> Took:
-    """Run a job; `python`: of another environment."""
+def carried_out(order: Order, module: str, python: Path | None = None) -> Took:
+    """Run a job; `python`: of another environment, whose warnings are not ours."""
+    interpreter = [sys.executable] if python is None else [str(python), "-W", "ignore"]
     done = subprocess.run(  # noqa: S603  # our own module
-        [str(python or sys.executable), "-m", module, *words],
+        [*interpreter, "-m", module],
         input=msgspec.json.encode(order),
         stdout=subprocess.PIPE,
         timeout=TIME_LIMIT,
