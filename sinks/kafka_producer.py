@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FIXED: Final = {"acks": "all", "enable.idempotence": "true", "partitioner": "murmur2", "message.timeout.ms": "0"}
 """What nobody may change: nothing lost, nothing doubled, and the partition that Java's clients choose."""
 
-PREFERRED: Final = {"compression.codec": "lz4", "linger.ms": "5", "reconnect.backoff.max.ms": "1000"}
+PREFERRED: Final = {"compression.codec": "lz4", "linger.ms": "1", "reconnect.backoff.max.ms": "1000"}
 
 QUEUE_BYTES = 64 << 20
 """Of messages that are not confirmed yet; more are taken when some were."""

@@ -265,6 +265,8 @@ class Runner:
             for stage, rows in given.items():
                 self.settings.receive(stage, rows)
             return
+        if not given and (self._early is None or self._early.pending.is_empty()):
+            return
         log = pl.concat(
             [pl.DataFrame(schema=TRANSITIONS), *(rows.select(list(TRANSITIONS)) for rows in given.values())]
         )
