@@ -26,7 +26,7 @@ from streams.kafka.tables import FollowedTable, require_topic
 from streams.local.dataflow import BEGINNING, empty_table
 from streams.local.feed import ingest_spec
 from streams.tables import read_table
-from tocsin.errors import SourceError
+from tocsin.errors import SinkError, SourceError
 from tocsin.kafka import SCHEME
 from tocsin.model.quality import QUALITY
 
@@ -149,6 +149,9 @@ def _look_up(
 
 def deliveries(plan: Plan, sinks: Sequence[str], metrics: Metrics) -> list[tuple[Delivery, Where | None]]:
     """Make the sinks: those of the URIs, or else those of the topology."""
+    names = list(sinks) or [sink.name for sink in plan.sinks]
+    if len(set(names)) < len(names):
+        raise SinkError(f"one sink is given twice: {', '.join(names)}")
     if sinks:
         return [(Delivery(uri, open_sink(uri), metrics=metrics), None) for uri in sinks]
     return [

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class ShardTask(Task):
-    """One shard. `until`: when the closing step is taken (ms)."""
+    """One shard. The closing step is taken at `until`."""
 
     upstreams: Upstreams
-    until: int | None = None
 
     def take(self, packets: Iterable[bytes], end: int) -> int:
         """Take packets up to the offset `end` of the exchange; give how many rows were new."""

@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class SourceTask(Task):
-    """One partition. `until`: no row after it is taken, and the task closes when its watermark is there (ms)."""
+    """One partition. No row after `until` is taken, and the task closes when its watermark is there."""
 
     stream: StreamPlan
     ingest: Ingest
-    until: int | None = None
     brake: Brake = field(init=False)
     state: State = field(init=False)
 

@@ -15,6 +15,8 @@ from streams.faust.upstreams import Heard  # noqa: TC001  # msgspec reads the an
 from streams.local.outbox import Chunk, Outbox
 from tocsin.errors import StateError
 from tocsin.model.alerts import TRANSITIONS
+from tocsin.model.display import display
+from tocsin.model.types import TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +50,7 @@ class Plain(msgspec.Struct, kw_only=True):
     heard: dict[str, Heard] = msgspec.field(default_factory=dict)
     brake: tuple[int, int, int] = (0, 0, 0)
     through: bool = False
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,11 @@ class SinkPlace:
 
 @dataclass(slots=True)
 class Task:
-    """One task. `end`: the offset after the last record that was taken. `through`: the run is over for it."""
+    """One task.
+
+    `end`: the offset after the last record that was taken. `until`: the event time (ms) at which the run ends, None for
+    never; `through`: it has ended for this task.
+    """
 
     name: str
     layout: Layout
@@ -69,6 +76,7 @@ class Task:
     outbox: Outbox = field(default_factory=Outbox)
     places: dict[str, SinkPlace] = field(default_factory=dict)
     end: int = 0
+    until: int | None = None
     through: bool = False
     decided: list[pl.DataFrame] = field(default_factory=list)
     """Transitions since somebody last counted them."""
@@ -116,6 +124,7 @@ class Task:
             outbox_end=self.outbox.end,
             sinks={sink: place.position for sink, place in self.places.items()},
             through=self.through,
+            until=self.until,
         )
 
     def resume(self, loaded: Loaded) -> None:
@@ -156,6 +165,12 @@ class Task:
                     f"{plan.streams[stream].topic} had {plain.partitions.get(stream)} partitions and has {number} now: "
                     "its keys lie elsewhere, so what runs beside its partitions cannot go on; take another --group"
                 )
+        if plain.until != self.until and (plain.closed or plain.marks.closed):
+            ended = "" if plain.until is None else f" at {display(plain.until, TIMESTAMP)}"
+            raise StateError(
+                f"the run of this consumer group has ended{ended}, windows in progress are closed: it cannot go on "
+                "beyond that; take another --group"
+            )
         if plain.shards != self.layout.shards:
             raise StateError(
                 f"the state of this consumer group has its keys in {plain.shards} shards, not in {self.layout.shards}: "

@@ -142,10 +142,13 @@ class TestWhatFails:
         with pytest.raises(StateError, match=r"raise its max\.message\.bytes"):
             shop.run()
 
-    def test_a_group_of_another_topology_is_refused(self, make: Callable[..., Shop]) -> None:
+    def test_a_group_that_is_through_or_of_another_topology_is_refused(self, make: Callable[..., Shop]) -> None:
         shop = make()
         shop.produce()
         assert shop.run(until=BEGIN + 600_000), shop.logs()
+        assert shop.run(until=BEGIN + 600_000), "it is through already"
+        with pytest.raises(StateError, match=r"has ended at 2026-03-02.*another --group"):
+            shop.run(until=BEGIN + 700_000)
         shop.direct = False
         with pytest.raises(StateError, match=r"partitioned_by has changed.*another --group"):
             shop.run()
