@@ -153,7 +153,7 @@ PARTITIONS = Gauge("tocsin_partitions_assigned", "Partitions of a stream that th
 PAUSED = Gauge("tocsin_partitions_paused", "Partitions that are not read for back pressure.", _STREAM)
 CONSUMER_LAG = Gauge("tocsin_consumer_lag_records", "Records of a partition that were not read.", _STREAM_PARTITION)
 REBALANCES: Counter[NoLabel] = Counter("tocsin_rebalances_total", "Assignments of partitions that this process got.")
-OF_KAFKA = (PARTITIONS, PAUSED, CONSUMER_LAG, REBALANCES)
+OF_KAFKA = (PARTITIONS, PAUSED, CONSUMER_LAG, REBALANCES, TABLE_CHANGES)
 
 # Stage topics
 STAGE_BATCHES_READ = Counter("tocsin_stage_batches_read_total", "Batches that a stage read from its topic.", _STAGE)
