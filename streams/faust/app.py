@@ -109,6 +109,11 @@ class FaustWire:
         found: Mapping[Any, int] = await self._app.consumer.highwaters(*tps)
         return found
 
+    def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
+        """Fetch nothing more of some partitions; go on with others."""
+        self._app.consumer.pause_partitions(hold)
+        self._app.consumer.resume_partitions(free)
+
     def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
         """Give the group's offset of a partition."""
         offset: int | None = cast("BatchedConsumer", self._app.consumer).committed(tp)

@@ -8,7 +8,6 @@ tasks have taken their closing step and delivered everything: a bounded run ends
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from streams.faust.key_check import KeyCheck
 
@@ -25,26 +24,36 @@ WAIT_MS = 200
 
 
 class Tick(msgspec.Struct, omit_defaults=True):
-    """A record: the time in ms (0: nothing is said of it), tasks that are through, keys that partitions hold."""
+    """A record: the time in ms (0: nothing is said of it), tasks that are through, keys that partitions hold.
+
+    `marks`: the watermarks of partitions.
+    """
 
     clock: int = 0
     through: list[str] = []
     keys: list[tuple[str, int, list[int]]] = []
+    marks: dict[str, int] = {}
 
 
 @dataclass(slots=True)
 class Clock:
-    """What was read. `now`: the latest time, 0 before the first record; `through`: tasks that are."""
+    """What was read.
+
+    `now`: the latest time, 0 before the first record. `through`: tasks that are. `marks`: the watermarks of all
+    partitions of the group.
+    """
 
     keys: KeyCheck
     now: int = 0
     through: set[str] = field(default_factory=set)
+    marks: dict[str, int] = field(default_factory=dict)
 
     def take(self, data: bytes) -> None:
         """Take a record; the time does not go back. SourceError: a key is in two partitions."""
         tick = msgspec.json.decode(data, type=Tick)
         self.now = max(self.now, tick.clock)
         self.through.update(tick.through)
+        self.marks.update(tick.marks)
         self.keys.hear(tick.keys)
 
 
@@ -62,15 +71,10 @@ async def listen(clock: Clock, topic: str, settings: Mapping[str, Any]) -> None:
         await consumer.stop()
 
 
-async def tell(
-    send: Callable[[bytes], Awaitable[Any]],
-    leads: Callable[[], bool],
-    through: Callable[[], Collection[str]],
-    keys: KeyCheck,
-) -> None:
-    """Write once a second what there is to say, until cancelled. `leads`: whether this worker writes the time."""
+async def tell(send: Callable[[bytes], Awaitable[Any]], say: Callable[[], Tick]) -> None:
+    """Write once a second what there is to say, until cancelled."""
     while True:
-        tick = Tick(round(time.time() * 1000) if leads() else 0, sorted(through()), keys.tell())
-        if tick.clock or tick.through or tick.keys:
+        tick = say()
+        if tick != Tick():
             await send(msgspec.json.encode(tick))
         await asyncio.sleep(SECOND)

@@ -13,13 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from monitoring.health import SINKS, SOURCES, Health
 from streams.faust import values
+from streams.faust.clock import Tick
 from streams.faust.silence import Silence
+from streams.faust.skew import Skew, standings
 from streams.faust.unit import Unit
 from tocsin.errors import StateError
 
@@ -60,6 +62,10 @@ class Wire(Protocol):
         """Ask the broker where the logs of partitions end."""
         ...
 
+    def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
+        """Fetch nothing more of some partitions; go on with others."""
+        ...
+
     def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
         """Give the group's offset of a partition."""
         ...
@@ -86,6 +92,7 @@ class Hosting:
     intake: Intake
     outlets: Outlets
     following: Following
+    skew: Skew
     fail: Callable[[BaseException], Coroutine[Any, Any, None]]
     commit_seconds: float = 1.0
     health: Health = field(default_factory=lambda: Health(needed=(SOURCES,)))
@@ -167,6 +174,7 @@ class Hosting:
     async def release(self) -> None:
         """Make durable what was done, before partitions are revoked; tasks rest until `load`."""
         self._resting.set()
+        self.skew.held.clear()
         self.health.ready(SOURCES, ok=False, why="the consumer group is being rebalanced")
         keeping, self._keeping = self._keeping, {}
         await asyncio.gather(*keeping.values())
@@ -292,6 +300,18 @@ class Hosting:
     def leads(self) -> bool:
         """Whether this worker holds the first partition of the first topic."""
         return any(tp.topic == min(self.topics) and tp.partition == 0 for tp in self._keeping)
+
+    def say(self) -> Tick:
+        """Give what the other workers have to know of this one."""
+        clock = round(time() * 1000) if self.leads() else 0
+        marks = standings(self.units[tp] for tp in self._keeping)
+        return Tick(clock, sorted(self.through), self.intake.keys.tell(), marks)
+
+    def balance(self, marks: Mapping[str, int]) -> None:
+        """Hold partitions back that are too far ahead of the others."""
+        hold, free = self.skew.look([self.units[tp] for tp in self._keeping], marks)
+        if hold or free:
+            self.wire.hold(hold, free)
 
     async def follow(self) -> None:
         """Take in what tables were told."""

@@ -30,6 +30,7 @@ from streams.faust.order import Order
 from streams.faust.outlets import Outlets
 from streams.faust.pages import add_pages
 from streams.faust.security import aiokafka_settings, credentials_of
+from streams.faust.skew import Skew
 from streams.faust.topics import clock_of, exchange_of, partitions_of
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
@@ -94,6 +95,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     intake.put_aside(dead)
     keys_of = {name: table.key for name, table in plan.tables.items()}
     following = Following(tables, keys_of, follow_tables(plan, order, pseudonyms), intake.put_aside)
+    skew = Skew(bool(layout.sharded))
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
     hosting = Hosting(
         wire,
@@ -103,6 +105,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
         intake,
         outlets,
         following,
+        skew,
         failure,
         order.commit_seconds,
     )
@@ -159,15 +162,14 @@ async def _guarded(
 
 async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
     """Read and write the clock topic; end the process when the run is over for all tasks of the group."""
-    keys = hosting.intake.keys
-    clock, topic = Clock(keys), clock_of(order.group)
+    clock, topic = Clock(hosting.intake.keys), clock_of(order.group)
 
     async def send(tick: bytes) -> None:
         await app.producer.send(topic, None, tick, 0, None, None)
 
     beside = [
         asyncio.create_task(_guarded(hosting.fail, listen(clock, topic, aiokafka_settings(order.servers)))),
-        asyncio.create_task(_guarded(hosting.fail, tell(send, hosting.leads, lambda: hosting.through, keys))),
+        asyncio.create_task(_guarded(hosting.fail, tell(send, hosting.say))),
     ]
     try:
         tasks, started = hosting.tasks, os.getppid()
@@ -177,6 +179,7 @@ async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
             hosting.health.beat()
             await hosting.pass_time(clock.now)
             await hosting.follow()
+            hosting.balance(clock.marks)
             await asyncio.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
     finally:

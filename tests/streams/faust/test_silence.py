@@ -10,7 +10,9 @@ import pytest
 
 from streams.faust.key_check import FEW, MOST, KeyCheck
 from streams.faust.silence import Silence
+from streams.faust.skew import Skew
 from streams.faust.source_task import SourceTask
+from streams.ingest.lateness import state_of
 from tocsin.errors import SourceError
 
 if TYPE_CHECKING:
@@ -48,6 +50,29 @@ class TestSilence:
         one.task.end = 6
         assert silence.still([one]) == []
         assert silence.idle(silence.still([one]), {"p0": 6}, 20_000) == []
+
+
+class TestSkew:
+    def units(self, *watermarks: int) -> list[Unit]:
+        found = []
+        for number, watermark in enumerate(watermarks):
+            one = unit(0)
+            task = cast("SourceTask", one.task)
+            task.name, task.until, task.state = f"s/{number}", None, state_of(watermark + 1)
+            task.stream = cast("StreamPlan", SimpleNamespace(lateness=0, skew=1000))
+            one.tp = f"p{number}"
+            found.append(one)
+        return found
+
+    def test_who_is_too_far_ahead_of_anybody_in_the_group_is_held_until_they_have_come(self) -> None:
+        skew = Skew(exchanged=True)
+        assert skew.look(self.units(0, 1_000, 1_001), {}) == ({"p2"}, set())
+        assert skew.look(self.units(0, 1_000, 1_001), {}) == (set(), set())
+        assert skew.look(self.units(1, 1_000, 1_001), {"t/0": 500}) == (set(), {"p2"})
+        assert skew.look(self.units(5_000, 5_000, 5_000), {"t/0": 500}) == ({"p0", "p1", "p2"}, set())
+
+    def test_nobody_is_where_all_stages_stand_beside_partitions(self) -> None:
+        assert Skew(exchanged=False).look(self.units(0, 9_000), {}) == (set(), set())
 
 
 class TestKeys:
