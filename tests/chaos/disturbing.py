@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stack import KafkaBroker
     from tests.chaos.staging import Stage
 
-SILENT_SECONDS = (0.5, 4.0)
+SILENT_SECONDS = 3.5
 """Where one partition is silent, everything came at once, and no run ends before that partition is idle."""
 
 
@@ -43,12 +43,20 @@ def disturb(stage: Stage, run: Processes, broker: KafkaBroker | None) -> str:
 def _wait(stage: Stage, run: Processes, dice: random.Random) -> None:
     """Wait for a random moment of the run."""
     if stage.case.order == "silent":
-        time.sleep(dice.uniform(*SILENT_SECONDS))
+        await_that(lambda: _begun(stage, run) or not run.running, run.said)
+        time.sleep(dice.uniform(0, SILENT_SECONDS))
     elif stage.case.host.runtime == "files":
         await_that(lambda: stage.told() > 0 or not run.running, run.said)
     else:
         await_that(lambda: stage.fed.is_set() or not run.running, run.said)
         time.sleep(dice.uniform(0, TRICKLE_SECONDS))
+
+
+def _begun(stage: Stage, run: Processes) -> bool:
+    """Whether it has found its brokers; without them it would not start, and say so."""
+    if stage.case.host.runtime == "faust":
+        return len(run.workers()) == stage.case.host.workers
+    return (stage.folder / "state" / "commits" / "manifest.json").exists()
 
 
 def _kill(stage: Stage, run: Processes, dice: random.Random) -> str:
