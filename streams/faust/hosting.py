@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from streams.faust.outlets import Outlets
     from streams.faust.task import Task
     from streams.faust.unit import Capture
+    from streams.faust.values import Write
 
 THREADS = 2
 PATIENCE_SECONDS = 0.05
@@ -253,7 +254,9 @@ class Hosting:
             async with unit.lock:
                 unit.dirty = False
                 capture = await self._in_thread(unit.capture)
-            await self._write(unit, capture)
+            begun = monotonic()
+            size = await self._write(unit, capture)
+            self.intake.committed(capture.decided, size, monotonic() - begun)
             unit.durable, unit.through, unit.chunks = capture.end, capture.through, capture.chunks
             unit.committed_at = monotonic()
             for event in capture.events:
@@ -261,13 +264,15 @@ class Hosting:
             self._publish(unit)
             self.outlets.offer(unit)
 
-    async def _write(self, unit: Unit, capture: Capture) -> None:
+    async def _write(self, unit: Unit, capture: Capture) -> int:
+        """Write a commit; give how many bytes that were."""
         topic, partition = unit.tp.topic, unit.tp.partition
-        write = await self._in_thread(lambda: unit.written(capture))
+        write: Write = await self._in_thread(lambda: unit.written(capture))
         await self.wire.put(topic, partition, write.values)
         await self.wire.put(topic, partition, dict([write.head]))
         if write.stale:
             await self.wire.put(topic, partition, dict.fromkeys(write.stale))
+        return write.size
 
     def _publish(self, unit: Unit) -> None:
         """Hand the packets that are durable to the broker, in order."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import polars as pl
 
+from monitoring import registry
 from streams.dead_letters import DEAD
 from streams.faust.source_task import SourceTask
 from streams.local.feed import LATE, Read
@@ -83,12 +84,22 @@ class Intake:
         early = self._early[task.name]
         copies = early.arrived(task.stream.name, rows, task.hosted.tables)
         early.pending = early.pending.clear()  # the truth is raised by another task
+        self.tally.early_copies(copies)
         return copies
 
     def put_aside(self, letters: pl.DataFrame) -> None:
         """Make dead letters and late records durable; StateError if they cannot be."""
         with self._writing:
             self.letters.put(letters, round(time.time() * 1000))
+
+    def committed(self, decided: Sequence[pl.DataFrame], size: int, seconds: float) -> None:
+        """Count a commit that is durable now, and the transitions that it decided."""
+        metrics = self.tally.metrics
+        metrics.count(registry.COMMITS)
+        metrics.count(registry.COMMIT_BYTES, size)
+        metrics.observe(registry.COMMIT_SECONDS, seconds)
+        for log in decided:
+            self.tally.log(log)
 
     def judge(self, unit: Unit, taken: Taken) -> None:
         """Let the brake see a step whose dead letters are durable; BrakeError if nearly all is bad."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from streams.faust.hosted import Frames
     from streams.faust.outgoing import Sealed
     from streams.faust.task import SinkPlace, Task
@@ -26,6 +28,7 @@ class Capture(NamedTuple):
     events: list[Any]
     sealed: list[Sealed]
     chunks: tuple[Chunk, ...]
+    decided: list[pl.DataFrame]
 
 
 @dataclass(slots=True)
@@ -71,7 +74,8 @@ class Unit:
         frames, plain = task.frames(), msgspec.json.encode(task.plain())
         events, self.events = self.events, []
         sealed = [one for one in task.outgoing.waiting if one.serial > self.sent]
-        return Capture(frames, plain, task.end, task.through, events, sealed, task.outbox.chunks)
+        decided, task.decided = task.decided, []
+        return Capture(frames, plain, task.end, task.through, events, sealed, task.outbox.chunks, decided)
 
     def written(self, capture: Capture) -> Write:
         """Give what a commit has to write; in a thread, one commit at a time. The task may work meanwhile."""
