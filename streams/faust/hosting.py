@@ -133,6 +133,7 @@ class Hosting:
                 self.units[tp] = unit
             if unit.durable is not None or unit.task.end:
                 positions[tp] = unit.task.end
+        self.intake.assigned(unit.task for unit in self.units.values())
         return positions
 
     def begin(self, tp: Any, position: int) -> None:  # noqa: ANN401  # Faust's TP
@@ -292,6 +293,7 @@ class Hosting:
                     for shard, _, packet in packets.iter_rows()
                 ]
             await asyncio.gather(*futures)
+            self.intake.sent(len(futures))
             unit.acknowledged = max(unit.acknowledged, sealed[-1].serial)
             unit.dirty = True
         except Exception as error:  # noqa: BLE001  # packets that are lost would be missed by shards

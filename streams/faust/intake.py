@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import polars as pl
 
@@ -16,16 +17,21 @@ from streams.local.feed import LATE, Read
 from streams.sources.contract import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from streams.dead_letters import TakesLetters
     from streams.faust.batches import Batch
     from streams.faust.key_check import KeyCheck
     from streams.faust.shard_task import ShardTask
+    from streams.faust.task import Task
     from streams.faust.unit import Unit
     from streams.ingest.spec import Ingested
     from streams.local.early import EarlyCopies
     from streams.local.tally import Tally
+
+
+EXCHANGE: dict[Literal["stage"], str] = {"stage": "exchange"}
+"""Under which packets are counted: those of all stages of a shard travel together."""
 
 
 class Taken(NamedTuple):
@@ -58,6 +64,7 @@ class Intake:
         if isinstance(task, SourceTask):
             return self._records(task, batches)
         shard = cast("ShardTask", task)
+        self.tally.metrics.count(registry.STAGE_BATCHES_READ.of(EXCHANGE), sum(len(batch.records) for batch in batches))
         for batch in batches:
             shard.take(batch.values_from(shard.end), max(shard.end, batch.end))
         return None
@@ -100,6 +107,18 @@ class Intake:
         metrics.observe(registry.COMMIT_SECONDS, seconds)
         for log in decided:
             self.tally.log(log)
+
+    def sent(self, packets: int) -> None:
+        """Count packets that the broker has."""
+        self.tally.metrics.count(registry.STAGE_BATCHES_SENT.of(EXCHANGE), packets)
+
+    def assigned(self, tasks: Iterable[Task]) -> None:
+        """Note what a rebalance has given to this worker."""
+        streams = Counter(task.stream.name for task in tasks if isinstance(task, SourceTask))
+        self.tally.metrics.count(registry.REBALANCES)
+        for (stream, kind), _ in list(self.tally.records.items()):
+            if kind == "records":
+                self.tally.metrics.gauge(registry.PARTITIONS.of({"stream": stream}), streams[stream])
 
     def judge(self, unit: Unit, taken: Taken) -> None:
         """Let the brake see a step whose dead letters are durable; BrakeError if nearly all is bad."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import re
 import signal
+import socket
 import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 from shop_runs import BEGIN, Aside, Shop, expected, kill, records, stored_texts, until, workers_of
@@ -58,13 +60,38 @@ def make(tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str) -> Calla
     return partial(Shop, tmp_path, kafka, kafka_topics, unique)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def page(port: int, name: str, pages: dict[str, str]) -> str:
+    """Read a page of a worker's web, and keep it; before it is there it is empty."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/{name}", timeout=5) as answer:
+            pages[name] = answer.read().decode()
+    except OSError:
+        return ""
+    return pages[name]
+
+
 class TestOneWorker:
     def test_beside_one_partition_and_behind_the_exchange(
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
-        shop = make()
+        shop, port = make(), free_port()
         shop.produce()
-        assert shop.run(), shop.logs()
+        pages: dict[str, str] = {}
+
+        def look() -> None:
+            until(lambda: "tocsin_records_read_total{" in page(port, "metrics", pages))
+            assert page(port, "readyz", pages)
+
+        with Aside(look):
+            assert shop.run(web=True, web_port=port), shop.logs()
+        assert 'tocsin_records_read_total{stream="payments"}' in pages["metrics"]
+        assert '"sources":""' in pages["readyz"]
         assert shop.given().equals(wanted(shop)), shop.logs()
 
 
