@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from streams.sources.contract import KEPT_MOST, RECORD_MOST, Position, Records
@@ -109,8 +109,7 @@ class JsonFiles:
     def _give(self, payloads: Sequence[bytes], *, cut: bool) -> Records:
         first = self._cursor.offset
         self._cursor.offset += len(payloads)
-        records = Records.of(payloads, range(first, first + len(payloads)))
-        return Records(records.blob, starts=records.starts, offsets=records.offsets, cut=cut)
+        return replace(Records.of(payloads, range(first, first + len(payloads))), cut=cut)
 
     def _too_long(self, raw: bytes, length: int) -> Records:
         offset = self._cursor.offset
