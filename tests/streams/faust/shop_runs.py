@@ -134,7 +134,7 @@ class Shop:
     """One run of workers over a topic of its own.
 
     `direct`: the stream says that cards cut its partitions; `scattered`: that is not true. `tabled`: the table
-    of shops is a topic.
+    of shops is a topic. `idle`: longer than the pauses of a producer on a busy machine, where records come meanwhile.
     """
 
     folder: Path
@@ -146,6 +146,7 @@ class Shop:
     direct: bool = True
     scattered: bool = False
     tabled: bool = False
+    idle: str = "2s"
     command: tuple[str, ...] = ()
     topic: str = field(init=False)
     alerts: str = field(init=False)
@@ -159,7 +160,8 @@ class Shop:
 
     @property
     def text(self) -> str:
-        return TOPOLOGY if self.direct else TOPOLOGY.replace("    partitioned_by: card\n", "")
+        text = TOPOLOGY.replace("idle: 2s", f"idle: {self.idle}")
+        return text if self.direct else text.replace("    partitioned_by: card\n", "")
 
     def produce(self, pause: float = 0.0) -> None:
         """Write all records, in about `pause` seconds."""

@@ -102,7 +102,7 @@ class TestThreeWorkers:
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
         chance = random.Random(SEED)  # noqa: S311  # chaos, not secrets
-        shop = make(workers=3, partitions=4)
+        shop = make(workers=3, partitions=4, idle="8s")
 
         def disturb() -> None:
             until(lambda: len(workers_of(shop.folder)) == 3)
@@ -121,7 +121,7 @@ class TestThreeWorkers:
     def test_workers_come_and_go_while_keys_are_exchanged(
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
-        shop = make(workers=3, partitions=4, direct=False, tabled=True)
+        shop = make(workers=3, partitions=4, direct=False, tabled=True, idle="8s")
 
         def disturb() -> None:
             until(lambda: len(workers_of(shop.folder)) == 3)
