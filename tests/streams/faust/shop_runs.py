@@ -111,7 +111,9 @@ def records() -> Iterator[tuple[str, bytes]]:
 
 @cache
 def expected(folder: Path, text: str) -> pl.DataFrame:
-    """Give the canonical form of a run over the records as a file."""
+    """Give the canonical form of a run over the records as a file, each topology in a folder of its own."""
+    folder /= f"{zlib.crc32(text.encode()):08x}"
+    folder.mkdir()
     file, alerts = folder / "payments.ndjson", folder / "alerts.ndjson"
     file.write_bytes(b"".join(line + b"\n" for _, line in records()))
     topology = topology_in(folder, text)
@@ -215,6 +217,16 @@ class Shop:
         """Give the canonical form of the alert topic, copies left out."""
         rows = ndjson.decode([value(message) for message in messages(self.servers, self.alerts)])
         return canonical(rows.unique(["alert_id", "sequence"], maintain_order=True))
+
+    def unlike(self, wanted: pl.DataFrame) -> str:
+        """Tell what differs from the canonical form that was wanted."""
+        given = self.given()
+        rows = [
+            f"{side} {row}"
+            for side, some, other in (("+", given, wanted), ("-", wanted, given))
+            for row in some.join(other, on=some.columns, how="anti", nulls_equal=True).rows()
+        ]
+        return "\n".join([*rows[:20], f"{len(rows)} rows"])
 
     def logs(self) -> str:
         """Give what workers said."""

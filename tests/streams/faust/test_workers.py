@@ -92,7 +92,7 @@ class TestOneWorker:
             assert shop.run(web=True, web_port=port), shop.logs()
         assert 'tocsin_records_read_total{stream="payments"}' in pages["metrics"]
         assert '"sources":""' in pages["readyz"]
-        assert shop.given().equals(wanted(shop)), shop.logs()
+        assert shop.given().equals(wanted(shop)), (shop.unlike(wanted(shop)), shop.logs())
 
 
 class TestThreeWorkers:
@@ -116,7 +116,7 @@ class TestThreeWorkers:
         with Aside(disturb), Aside(strike):
             assert shop.run(), (SEED, shop.logs())
         assert shop.warned, "nobody was killed"
-        assert shop.given().equals(wanted(shop)), (SEED, shop.logs())
+        assert shop.given().equals(wanted(shop)), (SEED, shop.unlike(wanted(shop)), shop.logs())
 
     def test_workers_come_and_go_while_keys_are_exchanged(
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
@@ -131,7 +131,7 @@ class TestThreeWorkers:
 
         with Aside(disturb):
             assert shop.run(), (SEED, shop.logs())
-        assert shop.given().equals(wanted(shop)), (SEED, shop.logs())
+        assert shop.given().equals(wanted(shop)), (SEED, shop.unlike(wanted(shop)), shop.logs())
 
 
 class TestPersons:
@@ -158,7 +158,7 @@ class TestWhatFails:
         assert shop.run(), shop.logs()
         assert "exit code 1" in shop.warned[0]
         assert "on purpose" in shop.logs()
-        assert shop.given().equals(wanted(shop)), shop.logs()
+        assert shop.given().equals(wanted(shop)), (shop.unlike(wanted(shop)), shop.logs())
 
     def test_a_state_that_the_changelog_does_not_take_is_told_with_the_setting(
         self, make: Callable[..., Shop], kafka_topics: Topics
