@@ -16,11 +16,11 @@ NO_TIMESTAMP = 0
 """The type of timestamp of a message that has none."""
 
 
-def records_of(messages: Sequence[Message], record_most: int, header: tuple[str, ...] = ()) -> Records:
+def records_of(messages: Sequence[Message], record_most: int) -> Records:
     """Join the values of consecutive messages of a partition, at least one, none of them an error.
 
     A tombstone or an empty value is a dead letter, and so is a value of more than `record_most` bytes: a blank line
-    stands in its place. `header`: the names of CSV cells. Keys are kept with the batch, for those that die later.
+    stands in its place. Keys are kept with the batch, for those that die later.
     """
     key_of = list(map(Message.key, messages)).__getitem__
     values = cast("list[bytes]", list(map(Message.value, messages)))
@@ -37,7 +37,7 @@ def records_of(messages: Sequence[Message], record_most: int, header: tuple[str,
             if is_bad
         )
         values = [b"" if is_bad else value for value, is_bad in zip(values, bad, strict=True)]
-    return Records.of(values, offsets, ingested, header, dead, key_of)
+    return Records.of(values, offsets, ingested, dead=dead, key_of=key_of)
 
 
 def stamps_of(messages: Sequence[Message]) -> list[int | None]:

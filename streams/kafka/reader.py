@@ -104,15 +104,10 @@ class TopicReader:
         address: KafkaAddress,
         group: str,
         bell: threading.Event,
-        *,
-        header: tuple[str, ...] = (),
-        record_most: int = RECORD_MOST,
     ) -> None:
         self.address = address
         self.trouble = ""
         self.cluster = ""
-        self._header = header
-        self._record_most = record_most
         self._bell = bell
         self._error: SourceError | None = None
         self._queues: dict[int, Queue] = {}
@@ -189,10 +184,6 @@ class TopicReader:
             queue.rows -= rows
             self._condition.notify_all()
         return Records.joined(parts)
-
-    def waiting(self, partition: int) -> bool:
-        """Whether a batch of a partition waits."""
-        return bool(self._queues[partition].parts)
 
     def hold(self, partition: int, held: bool) -> None:  # noqa: FBT001  # a switch
         """Fetch nothing more of a partition, since others lag; or go on."""
@@ -287,7 +278,7 @@ class TopicReader:
 
     def _put(self, number: int, messages: list[Message]) -> None:
         queue = self._queues[number]
-        records = records_of(messages, self._record_most, self._header)
+        records = records_of(messages, RECORD_MOST)
         with self._condition:
             queue.parts.append(records)
             queue.rows += records.count

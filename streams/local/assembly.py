@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from threading import Event
@@ -76,10 +75,7 @@ def follow_tables(
         return []
     from streams.kafka.tables import FollowedTable  # noqa: PLC0415  # needs the extra `kafka`
 
-    # the thread that takes records in has pseudonyms of its own
-    return [
-        FollowedTable(plan.tables[name], sources[name], offsets, replace(pseudonyms)) for name, offsets in ends.items()
-    ]
+    return [FollowedTable(plan.tables[name], sources[name], offsets, pseudonyms) for name, offsets in ends.items()]
 
 
 def open_inputs(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudonyms, *, span: Span = ALL) -> Inputs:

@@ -56,12 +56,14 @@ class Committer:
         """Whether it is time for a commit; never while one is under way."""
         return self._begun is None and self.clock() - self._last >= self.seconds
 
-    def begin(self, snapshot: Snapshot) -> None:
-        """Hand a snapshot over to be written; no commit may be under way."""
+    def begin(self, snapshot: Snapshot) -> Future[int]:
+        """Hand a snapshot over to be written; no commit may be under way. The future gives the number of the commit."""
         self._last = self.clock()
         before = self.store.bytes_written
         durable = Durable(snapshot.outbox_end, {name: at["source"] for name, at in snapshot.positions.items()})
-        self._begun = _Begun(self.store.commit_async(snapshot), durable, self._last, before)
+        future = self.store.commit_async(snapshot)
+        self._begun = _Begun(future, durable, self._last, before)
+        return future
 
     def harvest(self, *, wait: bool) -> Durable | None:
         """Give what the commit under way made durable; None if there is none, or not yet.

@@ -177,16 +177,11 @@ class Feed:
         )
 
     def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
-        start, until = self.span
-        if start is not None:
-            rows = rows.filter(pl.col(TIME) >= start)
-        if until is None:
-            return rows
-        after = rows[TIME] > until
-        if not after.any():
-            return rows
-        self.held = pl.concat([self.held, rows.filter(after)])
-        return rows.filter(~after)
+        """Give the same, and hold those that only a later run is about."""
+        until = self.span.until
+        if until is not None and (after := rows[TIME] > until).any():
+            self.held = pl.concat([self.held, rows.filter(after)])
+        return self._within(rows)
 
     @property
     def place(self) -> Place:

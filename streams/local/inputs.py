@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from streams.local.feed import Feed
     from streams.local.intake import Early
     from streams.local.live import Topic
+    from streams.local.live_steps import LiveSteps
     from streams.sources.contract import Position
     from streams.tables import TableRead
 
@@ -109,16 +110,16 @@ class Inputs:
         lagging = self.lagging
         names = [] if lagging is None else [lagging]
         if self.topics:
-            self._hold()
+            ahead = self._hold()
             if lagging is None:
                 self._pace()
-            names += [name for name in self.running if self._live_and_ready(self.feeds[name])]
+            names += [name for name, _ in self._live() if self.feeds[name].ready and name not in ahead]
         return names
 
     def _pace(self) -> None:
         """Wait a moment for more where few records have come: a step costs the same for many, and cores."""
         left = self._round + ROUND_SECONDS - time.monotonic()
-        rows = sum(feed.live.rows for feed in self.feeds.values() if feed.live is not None)
+        rows = sum(live.rows for _, live in self._live())
         if left > 0 and rows < ENOUGH_ROWS:
             time.sleep(left)
         self._round = time.monotonic()
@@ -164,18 +165,20 @@ class Inputs:
             for partition, (lag, _) in standing.items():
                 metrics.gauge(registry.CONSUMER_LAG.of({"stream": stream, "partition": str(partition)}), lag)
 
-    def _live_and_ready(self, feed: Feed) -> bool:
-        return feed.live is not None and feed.ready and not self._ahead(feed, self._least())
+    def _live(self) -> Iterator[tuple[str, LiveSteps]]:
+        return ((name, live) for name in self.running if (live := self.feeds[name].live) is not None)
 
-    def _hold(self) -> None:
+    def _hold(self) -> set[str]:
+        """Hold back the partitions that are too far ahead, let the others go on; give the names of the former."""
         least = self._least()
-        for name in self.running:
+        ahead = set()
+        for name, live in self._live():
             feed = self.feeds[name]
-            if feed.live is not None:
-                feed.live.source.hold(self._ahead(feed, least))
-
-    def _ahead(self, feed: Feed, least: int) -> bool:
-        return least > BEGINNING and feed.watermark > least + feed.plan.skew
+            held = least > BEGINNING and feed.watermark > least + feed.plan.skew
+            live.source.hold(held)
+            if held:
+                ahead.add(name)
+        return ahead
 
     def _least(self) -> int:
         """Give the least watermark; a partition that had no record yet stands where the first one began."""

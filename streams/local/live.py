@@ -34,17 +34,11 @@ class Partition:
         self.partition = partition
         self._reader = reader
         self._offset = offset
-        self._added = False
 
     @property
     def position(self) -> Position:
         """The offset of the next record."""
         return {"offset": self._offset}
-
-    @property
-    def waiting(self) -> bool:
-        """Whether records wait."""
-        return self._added and self._reader.waiting(self.partition)
 
     def read(self, most: int) -> Records | None:
         """Give what waits, at most about `most` records; None if nothing does."""
@@ -60,16 +54,14 @@ class Partition:
     def begin(self) -> None:
         """Let the reader fetch from here on."""
         self._reader.add(self.partition, self._offset)
-        self._added = True
 
     def quiet(self, idle: int) -> int | None:
         """Give the clock (ms) up to which the reader has stood at the end of the log for `idle` ms; None if not."""
-        return self._reader.quiet(self.partition, idle) if self._added else None
+        return self._reader.quiet(self.partition, idle)
 
     def hold(self, held: bool) -> None:  # noqa: FBT001  # a switch
         """Fetch nothing more of it for now, or go on."""
-        if self._added:
-            self._reader.hold(self.partition, held)
+        self._reader.hold(self.partition, held)
 
     def close(self) -> None:
         """Do nothing: the topic closes the reader."""
@@ -129,12 +121,11 @@ class Topic:
         return name
 
     def _offsets(self, numbers: list[int]) -> dict[int, int]:
-        bounds = {number: self.reader.bounds(number) for number in numbers}
         match self.begin:
             case "earliest":
-                return {number: first for number, (first, _) in bounds.items()}
+                return {number: self.reader.bounds(number)[0] for number in numbers}
             case "latest":
-                return {number: end for number, (_, end) in bounds.items()}
+                return {number: self.reader.bounds(number)[1] for number in numbers}
             case "stored":
                 stored = self.reader.committed(numbers)
                 for _, note in stored.values():
@@ -143,7 +134,10 @@ class Topic:
                             f"{self.reader.address.plain}: the stored offsets are those of another topology or version "
                             f"({note or 'no note'}): give ?from=earliest, latest or a time"
                         )
-                return {number: stored[number][0] if number in stored else bounds[number][0] for number in numbers}
+                return {
+                    number: stored[number][0] if number in stored else self.reader.bounds(number)[0]
+                    for number in numbers
+                }
         at = _moment(self.begin, self.reader.address.plain)
         return {number: self.reader.at_time(number, at) for number in numbers}
 

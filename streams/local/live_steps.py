@@ -1,7 +1,8 @@
 """What was read and taken in of a partition that goes on, before the stages ask for it.
 
 One thread (`intake`) asks all live partitions in turn; the stages take what is done. The state of the ingest stage
-stands at the head, where records come in; what a commit keeps is that of the steps that were taken.
+stands at the head, where records come in; what a commit keeps is that of the steps that were taken. What one thread
+writes (`_rows_in`, `_state`) the other one does not, and so for `_rows_out`.
 """
 
 from __future__ import annotations
@@ -41,18 +42,24 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class LiveSteps:
-    """The steps of a partition that are done and not taken, and how many `rows` they hold. `idle`: ms, see the word."""
+    """The steps of a partition that are done and not taken. `idle`: ms, see the word."""
 
     source: LiveSource
     ingest: Ingest
     idle: int
-    rows: int = field(init=False, default=0)
+    _rows_in: int = field(init=False, default=0)
+    _rows_out: int = field(init=False, default=0)
     _state: Mapping[str, pl.DataFrame] = field(init=False)
     _done: deque[Step] = field(init=False, default_factory=deque)
 
     def begin(self, state: Mapping[str, pl.DataFrame]) -> None:
         """Go on from the state of the ingest stage."""
         self._state = state
+
+    @property
+    def rows(self) -> int:
+        """How many rows the steps hold that were not taken."""
+        return self._rows_in - self._rows_out
 
     @property
     def ready(self) -> bool:
@@ -72,17 +79,15 @@ class LiveSteps:
         done = self.ingest.step(raw, self._state)
         self._state = done.state
         copies = None if early is None else early(done.rows)
-        self.rows += done.rows.height
+        self._rows_in += done.rows.height
         self._done.append(Step(done, done.state, self.source.position, raw.size, copies))
         return True
 
     def take(self) -> Step | None:
         """Give the first step that was not taken; None if there is none."""
-        if not self._done:
-            return None
-        step = self._done.popleft()
-        if step.done is not None:
-            self.rows -= step.done.rows.height
+        step = self._done.popleft() if self._done else None
+        if step is not None and step.done is not None:
+            self._rows_out += step.done.rows.height
         return step
 
     def _pass_time(self) -> bool:

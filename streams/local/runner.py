@@ -312,8 +312,9 @@ class Runner:
 
     def _begin_commit(self, committer: Committer) -> None:
         snapshot = checkpoint.take(self)
-        committer.begin(snapshot)
-        self.tally.state(snapshot.frames, {stage.name: stage.key for stage in self.plan.stages})
+        keys = {stage.name: stage.key for stage in self.plan.stages}
+        # counting keys takes as long as a step; the thread that commits has the time
+        committer.begin(snapshot).add_done_callback(lambda _: self.tally.state(snapshot.frames, keys))
 
     def _harvest(self, committer: Committer, *, wait: bool) -> None:
         """Let out what the last commit made durable, if it is done."""

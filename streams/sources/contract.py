@@ -219,15 +219,10 @@ class Source(Protocol):
 class LiveSource(Source, Protocol):
     """A partition that goes on: `read` gives None where nothing waits now, and may give something later.
 
-    `partition`: its number. `held`: nothing of it is to be fetched for now, since others lag.
+    `partition`: its number.
     """
 
     partition: int
-
-    @property
-    def waiting(self) -> bool:
-        """Whether `read` would give something at once."""
-        ...
 
     def quiet(self, idle: int) -> int | None:
         """Give the clock (ms) up to which the reader has stood at the end of the log for `idle` ms; None if not."""
