@@ -13,7 +13,7 @@ import polars as pl
 
 from sinks import ndjson
 from tocsin.errors import SinkError
-from tocsin.model.alert_events import CONTENT_TYPE, DATASCHEMA, EARLY, SHORTENED, TYPES
+from tocsin.model.alert_events import CONTENT_TYPE, DATASCHEMA, EARLY, IS_EARLY, SHORTENED, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def _event(  # noqa: PLR0913, PLR0917  # the columns of `_rendered`
         ("ce_dataschema", DATASCHEMA),
     ]
     if early:
-        headers.append(("ce_early", "true"))
+        headers.append((IS_EARLY, "true"))
     return Event(event_id, entity.encode(), value.encode(), headers, early)
 
 

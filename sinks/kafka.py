@@ -18,6 +18,7 @@ import json
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from sinks.awaited import Awaited
 from sinks.cloudevents import events
 from sinks.contract import Batching, Sink
 from sinks.kafka_producer import ConfirmedProducer
@@ -25,10 +26,11 @@ from sinks.kafka_reading import ends_of, headers_of, read_to_end
 from sinks.remembered import Remembered
 from tocsin.errors import SinkError
 from tocsin.kafka import address_of, client_settings
-from tocsin.model.alert_events import ID
+from tocsin.model.alert_events import ID, IS_EARLY
 
 if TYPE_CHECKING:
     import polars as pl
+    from confluent_kafka import Message
 
     from tocsin.kafka import KafkaAddress
 
@@ -59,13 +61,13 @@ class KafkaSink(Sink):
         self._producer = ConfirmedProducer(self._address, self._settings)
         self._seconds = seconds
         self._stands: dict[int, int] | None = None
-        self._read_back = False
         self._fresh = 0
         self._known = Remembered(REMEMBERED)
+        self._awaited = Awaited()
 
     @property
     def bookmark(self) -> str:
-        """The offset behind the last confirmed message of each partition, as JSON."""
+        """By partition the offset behind the last confirmed message, or that of the first that may come again; JSON."""
         return "" if self._stands is None else json.dumps(self._stands)
 
     def open(self, bookmark: str = "") -> None:
@@ -80,6 +82,7 @@ class KafkaSink(Sink):
         until = time.monotonic() + self._seconds
         for event in events(batch, self._producer.limit):
             if event.id in self._known:
+                self._awaited.came(event.id)
                 continue
             self._producer.send(event.key, event.value, event.headers, until)
             self._known.add(event.id)
@@ -102,6 +105,7 @@ class KafkaSink(Sink):
     def _connect(self) -> None:
         """Start a producer and read what is behind the bookmark; what was sent before may or may not be there."""
         self._known.clear()
+        self._awaited.clear()
         self._fresh = 0
         self._producer.start(self._seconds)
         self._producer.ends.clear()
@@ -120,21 +124,30 @@ class KafkaSink(Sink):
         producer.ends = starts | producer.ends
         for messages in read_to_end(address, settings, starts, self._seconds):
             for message in messages:
-                producer.ends[message.partition() or 0] = (message.offset() or 0) + 1
-                if (found := headers_of(message).get(ID)) is not None:
-                    self._known.add(found)
-        self._read_back = len(self._known) > 0
+                self._note(message)
+
+    def _note(self, message: Message) -> None:
+        """Take note of a message that is there; one that this process sent, or an early copy, need not come again."""
+        partition, offset = message.partition() or 0, message.offset() or 0
+        self._producer.ends[partition] = offset + 1
+        headers = headers_of(message)
+        if (found := headers.get(ID)) is None or found in self._known:
+            return
+        self._known.add(found)
+        if IS_EARLY not in headers:
+            self._awaited.add(found, partition, offset)
 
     def _move(self) -> None:
         """Move the bookmark behind what is confirmed, but never past messages that may be offered again.
 
         After a start, messages that were read back are offered again, mixed with new ones within the one batch that
-        the last delivery was cut off in. So it moves once as many were new, or at once where nothing was read back.
+        the last delivery was cut off in: when as many were new, none of the others can come.
         """
-        if self._read_back and self._fresh < self.batching.rows:
-            return
-        self._stands = dict(self._producer.ends)
-        self._known.forget()
+        if self._fresh >= self.batching.rows:
+            self._awaited.clear()
+        self._stands = self._awaited.bookmark(self._producer.ends)
+        if not self._awaited:
+            self._known.forget()
 
 
 def _offsets(bookmark: str) -> dict[int, int] | None:

@@ -288,6 +288,46 @@ class TestRestarts:
         deliver(kafka, topic, log("c1", "d1", "e1"), bookmark=bookmark)
         assert ids(kafka, topic) == ["a/1", "b/1", "c/1", "d/1", "e/1"]
 
+    def test_the_bookmark_stays_before_messages_that_are_still_to_come_again(
+        self, kafka: str, kafka_topics: Topics
+    ) -> None:
+        topic = kafka_topics()
+        bookmark = deliver(kafka, topic, log("a1"))
+        deliver(kafka, topic, log("b1", "c1", "d1*", "d1"), bookmark=bookmark)
+        bookmark = deliver(kafka, topic, log("b1", "e1"), bookmark=bookmark)
+        assert bookmark == '{"0": 2}'
+        bookmark = deliver(kafka, topic, log("d1", "e1"), bookmark=bookmark)
+        assert bookmark == '{"0": 2}'
+        deliver(kafka, topic, log("c1", "f1"), bookmark=bookmark)
+        assert ids(kafka, topic) == ["a/1", "b/1", "c/1", "d/1", "d/1/early", "e/1", "f/1"]
+
+    def test_the_bookmark_is_at_the_end_once_all_messages_have_come_again(
+        self, kafka: str, kafka_topics: Topics
+    ) -> None:
+        topic = kafka_topics()
+        deliver(kafka, topic, log("a1", "b1*", "b1"))
+        assert deliver(kafka, topic, log("a1", "c1")) == '{"0": 2}'
+        assert deliver(kafka, topic, log("a1"), log("b1", "c1"), log("d1")) == '{"0": 5}'
+
+    def test_messages_of_another_run_hold_the_bookmark_for_one_batch_of_new_ones(
+        self, kafka: str, kafka_topics: Topics, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        topic = kafka_topics()
+        deliver(kafka, topic, log("a1", "b1"))
+        monkeypatch.setattr(KafkaSink, "batching", Batching(rows=3))
+        assert deliver(kafka, topic, log("c1", "d1")) == '{"0": 0}'
+        assert deliver(kafka, topic, log("c1", "d1", "e1"), log("f1", "g1")) == '{"0": 7}'
+
+    def test_own_messages_do_not_hold_the_bookmark_after_a_look_back(self, kafka: str, kafka_topics: Topics) -> None:
+        topic = kafka_topics()
+        sink = KafkaSink(f"kafka://{kafka}/{topic}")
+        sink.open()
+        sink.deliver(log("a1", "b1"))
+        sink.look_back('{"0": 0}')
+        sink.deliver(log("c1"))
+        assert sink.bookmark == '{"0": 3}'
+        sink.close()
+
     @pytest.mark.parametrize("bookmark", ["x", "17", '{"0": 999, "7": 3}', "[1]", '{"a": "b"}'])
     def test_a_bookmark_of_something_else_is_not_believed(
         self, bookmark: str, kafka: str, kafka_topics: Topics

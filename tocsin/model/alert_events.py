@@ -27,6 +27,7 @@ class Attribute(NamedTuple):
 
 
 ID = "ce_id"
+IS_EARLY = "ce_early"
 HEADERS: dict[str, Attribute] = {
     "content-type": Attribute("how the value is encoded", CONTENT_TYPE),
     "ce_specversion": Attribute("the version of CloudEvents", "1.0"),
@@ -39,9 +40,7 @@ HEADERS: dict[str, Attribute] = {
     "ce_time": Attribute("event time, RFC 3339 in UTC with milliseconds", "2026-03-01T10:00:00.000Z"),
     "ce_subject": Attribute("the fingerprint as canonical JSON; equal to the key", '{"card":"p:3f9a"}'),
     "ce_dataschema": Attribute("the contract of the value", DATASCHEMA),
-    "ce_early": Attribute(
-        "`true` on early copies, which the transition with the same id replaces", "true", always=False
-    ),
+    IS_EARLY: Attribute("`true` on early copies, which the transition with the same id replaces", "true", always=False),
     "ce_shortened": Attribute(
         "the members that are null because the message would have been larger than the topic takes",
         "values evidence",
