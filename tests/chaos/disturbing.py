@@ -7,8 +7,9 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.chaos.processes import Processes, await_that
+from tests.chaos.processes import Processes
 from tests.chaos.staging import TRICKLE_SECONDS
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     import random
@@ -43,12 +44,12 @@ def disturb(stage: Stage, run: Processes, broker: KafkaBroker | None) -> str:
 def _wait(stage: Stage, run: Processes, dice: random.Random) -> None:
     """Wait for a random moment of the run."""
     if stage.case.order == "silent":
-        await_that(lambda: _begun(stage, run) or not run.running, run.said)
+        wait_until(lambda: _begun(stage, run) or not run.running, run.said)
         time.sleep(dice.uniform(0, SILENT_SECONDS))
     elif stage.case.host.runtime == "files":
-        await_that(lambda: stage.told() > 0 or not run.running, run.said)
+        wait_until(lambda: stage.told() > 0 or not run.running, run.said)
     else:
-        await_that(lambda: stage.fed.is_set() or not run.running, run.said)
+        wait_until(lambda: stage.fed.is_set() or not run.running, run.said)
         time.sleep(dice.uniform(0, TRICKLE_SECONDS))
 
 
@@ -64,7 +65,7 @@ def _kill(stage: Stage, run: Processes, dice: random.Random) -> str:
     if victim < 0:
         run.kill()
         return "the command was killed and started again"
-    await_that(lambda: victim in run.workers(), run.said)
+    wait_until(lambda: victim in run.workers(), run.said)
     os.kill(run.workers()[victim], signal.SIGKILL)
     return f"worker {victim} was killed"
 
@@ -81,7 +82,7 @@ def _balance(stage: Stage, run: Processes, dice: random.Random) -> str:
     """Let a worker leave, or another one join, which may leave again."""
     if stage.case.host.workers > 1 and dice.random() < 0.4:
         leaver = dice.randint(0, stage.case.host.workers - 1)
-        await_that(lambda: leaver in run.workers(), run.said)
+        wait_until(lambda: leaver in run.workers(), run.said)
         os.kill(run.workers()[leaver], signal.SIGTERM)
         assert run.wait() == 0, run.said()
         return f"worker {leaver} left"

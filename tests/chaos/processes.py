@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -15,7 +14,7 @@ from tests.chaos.material import ROOT
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 WITHIN: Final = 240.0
 """Seconds for whatever a run is waited for; the machines are shared."""
@@ -116,11 +115,3 @@ class Processes:
                 continue
         if self.process is not None:
             self.process.wait()
-
-
-def await_that(what: Callable[[], bool], why: Callable[[], str], seconds: float = WITHIN) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.05)

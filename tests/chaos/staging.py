@@ -14,7 +14,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from stack.ports import free_port
 from tests.chaos.orders import closing, ordered
-from tests.chaos.processes import Processes, await_that
+from tests.chaos.processes import Processes
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +106,7 @@ class Stage:
 
         def trickle() -> None:
             try:
-                await_that(lambda: end.is_set() or self.told() > 0, lambda: "no alert came of the first records")
+                wait_until(lambda: end.is_set() or self.told() > 0, lambda: "no alert came of the first records")
                 self.fed.set()
                 self._trickle(self.records[begun:], end)
             except BaseException as error:  # noqa: BLE001  # raised where the thread is joined
@@ -187,4 +188,4 @@ class Stage:
         wanted = [NewTopic(topic, number, 1) for topic, number in topics.items()]
         for made in admin.create_topics(wanted).values():
             made.result(60)
-        await_that(lambda: set(topics) <= set(admin.list_topics(timeout=30).topics), lambda: f"no {topics}")
+        wait_until(lambda: set(topics) <= set(admin.list_topics(timeout=30).topics), lambda: f"no {topics}")

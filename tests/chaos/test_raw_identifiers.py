@@ -18,10 +18,11 @@ from sinks.clickhouse_connection import Connection
 from stack.ports import free_port
 from tests.chaos import material as materials
 from tests.chaos.cases import HOSTS, Case
-from tests.chaos.processes import Processes, await_that
+from tests.chaos.processes import Processes
 from tests.chaos.searching import found, in_folder
 from tests.chaos.staging import Stage
 from tests.sinks.alert_topic import messages
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,8 +110,8 @@ def look(stage: Stage) -> Looked:
         words += ["--http", pages]
     stage.feed_all(to_the_end=False)
     with Processes(words, stage.folder) as run:
-        await_that(lambda: stage.told() >= FEWEST or not run.running, run.said)
-        await_that(lambda: read(pages) == len(stage.records) or not run.running, run.said)
+        wait_until(lambda: stage.told() >= FEWEST or not run.running, run.said)
+        wait_until(lambda: read(pages) == len(stage.records) or not run.running, run.said)
         assert run.running, run.said()
         metrics = page(pages)
         assert run.process is not None

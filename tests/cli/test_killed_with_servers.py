@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,9 +12,9 @@ from operators.alerting.canonical import canonical
 from sinks.clickhouse_read import ClickHouseReader
 from sinks.ndjson import decode
 from stack import ClickHouseServer, RedisServer
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 WITHIN = 120.0
@@ -43,13 +42,6 @@ def current(url: str) -> list[str]:
         return sorted(client.zrange("tocsin:shop:current", "+inf", "+inf", byscore=True))
 
 
-def wait_for(condition: Callable[[], bool], *, while_runs: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition() and while_runs():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 class TestServersAndRunsThatAreKilled:
     """Nothing lost, nothing doubled."""
 
@@ -63,7 +55,7 @@ class TestServersAndRunsThatAreKilled:
                 before = streamed(redis.url).height
                 with start(tmp_path, *slowly) as process:
                     running = process
-                    wait_for(lambda: streamed(redis.url).height > before, while_runs=lambda: running.poll() is None)  # noqa: B023  # called here only
+                    wait_until(lambda: streamed(redis.url).height > before or running.poll() is not None)  # noqa: B023  # called here only
                     server.kill()
                     assert process.poll() is None, "the lives were too short for this machine"
                     process.kill()

@@ -25,11 +25,12 @@ from stack.packages import install
 from stack.ports import free_port
 from streams.codecs.reasons import Reason
 from tests.cli.shop import TOPOLOGY, write_shop
+from tests.waiting import wait_until
 from tocsin.cli.files import load_plan
 from tocsin.model.alerts import Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     Values = dict[tuple[str, ...], float]
@@ -55,15 +56,6 @@ def get(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
     except OSError:
         return 0, ""
-
-
-def await_true(condition: Callable[[], Any], what: str) -> Any:  # noqa: ANN401  # whatever was waited for
-    """Ask until it holds; fail after a while."""
-    until = time.monotonic() + WITHIN
-    while not (found := condition()):
-        assert time.monotonic() < until, f"{what} did not come within {WITHIN} s"
-        time.sleep(0.05)
-    return found
 
 
 def series(body: str) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -159,11 +151,11 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
     target = f"static_configs: [{{targets: ['127.0.0.1:{port}']}}]"
     config = f"global: {{scrape_interval: 200ms}}\nscrape_configs: [{{job_name: tocsin, {target}}}]\n"
     with Prometheus(folder / "prometheus", config=config) as server:
-        await_true(lambda: ask(server, "up") == {(): 0}, "the first scrape, of nothing")
+        wait_until(lambda: ask(server, "up") == {(): 0}, "the first scrape, of nothing")
         with running(folder, *HELD, port=port) as (process, url):
-            await_true(partial(waits_for_its_sink, url), "the end of the input")
+            wait_until(partial(waits_for_its_sink, url), "the end of the input")
             now = time.time()
-            await_true(lambda: ask(server, "timestamp(up == 1)").get((), 0) > now + 0.2, "a scrape after it")
+            wait_until(lambda: ask(server, "timestamp(up == 1)").get((), 0) > now + 0.2, "a scrape after it")
             queries = {query: ask(server, query) for query in QUERIES}
             kinds = json.loads(get(f"{server.url}/api/v1/targets/metadata")[1])["data"]
             paths = {path: get(f"{url}{path}") for path in ("/metrics", "/healthz", "/readyz")}
@@ -172,7 +164,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
             refused = subprocess.run(second, cwd=folder, capture_output=True, text=True, check=False)
             summary = drain(folder, process)
             assert process.returncode == 0
-        await_true(lambda: ask(server, "up") == {(): 0}, "the end of the run")
+        wait_until(lambda: ask(server, "up") == {(): 0}, "the end of the run")
     known = {one["metric"]: (one["type"], one["unit"]) for one in kinds}
     return Asked(folder, address, paths, queries, known, refused, summary)
 
@@ -239,10 +231,10 @@ class TestTrouble:
         write_shop(tmp_path, count=1_500)
         name = "ndjson:/dev/full"
         with running(tmp_path, "--sink", name, "--commit-seconds", "0") as (process, url):
-            await_true(lambda: self.of(url, "tocsin_sink_up", name) == 0, "the trouble of the sink")
+            wait_until(lambda: self.of(url, "tocsin_sink_up", name) == 0, "the trouble of the sink")
             assert self.of(url, "tocsin_sink_retries_total", name) > 0
             assert self.of(url, "tocsin_sink_queue_since_timestamp_seconds", name) > time.time() - WITHIN
-            await_true(lambda: f"down and tried again: {name}" in get(f"{url}/readyz")[1], "the sentence")
+            wait_until(lambda: f"down and tried again: {name}" in get(f"{url}/readyz")[1], "the sentence")
             assert get(f"{url}/readyz")[0] == 503
             assert get(f"{url}/healthz")[0] == 200
             process.send_signal(signal.SIGTERM)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
@@ -34,9 +33,10 @@ from stack.ports import free_port
 from streams.kafka.cluster import Cluster
 from streams.kafka.topic_changes import Change, Step
 from streams.kafka.writer import TopicWriter
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.servers.fixtures import Topics
 
@@ -57,14 +57,6 @@ def values(servers: str, topic: str, number: int) -> list[bytes | None]:
         return [message.value() for message in consumer.consume(number, timeout=60)]
     finally:
         consumer.close()
-
-
-def until(what: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for something to be true."""
-    late = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < late
-        time.sleep(0.05)
 
 
 def get(url: str) -> Any:  # noqa: ANN401  # JSON
@@ -122,7 +114,7 @@ class TestShared:
             assert redis.ping()
             owner.kill()
             owner.wait()
-            until(lambda: not Path(folder).exists())
+            wait_until(lambda: not Path(folder).exists())
         owner.stdin.close()
         owner.stdout.close()
 
@@ -167,7 +159,7 @@ class TestOnesOwn:
             return [target["labels"]["instance"] for target in targets if target["health"] == "up"]
 
         with Prometheus(tmp_path) as server:
-            until(lambda: watched() == [server.address])
+            wait_until(lambda: watched() == [server.address])
 
     def test_alertmanager_takes_alerts(self, tmp_path: Path) -> None:
         with Alertmanager(tmp_path) as server:
@@ -175,7 +167,7 @@ class TestOnesOwn:
             headers = {"Content-Type": "application/json"}
             with urlopen(Request(f"{server.url}/api/v2/alerts", alerts, headers)):  # noqa: S310  # ours
                 pass
-            until(lambda: [one["labels"] for one in get(f"{server.url}/api/v2/alerts")] == [{"alertname": "here"}])
+            wait_until(lambda: [one["labels"] for one in get(f"{server.url}/api/v2/alerts")] == [{"alertname": "here"}])
 
     def test_it_ends_with_the_block(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path) as server:
@@ -227,7 +219,7 @@ class TestUpAndDown:
         with Redis(port=RedisServer.default_port) as redis:
             redis.set("kept", "yes")
             os.kill(pid, signal.SIGKILL)
-            until(lambda: not runs(pid))
+            wait_until(lambda: not runs(pid))
             (again,) = self.up()
             assert again != pid
             assert redis.get("kept") == b"yes"

@@ -9,7 +9,6 @@ import socketserver
 import ssl
 import subprocess
 import threading
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +33,13 @@ from sinks.delivery import Delivery
 from sinks.opening import make_sink, open_sink
 from sinks.pending import Limits
 from stack import ClickHouseServer
+from tests.waiting import wait_until
 from tocsin.cli.alerts import command as alerts
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.model.alerts import CLOSED_AT_BIRTH, TRANSITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 WITHIN = 120.0
 """Seconds; the machines are shared."""
@@ -71,13 +71,6 @@ class Eager(ClickHouseServerSink):
     """Does not wait a second for more."""
 
     batching = Batching(rows=50_000, seconds=0.0)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def deliver(uri: str, *batches: pl.DataFrame) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -17,10 +16,8 @@ from sinks.contract import Batching
 from sinks.delivery import Delivery, Progress
 from sinks.pending import Limits, Pending
 from sinks.where import Where
+from tests.waiting import wait_until
 from tocsin.errors import SinkError, SinkUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DOWN = SinkUnavailable("down")
 NAME: dict[registry.Sink, str] = {"sink": "s"}
@@ -28,13 +25,6 @@ NAME: dict[registry.Sink, str] = {"sink": "s"}
 
 def never_waits(_: float) -> bool:
     return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 class BlockedSink(MemorySink):

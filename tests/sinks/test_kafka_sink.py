@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -39,10 +38,11 @@ from sinks.kafka import KafkaSink
 from sinks.opening import make_sink, open_sink
 from stack import KafkaBroker
 from stack.ports import free_port
+from tests.waiting import wait_until
 from tocsin.errors import SinkError, SinkUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import polars as pl
 
@@ -455,13 +455,6 @@ class InSmallBatches(KafkaSink):
 
 def reached(delivery: Delivery, position: int) -> bool:
     return delivery.delivered >= position
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 def delivered_at_last(sink: KafkaSink, batch: pl.DataFrame) -> None:

@@ -26,23 +26,17 @@ from sinks.pending import Limits
 from sinks.redis import DAY, Keeping, RedisSink
 from sinks.redis_address import PREFIX, RedisAddress, parse_address
 from stack import RedisServer
+from tests.waiting import wait_until
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.model.alerts import CLOSED_AT_BIRTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 WITHIN = 60.0
 """Seconds; the machines are shared."""
 PASSWORD = "correct horse"  # noqa: S105  # of a server of this test
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def silent(_: str) -> None:
