@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 from clickhouse_driver import Client, errors
 
 from sinks.clickhouse_address import PREFIX
+from tocsin.closing import Closing
 from tocsin.credentials import CredentialError, certificate, credential
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.model.rows import EVIDENCE_DTYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from sinks.clickhouse_address import ClickHouseAddress
 
@@ -53,7 +53,7 @@ _SPOKEN = re.compile(
 )
 
 
-class Connection:
+class Connection(Closing):
     """A session with the server of `address`; a context manager.
 
     `inside`: names without a database are those of the address; otherwise it need not be there yet.
@@ -93,16 +93,6 @@ class Connection:
         if self._client is not None:
             self._client.disconnect()
             self._client = None
-
-    def __enter__(self) -> Self:
-        """Give the connection."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def _try(self, action: Callable[[Client], Any]) -> Any:  # noqa: ANN401  # the driver has no types
         try:

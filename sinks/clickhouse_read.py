@@ -9,13 +9,14 @@ process it is. A server is asked at any time. Times come back as Int64 ms, as in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from sinks.clickhouse_address import names_server, parse_address
 from sinks.clickhouse_ddl import DATABASE
 from sinks.clickhouse_session import Engine
+from tocsin.closing import Closing
 from tocsin.errors import SinkError
 from tocsin.model.alerts import TRANSITIONS
 from tocsin.model.rows import EVIDENCE_DTYPE
@@ -23,7 +24,6 @@ from tocsin.model.rows import EVIDENCE_DTYPE
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
     class Asked(Protocol):
         """What answers: `Engine`, or `sinks.clickhouse_connection.Connection`."""
@@ -57,7 +57,7 @@ class Filter:
         return " AND ".join(terms) or "1", {name: value for name, (_, value) in given.items() if value is not None}
 
 
-class ClickHouseReader:
+class ClickHouseReader(Closing):
     """Reads what a sink has written to `store`, a folder or the address of a server; a context manager.
 
     Raises SinkError for a folder that is not there, not of ours, or open in another process, and for a server that
@@ -119,16 +119,6 @@ class ClickHouseReader:
     def close(self) -> None:
         """Let go of the folder or the connection."""
         self._asked.close()
-
-    def __enter__(self) -> Self:
-        """Give the reader."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def _transitions(self, query: str, parameters: dict[str, str | int]) -> pl.DataFrame:
         rows = self._asked.frame(query, parameters)

@@ -11,16 +11,16 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import polars as pl
 
+from tocsin.closing import Closing
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.locks import Held, Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     class Session(Protocol):
         """What is used of chdb.session.Session, which has no types."""
@@ -55,7 +55,7 @@ class _Opened:
 _opened: dict[Path, _Opened] = {}
 
 
-class Engine:
+class Engine(Closing):
     """A session on `folder`; a context manager.
 
     `create`: make the folder where it is missing; otherwise SinkError. Raises SinkError where the folder is open in
@@ -93,16 +93,6 @@ class Engine:
             opened.times -= 1
             if not opened.times:
                 _opened.pop(self.folder).lock.release()
-
-    def __enter__(self) -> Self:
-        """Give the engine."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def _claim(self, *, create: bool) -> None:
         if not create and not any((self.folder / name).exists() for name in (LOCK, "metadata")):

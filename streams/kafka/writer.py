@@ -6,15 +6,15 @@ refuse is a SinkError at the next call; while they are away, records wait here, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from streams.kafka.topic_names import topic_names
+from tocsin.closing import Closing
 from tocsin.errors import SinkError
 from tocsin.kafka import client_settings, confluent, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from types import TracebackType
 
     from confluent_kafka import KafkaError, Message
 
@@ -32,7 +32,7 @@ WAITING_MOST = 100_000
 _POLL = 0.05
 
 
-class TopicWriter:
+class TopicWriter(Closing):
     """A producer at `servers`; settings and log-in come from the environment. SinkError if those are wrong."""
 
     def __init__(self, servers: str) -> None:
@@ -106,13 +106,3 @@ class TopicWriter:
     def _note(self, error: KafkaError) -> None:
         if error.code() != confluent(SinkError).KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's own
             self._trouble = error
-
-    def __enter__(self) -> Self:
-        """Give itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()

@@ -29,12 +29,11 @@ from typing import TYPE_CHECKING, Self
 from streams.local import manifest as manifests
 from streams.local import segments
 from streams.local.snapshot import Owner, Snapshot, describe, restore
+from tocsin.closing import Closing
 from tocsin.errors import StateError
 from tocsin.locks import Held, Lock
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import polars as pl
 
     from streams.local.manifest import Manifest
@@ -44,7 +43,7 @@ LEAST_LIVE = 0.5
 """A segment is emptied when less than this share of it is referenced: at most twice the state lies on disk."""
 
 
-class Store:
+class Store(Closing):
     """A state folder, open in this process alone. Use `open`; calls come from one thread."""
 
     def __init__(self, folder: Path, owner: Owner, lock: Lock) -> None:
@@ -129,16 +128,6 @@ class Store:
         finally:
             self._writer.shutdown()
             self._lock.release()
-
-    def __enter__(self) -> Self:
-        """Give the store."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def _adopt(self) -> None:
         self._last = manifests.read(self._folder)
