@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from operators.lookups import look_up, merge_versions
-from sinks.at_most import AtMost
+from operators.lookups import merge_versions
 from sinks.delivery import Delivery
-from sinks.opening import make_sink, open_sink
-from sinks.where import Where
+from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DEAD
 from streams.faust.hosted import Hosted
-from streams.faust.layout import SHARD, Layout, lay_out, needed, sender_of
+from streams.faust.layout import SHARD, Layout, lay_out, needed, sender_of, streams_of
 from streams.faust.outgoing import Outgoing
 from streams.faust.shard_task import ShardTask
 from streams.faust.source_task import SourceTask
 from streams.faust.topics import exchange_of
 from streams.faust.upstreams import Upstreams
 from streams.ingest.stage import Ingest
-from streams.kafka.tables import FollowedTable, require_topic
+from streams.kafka.tables import require_topic
 from streams.local.dataflow import BEGINNING, empty_table
 from streams.local.feed import ingest_spec
+from streams.local.live import require_format
+from streams.needs import checked_tables, look_up_in
 from streams.tables import read_table
-from tocsin.errors import SinkError, SourceError
+from tocsin.errors import SourceError
 from tocsin.kafka import SCHEME
 from tocsin.model.quality import QUALITY
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from monitoring.metrics import Metrics
-    from operators.expressions.bound import Lookup
+    from sinks.where import Where
     from streams.faust.order import Order
     from streams.faust.task import Task
     from streams.pseudonyms import Pseudonyms
@@ -46,6 +45,8 @@ def refuse_what_is_missing(plan: Plan) -> None:
     stages = needed(plan)
     if any(item.upstream == QUALITY for stage in stages for item in stage.inputs):
         raise SourceError(f"{plan.name} judges the built-in stream quality: the runtime faust does not count it yet")
+    for name in sorted(streams_of(plan)):
+        require_format(plan.streams[name])
 
 
 def tables_of(plan: Plan, sources: Mapping[str, str], servers: str) -> dict[str, str]:
@@ -61,32 +62,29 @@ def tables_of(plan: Plan, sources: Mapping[str, str], servers: str) -> dict[str,
 
 
 def _looked_up(plan: Plan) -> set[str]:
-    stages = needed(plan)
-    streams = {item.upstream for stage in stages for item in stage.inputs} & set(plan.streams)
-    bounds = [bound for name in streams for _, bound in plan.streams[name].derive]
-    bounds += [check.bound for name in streams for check in plan.streams[name].checks]
-    checked = {lookup.table for bound in bounds for lookup in bound.lookups}
-    return checked | {name for stage in stages for name in stage.tables}
+    return checked_tables(plan, streams_of(plan)) | {name for stage in needed(plan) for name in stage.tables}
 
 
-def load_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
-    """Read all tables that are needed, every worker all of them; and the dead letters of their records."""
-    found, dead = {}, [pl.DataFrame(schema=dict(DEAD))]
-    for name in sorted(_looked_up(plan)):
-        read = read_table(plan.tables[name], order.tables.get(name), order.topology.parent, pseudonyms)
-        found[name] = merge_versions(empty_table(plan, name), read.versions, plan.tables[name].key, BEGINNING)
-        dead.append(read.dead)
-        if read.ends:
-            order.ends[name] = dict(read.ends)
-    return found, pl.concat(dead)
+class Loaded(NamedTuple):
+    """What was read of tables: versions by name, dead letters by DEAD, and where those out of topics go on."""
+
+    tables: dict[str, pl.DataFrame]
+    dead: pl.DataFrame
+    ends: Mapping[str, Mapping[int, int]]
 
 
-def follow_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> list[FollowedTable]:
-    """Give the tables out of topics as they go on behind where they were read to."""
-    return [
-        FollowedTable(plan.tables[name], order.tables[name], offsets, replace(pseudonyms))
-        for name, offsets in order.ends.items()
-    ]
+def load_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> Loaded:
+    """Read all tables that are needed, every worker all of them."""
+    names = sorted(_looked_up(plan))
+    read = {
+        name: read_table(plan.tables[name], order.tables.get(name), order.topology.parent, pseudonyms) for name in names
+    }
+    tables = {
+        name: merge_versions(empty_table(plan, name), one.versions, plan.tables[name].key, BEGINNING)
+        for name, one in read.items()
+    }
+    dead = pl.concat([pl.DataFrame(schema=dict(DEAD)), *(one.dead for one in read.values())])
+    return Loaded(tables, dead, {name: one.ends for name, one in read.items() if one.ends})
 
 
 def layout_of(plan: Plan, order: Order) -> Layout:
@@ -128,7 +126,7 @@ class Factory:
             hosted,
             Outgoing(name, layout),
             stream=plan,
-            ingest=Ingest(spec, replace(self.pseudonyms), partial(_look_up, self.tables, layout.plan)),
+            ingest=Ingest(spec, replace(self.pseudonyms), look_up_in(layout.plan, self.tables)),
             until=self.order.until,
         )
 
@@ -141,28 +139,9 @@ class Factory:
         return ShardTask(name, layout, hosted, Outgoing(name, layout), upstreams=upstreams, until=self.order.until)
 
 
-def _look_up(
-    tables: Mapping[str, pl.DataFrame], plan: Plan, rows: pl.DataFrame, lookups: Sequence[Lookup]
-) -> pl.DataFrame:
-    return look_up(rows, lookups, tables, {name: table.key for name, table in plan.tables.items()})
-
-
 def deliveries(plan: Plan, sinks: Sequence[str], metrics: Metrics) -> list[tuple[Delivery, Where | None]]:
     """Make the sinks: those of the URIs, or else those of the topology."""
-    names = list(sinks) or [sink.name for sink in plan.sinks]
-    if len(set(names)) < len(names):
-        raise SinkError(f"one sink is given twice: {', '.join(names)}")
-    if sinks:
-        return [(Delivery(uri, open_sink(uri), metrics=metrics), None) for uri in sinks]
     return [
-        (
-            Delivery(
-                sink.name,
-                make_sink(sink.kind, sink.target),
-                at_most=None if sink.at_most is None else AtMost(sink.name, sink.at_most),
-                metrics=metrics,
-            ),
-            None if sink.where is None else Where(sink.where),
-        )
-        for sink in plan.sinks
+        (Delivery(one.name, one.sink, at_most=one.at_most, metrics=metrics), one.where)
+        for one in choose_sinks(plan, sinks)
     ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from streams.codecs.reasons import Dead, Reason
-from streams.sources.contract import KEPT_MOST, RECORD_MOST, Records
+from streams.kafka.payloads import joined
+from streams.sources.contract import RECORD_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from streams.sources.contract import Records
 
 NO_TIMESTAMP = -1
 
@@ -44,37 +46,13 @@ class Batch:
         """Give the values of the records from an offset on; tombstones left out."""
         return [record.value for record in self.records if record.offset >= offset and record.value is not None]
 
-    def raw_from(self, offset: int, header: tuple[str, ...] = (), most: int = RECORD_MOST) -> Records | None:
-        """Give the records from an offset on as the decoder takes them; None if there are none.
-
-        A tombstone and a record of more than `most` bytes are dead; a blank line stands in their place.
-        """
+    def raw_from(self, offset: int) -> Records | None:
+        """Give the records from an offset on as the decoder takes them; None if there are none."""
         taken = self.records
         if taken[0].offset < offset:
             taken = [record for record in taken if record.offset >= offset]
             if not taken:
                 return None
-        values = [record.value or b"" for record in taken]
-        offsets = [record.offset for record in taken]
-        stamps = [record.timestamp for record in taken]
-        times = [None if at == NO_TIMESTAMP else at for at in stamps] if NO_TIMESTAMP in stamps else stamps
-        dead: tuple[Dead, ...] = ()
-        if not all(values) or max(map(len, values)) > most:
-            dead = tuple(_dead(record, most) for record in taken if _bad(record.value, most))
-            values = [b"" if _bad(value, most) else value for value in values]
-        return Records.of(values, offsets, times, header, dead)
-
-
-def _bad(value: bytes | None, most: int) -> bool:
-    return not value or len(value) > most
-
-
-def _dead(record: Record, most: int) -> Dead:
-    value, offset = record.value, record.offset
-    if value is None:
-        what = "a message without a value, which deletes from tables only"
-        return Dead(offset, Reason.TOMBSTONE, "", what, None, b"")
-    if not value:
-        return Dead(offset, Reason.EMPTY, "", "a message of no bytes", None, b"")
-    detail = f"{len(value)} bytes, the limit is {most}; the first {KEPT_MOST} are kept"
-    return Dead(offset, Reason.TOO_LONG, "", detail, None, value[:KEPT_MOST])
+        stamps = [None if record.timestamp == NO_TIMESTAMP else record.timestamp for record in taken]
+        values, keys = [record.value for record in taken], [record.key for record in taken]
+        return joined(values, [record.offset for record in taken], stamps, keys, RECORD_MOST)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 import polars as pl
 
 from monitoring import registry
-from streams.dead_letters import DEAD
 from streams.faust.source_task import SourceTask
-from streams.local.feed import LATE, Read
+from streams.local.feed import Read, late_letters
 from streams.sources.contract import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from streams.dead_letters import TakesLetters
     from streams.faust.batches import Batch
@@ -46,15 +45,13 @@ class Taken(NamedTuple):
 class Intake:
     """Takes batches for all tasks of a worker.
 
-    `early`: makes the early copies of one partition; None gives none. `headers`: the names of CSV cells, by stream.
+    `early`: makes the early copies of one partition; None gives none.
     """
 
     tally: Tally
     letters: TakesLetters
     keys: KeyCheck
     early: Callable[[], EarlyCopies] | None = None
-    brakes: bool = True
-    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _writing: Lock = field(default_factory=Lock)
     _early: dict[str, EarlyCopies] = field(default_factory=dict)
 
@@ -71,8 +68,7 @@ class Intake:
 
     def _records(self, task: SourceTask, batches: Sequence[Batch]) -> Taken | None:
         name, end = task.stream.name, max(task.end, batches[-1].end)
-        header = self.headers.get(name, ())
-        parts = [part for batch in batches if (part := batch.raw_from(task.end, header)) is not None]
+        parts = [part for batch in batches if (part := batch.raw_from(task.end)) is not None]
         if not parts or task.through:
             task.end = end
             return None
@@ -122,11 +118,5 @@ class Intake:
 
     def judge(self, unit: Unit, taken: Taken) -> None:
         """Let the brake see a step whose dead letters are durable; BrakeError if nearly all is bad."""
-        if self.brakes and isinstance(unit.task, SourceTask):
+        if isinstance(unit.task, SourceTask):
             unit.task.brake.watch(taken.ingested)
-
-
-def late_letters(late: pl.DataFrame) -> pl.DataFrame:
-    """Put late records beside the dead letters, with how late they were."""
-    known = {"reason": pl.lit(LATE), "field": pl.lit(""), "detail": pl.format("{} ms behind", "behind")}
-    return late.select(name if name in late.columns else known[name].alias(name) for name in DEAD)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streams.needs import needed_stages
 from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
@@ -73,11 +74,7 @@ def streams_of(plan: Plan) -> set[str]:
 
 def needed(plan: Plan) -> list[Stage]:
     """Give the stages of rules and all they depend on, in order."""
-    names = {rule.stage for rule in plan.rules.values()}
-    for stage in reversed(plan.stages):
-        if stage.name in names:
-            names |= {item.upstream for item in stage.inputs}
-    return [stage for stage in plan.stages if stage.name in names]
+    return needed_stages(plan, {rule.stage for rule in plan.rules.values()})
 
 
 def lay_out(plan: Plan, partitions: Mapping[str, int], shards: int) -> Layout:

@@ -11,8 +11,7 @@ class Order(msgspec.Struct, kw_only=True):
     """One run on Kafka.
 
     `servers`: host:port, separated by commas. `topics`, `partitions`: of each stream that is read. `tables`: URIs in
-    place of what the topology says. `ends`: up to where a worker has read those that
-    are topics. `sinks`: URIs instead of the sinks of the topology. `web_host`, `web_ports`: where
+    place of what the topology says. `sinks`: URIs instead of the sinks of the topology. `web_host`, `web_ports`: where
     each worker's web listens; no ports for none. `until`: ms since the epoch. `settings`: further ones of Faust.
     """
 
@@ -24,7 +23,6 @@ class Order(msgspec.Struct, kw_only=True):
     shards: int
     folder: Path
     tables: dict[str, str] = {}
-    ends: dict[str, dict[int, int]] = {}
     sinks: list[str] = []
     until: int | None = None
     early: bool = False

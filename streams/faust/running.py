@@ -6,7 +6,6 @@ import asyncio
 import socket
 import sys
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from streams.faust.assembly import refuse_what_is_missing, tables_of
@@ -16,6 +15,7 @@ from streams.faust.security import servers_of
 from streams.faust.supervisor import Supervisor
 from streams.faust.topics import exchange_of, existing, make_own, partitions_of
 from streams.local.runner import never, silent
+from streams.needs import refuse_unknown
 from streams.pseudonyms import load_pseudonyms
 from tocsin.errors import SinkError, SourceError, StateError
 from tocsin.kafka import SCHEME, parse_address
@@ -108,12 +108,7 @@ async def prepare(run: Run) -> Order:
 def _topics(run: Run) -> tuple[str, dict[str, str]]:
     """Give the servers, and the topic of each stream that is read."""
     streams = sorted(streams_of(run.plan))
-    for name in run.sources:
-        known = [*run.plan.streams, *run.plan.tables]
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise SourceError(f"{run.plan.name} has no stream or table {name!r}, only {', '.join(known)}{meant}")
+    refuse_unknown(run.plan, run.sources)
     servers: dict[str, str] = {}
     topics: dict[str, str] = {}
     for name in streams:

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ import faust
 from monitoring.metrics import MemoryMetrics
 from streams.dead_letters import DeadLetterStore
 from streams.faust.app import FaustWire, add_agents, make_app
-from streams.faust.assembly import Factory, deliveries, follow_tables, layout_of, load_tables
+from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
 from streams.faust.clock import Clock, listen, tell
 from streams.faust.following import Following
 from streams.faust.hosting import Hosting
@@ -34,6 +35,7 @@ from streams.faust.security import aiokafka_settings, credentials_of
 from streams.faust.skew import Skew
 from streams.faust.topics import clock_of, exchange_of, partitions_of
 from streams.kafka.dead_letters import DeadLettersByStream
+from streams.local.assembly import follow_tables
 from streams.local.early import EarlyCopies
 from streams.local.pages import keep_pages
 from streams.local.tally import Tally
@@ -72,7 +74,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     """Make the application of a worker."""
     plan = compile_topology(load(order.topology))
     pseudonyms = load_pseudonyms()
-    tables, dead = load_tables(plan, order, pseudonyms)
+    tables, dead, ends = load_tables(plan, order, pseudonyms)
     layout = layout_of(plan, order)
     metrics = MemoryMetrics()
     tally = Tally(metrics)
@@ -95,7 +97,8 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     intake = Intake(tally, letters, keys, early=(lambda: EarlyCopies(plan)) if order.early else None)
     intake.put_aside(dead)
     keys_of = {name: table.key for name, table in plan.tables.items()}
-    following = Following(tables, keys_of, follow_tables(plan, order, pseudonyms), intake.put_aside)
+    followed = follow_tables(plan, order.tables, ends, replace(pseudonyms))
+    following = Following(tables, keys_of, followed, intake.put_aside)
     skew = Skew(bool(layout.sharded))
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
     hosting = Hosting(

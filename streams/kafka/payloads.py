@@ -17,27 +17,36 @@ NO_TIMESTAMP = 0
 
 
 def records_of(messages: Sequence[Message], record_most: int) -> Records:
-    """Join the values of consecutive messages of a partition, at least one, none of them an error.
-
-    A tombstone or an empty value is a dead letter, and so is a value of more than `record_most` bytes: a blank line
-    stands in its place. Keys are kept with the batch, for those that die later.
-    """
-    key_of = list(map(Message.key, messages)).__getitem__
-    values = cast("list[bytes]", list(map(Message.value, messages)))
+    """Give consecutive messages of a partition, at least one, none of them an error; see `joined`."""
+    values = cast("list[bytes | None]", list(map(Message.value, messages)))
     first, last = cast("int", messages[0].offset()), cast("int", messages[-1].offset())
     whole = last - first == len(messages) - 1  # else transactions or compaction left gaps
     offsets = range(first, last + 1) if whole else cast("list[int]", list(map(Message.offset, messages)))
-    ingested = stamps_of(messages)
+    return joined(values, offsets, stamps_of(messages), list(map(Message.key, messages)), record_most)
+
+
+def joined(
+    values: Sequence[bytes | None],
+    offsets: Sequence[int],
+    ingested: Sequence[int | None],
+    keys: Sequence[bytes | None],
+    record_most: int,
+) -> Records:
+    """Join the values of consecutive messages of a partition, at least one.
+
+    A tombstone or an empty value is a dead letter, and so is a value of more than `record_most` bytes: a blank line
+    stands in its place. Keys are kept with the batch, for those that die later. `ingested`: ms since the epoch.
+    """
     dead: tuple[Dead, ...] = ()
-    if not all(values) or max(map(len, values)) > record_most:
+    if not all(values) or max(map(len, cast("Sequence[bytes]", values))) > record_most:
         bad = [not value or len(value) > record_most for value in values]
         dead = tuple(
-            _dead(value, at, record_most)._replace(key=key_of(place))
-            for place, (value, at, is_bad) in enumerate(zip(values, offsets, bad, strict=True))
+            _dead(value, at, record_most)._replace(key=key)
+            for value, at, key, is_bad in zip(values, offsets, keys, bad, strict=True)
             if is_bad
         )
         values = [b"" if is_bad else value for value, is_bad in zip(values, bad, strict=True)]
-    return Records.of(values, offsets, ingested, dead=dead, key_of=key_of)
+    return Records.of(cast("Sequence[bytes]", values), offsets, ingested, dead=dead, key_of=keys.__getitem__)
 
 
 def stamps_of(messages: Sequence[Message]) -> list[int | None]:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from difflib import get_close_matches
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from operators.lookups import look_up
 from streams.dead_letters import DEAD
 from streams.ingest.stage import Ingest
 from streams.local.dataflow import Dataflow, empty_table
 from streams.local.feed import ALL, Feed, Span, ingest_spec, open_feed
 from streams.local.inputs import Inputs
 from streams.local.live_steps import LiveSteps
+from streams.needs import checked_tables, look_up_in, refuse_unknown
 from streams.tables import read_table
 from tocsin.errors import SourceError
 from tocsin.kafka import SCHEME as KAFKA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from operators.expressions.bound import Lookup
     from streams.ingest.spec import LookUp
     from streams.kafka.tables import FollowedTable
     from streams.local.live import Partition, Topic
@@ -55,10 +53,10 @@ def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudo
     empty.
     """
     plan = flow.plan
-    _refuse_unknown(plan, sources)
+    refuse_unknown(plan, sources)
     dead = [pl.DataFrame(schema=dict(DEAD))]
     ends: dict[str, Mapping[int, int]] = {}
-    for name in sorted(flow.table_names | _checked_tables(plan, flow)):
+    for name in sorted(flow.table_names | checked_tables(plan, flow.streams)):
         read = read_table(plan.tables[name], sources.get(name), folder, pseudonyms)
         flow.change_table(name, read.versions if read.versions.height else empty_table(plan, name))
         dead.append(read.dead)
@@ -84,7 +82,7 @@ def open_inputs(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudony
     if missing:
         needed = " ".join(f"--source {name}=…" for name in missing)
         raise SourceError(f"no source for {', '.join(missing)}: add {needed}")
-    find, reader = partial(_look_up, flow), ThreadPoolExecutor(1, "tocsin-read")
+    find, reader = look_up_in(flow.plan, flow.tables), ThreadPoolExecutor(1, "tocsin-read")
     feeds: dict[str, Feed] = {}
     topics: list[Topic] = []
     bell = Event()
@@ -117,23 +115,3 @@ def _live_feed(
 def first_needed(plan: Plan, start: int | None) -> int | None:
     """Give the time before which no row matters for `--from` (semantics 26)."""
     return None if start is None else start - max(plan.memory.values(), default=0)
-
-
-def _look_up(flow: Dataflow, rows: pl.DataFrame, lookups: Sequence[Lookup]) -> pl.DataFrame:
-    """Look up for the checks of a stream, which know `file` and `rows` tables only."""
-    return look_up(rows, lookups, flow.tables, {name: table.key for name, table in flow.plan.tables.items()})
-
-
-def _checked_tables(plan: Plan, flow: Dataflow) -> set[str]:
-    bounds = [bound for name in flow.streams for _, bound in plan.streams[name].derive]
-    bounds += [check.bound for name in flow.streams for check in plan.streams[name].checks]
-    return {lookup.table for bound in bounds for lookup in bound.lookups}
-
-
-def _refuse_unknown(plan: Plan, sources: Mapping[str, str]) -> None:
-    known = [*plan.streams, *plan.tables]
-    for name in sources:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise SourceError(f"{plan.name} has no stream or table {name!r}, only {', '.join(known)}{meant}")

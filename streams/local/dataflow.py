@@ -17,6 +17,7 @@ from operators.lookups import GONE, merge_versions
 from operators.stage import own_part
 from operators.windows.for_all import START, counting_from
 from streams.local.stepping import Call, Taken, carried_out, levels
+from streams.needs import needed_stages
 from tocsin.model.keys import bucket_of, split
 from tocsin.model.quality import QUALITY
 from tocsin.model.rows import ID, TIME
@@ -65,7 +66,7 @@ class Dataflow:
         self.watch: Callable[[str, int, float], None] | None = None
         self.tables: dict[str, pl.DataFrame] = {}
         self._wanted = set(wanted) if wanted is not None else {rule.stage for rule in plan.rules.values()}
-        self._stages = _needed(plan, self._wanted)
+        self._stages = needed_stages(plan, self._wanted)
         self._levels = levels(self._stages)
         self._clocked = _clocked(self._stages)
         self._tasks = {s.name: [Task(s.initial()) for _ in range(buckets)] for s in self._stages}
@@ -237,18 +238,9 @@ def _frames(stage: str, bucket: str, task: Task) -> dict[tuple[str, ...], pl.Dat
     return frames
 
 
-def _needed(plan: Plan, wanted: set[str]) -> list[Stage]:
-    """Give the wanted stages and all they depend on, in order."""
-    needed = set(wanted)
-    for stage in reversed(plan.stages):
-        if stage.name in needed:
-            needed |= {item.upstream for item in stage.inputs}
-    return [stage for stage in plan.stages if stage.name in needed]
-
-
 def judges_quality(plan: Plan, stage: str) -> bool:
     """Whether a stage depends on `quality`, so that its rows cannot be had again from the sources."""
-    return any(item.upstream == QUALITY for needed in _needed(plan, {stage}) for item in needed.inputs)
+    return any(item.upstream == QUALITY for needed in needed_stages(plan, {stage}) for item in needed.inputs)
 
 
 def _clocked(stages: Iterable[Stage]) -> set[str]:

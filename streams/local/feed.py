@@ -77,8 +77,7 @@ class Read:
     @property
     def records(self) -> int:
         """How many records were read, good or bad; blank lines are none."""
-        of_all = self.ingested.counts.filter(pl.col("field") == "")
-        return int(of_all["records"].sum())
+        return self.ingested.counts.records
 
 
 @dataclass(slots=True)
@@ -126,7 +125,7 @@ class Feed:
             self._ahead = self.reader.submit(self._step, most, self.state)
         done = step.done
         rows = self._wanted(done.rows)
-        aside = pl.concat([done.dead, _late_letters(done.late)])
+        aside = pl.concat([done.dead, late_letters(done.late)])
         return Read(rows, aside, done, done.rows.height - rows.height, step.size, step.copies)
 
     @property
@@ -237,7 +236,7 @@ def ingest_spec(plan: StreamPlan, form: str, partition: int = 0) -> IngestSpec:
     return IngestSpec(plan.name, layout, plan.lateness, plan.derive, checks, partition=partition, format=form)
 
 
-def _late_letters(late: pl.DataFrame) -> pl.DataFrame:
+def late_letters(late: pl.DataFrame) -> pl.DataFrame:
     """Put late records beside the dead letters, with how late they were."""
     known = {
         "reason": pl.lit(LATE),

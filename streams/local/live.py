@@ -148,13 +148,18 @@ def open_topic(plan: Plan, stream: StreamPlan, uri: str, make: Callable[[Partiti
     for option in address.options:
         if option != "from":
             raise SourceError(f"{uri}: {option!r} is no option of a Kafka source: only from, {BEGINNINGS}")
+    require_format(stream)
+    reader = TopicReader(address, f"tocsin-{plan.name}-local", bell)  # that of workers is theirs: they go on by it
+    note = f"tocsin {plan.name} {plan.version}"
+    return Topic(stream, reader, make, note, address.options.get("from", "earliest"))
+
+
+def require_format(stream: StreamPlan) -> None:
+    """Raise SourceError if the stream's records cannot be read from messages."""
     if stream.format not in FORMATS:
         raise SourceError(
             f"stream {stream.name}: values of format {stream.format} cannot be read from Kafka yet, only json"
         )
-    reader = TopicReader(address, f"tocsin-{plan.name}-local", bell)  # that of workers is theirs: they go on by it
-    note = f"tocsin {plan.name} {plan.version}"
-    return Topic(stream, reader, make, note, address.options.get("from", "earliest"))
 
 
 def _moment(text: str, place: str) -> int:

@@ -20,10 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from monitoring import registry
 from monitoring.health import TABLES
 from monitoring.metrics import Metrics, NoMetrics
-from sinks.at_most import AtMost
 from sinks.delivery import Delivery, Progress
-from sinks.opening import make_sink, open_sink
-from sinks.where import Where
+from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DeadLetterStore
 from streams.garbage import search_rarely
 from streams.kafka.dead_letters import DeadLettersByStream
@@ -36,7 +34,7 @@ from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
 from streams.local.tally import Tally
 from streams.pseudonyms import KEY, load_pseudonyms
-from tocsin.errors import SinkError, StateError
+from tocsin.errors import StateError
 from tocsin.locks import Held, Lock
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from sinks.contract import Sink
     from streams.local.dataflow import Dataflow
     from streams.local.inputs import Inputs
     from streams.local.snapshot import Snapshot
@@ -160,13 +157,12 @@ def _deliveries(order: Order, begin: Snapshot | None) -> tuple[Delivery, ...]:
     """Make the sinks, each from where it stood; one that the state does not know gets what is decided from now on."""
     known = begin.sinks if begin is not None else {}
     first = begin.outbox_end - sum(chunk.rows.height for chunk in begin.outbox) if begin is not None else 0
-    made = [_Made(uri, open_sink(uri)) for uri in order.sinks] if order.sinks else _declared(order.plan)
-    names = [sink.name for sink in made]
-    if len(set(names)) < len(names):
-        raise SinkError(f"one sink is given twice: {', '.join(names)}")
-    for name in names:
-        if begin is not None and name not in known:
-            order.settings.warn(f"the sink {name} is new to this run: it gets what is not delivered to all others yet")
+    made = choose_sinks(order.plan, order.sinks)
+    for one in made:
+        if begin is not None and one.name not in known:
+            order.settings.warn(
+                f"the sink {one.name} is new to this run: it gets what is not delivered to all others yet"
+            )
     new = Progress(first)
     return tuple(
         Delivery(
@@ -179,27 +175,6 @@ def _deliveries(order: Order, begin: Snapshot | None) -> tuple[Delivery, ...]:
         )
         for one in made
     )
-
-
-class _Made(NamedTuple):
-    """A sink that is not open yet, and what of the log it gets."""
-
-    name: str
-    sink: Sink
-    where: Where | None = None
-    at_most: AtMost | None = None
-
-
-def _declared(plan: Plan) -> list[_Made]:
-    return [
-        _Made(
-            sink.name,
-            make_sink(sink.kind, sink.target),
-            None if sink.where is None else Where(sink.where),
-            None if sink.at_most is None else AtMost(sink.name, sink.at_most),
-        )
-        for sink in plan.sinks
-    ]
 
 
 def _forget_if_through(state: Path) -> None:

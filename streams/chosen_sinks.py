@@ -1,0 +1,41 @@
+"""The sinks of a run: those of the command line, or else those of the topology with their `where` and `at_most`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sinks.at_most import AtMost
+from sinks.opening import make_sink, open_sink
+from sinks.where import Where
+from tocsin.errors import SinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sinks.contract import Sink
+    from tocsin.compiler import Plan
+    from tocsin.compiler.plan import SinkPlan
+
+
+class ChosenSink(NamedTuple):
+    """A sink that is not open yet, and what of the log it gets."""
+
+    name: str
+    sink: Sink
+    where: Where | None = None
+    at_most: AtMost | None = None
+
+
+def choose_sinks(plan: Plan, uris: Sequence[str]) -> list[ChosenSink]:
+    """Make the sinks of `uris`, or those of the plan where there are none; SinkError if one is given twice."""
+    chosen = [ChosenSink(uri, open_sink(uri)) for uri in uris] or [_declared(sink) for sink in plan.sinks]
+    names = [sink.name for sink in chosen]
+    if len(set(names)) < len(names):
+        raise SinkError(f"one sink is given twice: {', '.join(names)}")
+    return chosen
+
+
+def _declared(sink: SinkPlan) -> ChosenSink:
+    where = None if sink.where is None else Where(sink.where)
+    at_most = None if sink.at_most is None else AtMost(sink.name, sink.at_most)
+    return ChosenSink(sink.name, make_sink(sink.kind, sink.target), where, at_most)
