@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import fastavro
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from jsonschema import Draft202012Validator, FormatChecker, validators
 from polars.testing import assert_frame_equal
 
@@ -18,6 +17,7 @@ from sinks.kafka import KafkaSink
 from streams.kafka.dead_letters import HEADERS as DEAD_HEADERS
 from streams.kafka.dead_letters import DeadLetterTopic
 from tests.cli.shop import BEGIN, TOPOLOGY, payment
+from tests.sinks.alert_topic import headers, messages, value
 from tests.sinks.transition_rows import frame, log, transition
 from tests.streams.kafka.test_dead_letter_topic import letters
 from tocsin.compiler import compile_topology
@@ -46,24 +46,6 @@ def shop(folder: Path, more: str = "") -> dict[str, Any]:
     return json.loads(json.dumps(asyncapi(compile_topology(load(folder / "shop.yaml")))))
 
 
-def read(servers: str, topic: str) -> list[Message]:
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "test"})
-    place = TopicPartition(topic, 0, 0)
-    try:
-        consumer.assign([place])
-        end = consumer.get_watermark_offsets(place, timeout=30)[1]
-        found = consumer.consume(end, 60)
-    finally:
-        consumer.close()
-    assert len(found) == end
-    return found
-
-
-def headers(message: Message) -> dict[str, str]:
-    pairs: Any = message.headers()
-    return {name: text.decode() for name, text in pairs}
-
-
 def awkward() -> pl.DataFrame:
     """Give transitions of every kind and form."""
     return frame(
@@ -84,7 +66,7 @@ def delivered(kafka: str, kafka_topics: Topics) -> list[Message]:
     sink.open()
     sink.deliver(awkward())
     sink.close()
-    found = read(kafka, topic)
+    found = messages(kafka, topic)
     assert len(found) == awkward().height
     return found
 
@@ -98,17 +80,17 @@ class TestAlerts:
 
     def test_every_value_is_valid(self, delivered: list[Message]) -> None:
         for message in delivered:
-            ALERT.validate(json.loads(message.value() or b""))
+            ALERT.validate(json.loads(value(message)))
 
     def test_every_message_has_the_headers_of_the_document(self, delivered: list[Message], tmp_path: Path) -> None:
         messages = shop(tmp_path)["components"]["messages"]
         for message in delivered:
-            kind = json.loads(message.value() or b"")["kind"]
+            kind = json.loads(value(message))["kind"]
             Draft202012Validator(messages[kind]["headers"]).validate(headers(message))
             assert headers(message).keys() <= messages[kind]["headers"]["properties"].keys()
 
     def test_every_value_becomes_avro_and_comes_back(self, delivered: list[Message]) -> None:
-        rows = ndjson.decode([message.value() or b"" for message in delivered])
+        rows = ndjson.decode([value(message) for message in delivered])
         schema = fastavro.parse_schema(alert_avro())
         file = io.BytesIO()
         fastavro.writer(file, schema, rows.to_dicts(), strict=True)
@@ -148,7 +130,7 @@ class TestDeadLetters:
         store = DeadLetterTopic(KafkaAddress(kafka, topic))
         store.put(letters(1, raw=b"x" * 30_000), 7)
         store.close()
-        (message,) = read(kafka, topic)
+        (message,) = messages(kafka, topic)
         told = shop(tmp_path)["components"]["messages"]["deadLetter"]["headers"]
         Draft202012Validator(told).validate(headers(message))
         assert headers(message).keys() == told["properties"].keys() > DEAD_HEADERS.keys()

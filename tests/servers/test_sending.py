@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from streams.kafka.writer import WAITING_MOST, TopicWriter
 from streams.simulator import SCENARIOS, generate, write
 from streams.simulator.sending import Pace, Target, key_texts, send, targets
+from tests.sinks.alert_topic import key, messages, value
 from tocsin.compiler import compile_topology
 from tocsin.errors import SinkError
 from tocsin.language import load
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
     from conftest import Say
 
     from streams.simulator import Simulation
@@ -32,25 +31,6 @@ HOUR = 3_600_000
 @pytest.fixture(scope="module")
 def wangiri() -> Simulation:
     return generate("wangiri", 7, scale=0.05)
-
-
-def messages(servers: str, topic: str) -> list[Message]:
-    """Read a topic to its end."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader", "enable.auto.commit": False})
-    found: list[Message] = []
-    try:
-        for number in consumer.list_topics(topic, timeout=30).topics[topic].partitions:
-            begin, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
-            consumer.assign([TopicPartition(topic, number, begin)])
-            while begin < end:
-                got = consumer.consume(min(10_000, end - begin), timeout=30)
-                assert got, f"{topic}/{number}: nothing behind offset {begin}"
-                assert [one.error() for one in got if one.error()] == []
-                found += got
-                begin += len(got)
-    finally:
-        consumer.close()
-    return found
 
 
 class Clock:
@@ -100,7 +80,7 @@ class TestOnABroker:
         assert len(got) == told["records"]["calls"] > 100
         assert {one.partition() for one in got} == {0, 1, 2}
         lines = (tmp_path / "streams/calls.ndjson").read_bytes().splitlines()
-        assert sorted(one.value() or b"" for one in got) == sorted(lines)
+        assert sorted(value(one) for one in got) == sorted(lines)
         assert f"calls=kafka://{kafka}/{prefix}telecom.city.call.v1" in told["sources"]
 
     def test_records_of_one_partition_come_in_the_order_of_arrival(
@@ -109,7 +89,7 @@ class TestOnABroker:
         topic = kafka_topics()
         with TopicWriter(kafka) as writer:
             assert send(wangiri, {"calls": Target(topic)}, writer) == wangiri.streams["calls"].height
-        ids = [json.loads(one.value() or b"")["call_id"] for one in messages(kafka, topic)]
+        ids = [json.loads(value(one))["call_id"] for one in messages(kafka, topic)]
         assert ids == wangiri.streams["calls"]["call_id"].to_list()
 
     def test_rows_of_tables_have_their_key(self, kafka: str, kafka_topics: Topics, wangiri: Simulation) -> None:
@@ -117,7 +97,7 @@ class TestOnABroker:
         to = {"calls": Target(kafka_topics()), "phones": Target(topic, ("phone",))}
         with TopicWriter(kafka) as writer:
             send(wangiri, to, writer)
-        rows = {(one.key() or b"").decode(): json.loads(one.value() or b"") for one in messages(kafka, topic)}
+        rows = {key(one).decode(): json.loads(value(one)) for one in messages(kafka, topic)}
         assert len(rows) == wangiri.tables["phones"].height
         assert all(row["phone"] == key for key, row in rows.items())
 
@@ -146,7 +126,7 @@ class TestOnABroker:
             for first in range(0, number, 50_000):
                 writer.put(topic, [str(n) for n in range(first, first + 50_000)])
             writer.settle()
-        assert [int(one.value() or b"") for one in messages(kafka, topic)] == list(range(number))
+        assert [int(value(one)) for one in messages(kafka, topic)] == list(range(number))
 
 
 class TestKeys:

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from clickhouse_driver import Client
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from redis import Redis
 
 from stack import (
@@ -33,6 +33,7 @@ from stack.ports import free_port
 from streams.kafka.cluster import Cluster
 from streams.kafka.topic_changes import Change, Step
 from streams.kafka.writer import TopicWriter
+from tests.sinks.alert_topic import messages, value
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -47,16 +48,6 @@ def send(servers: str, topic: str, value: bytes) -> None:
     producer = Producer({"bootstrap.servers": servers})
     producer.produce(topic, value)
     assert producer.flush(60) == 0
-
-
-def values(servers: str, topic: str, number: int) -> list[bytes | None]:
-    """Give so many values of the first partition of a topic."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "first"})
-    consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
-    try:
-        return [message.value() for message in consumer.consume(number, timeout=60)]
-    finally:
-        consumer.close()
 
 
 def get(url: str) -> Any:  # noqa: ANN401  # JSON
@@ -78,7 +69,7 @@ class TestShared:
     def test_what_is_sent_is_read(self, kafka: str, kafka_topics: Topics) -> None:
         topic = kafka_topics()
         send(kafka, topic, b"hello")
-        assert values(kafka, topic, 1) == [b"hello"]
+        assert [value(one) for one in messages(kafka, topic)] == [b"hello"]
 
     def test_redis(self, redis_url: str, unique: str) -> None:
         with Redis.from_url(redis_url) as redis:
@@ -141,7 +132,7 @@ class TestOnesOwn:
             broker.start()
             assert broker.port == port
             writer.settle()
-            assert values(broker.servers, "kept", 2) == [b"before", b"while it is away"]
+            assert [value(one) for one in messages(broker.servers, "kept")] == [b"before", b"while it is away"]
 
     def test_a_killed_clickhouse_comes_back_with_its_data(self, tmp_path: Path) -> None:
         with ClickHouseServer(tmp_path) as server:

@@ -1,4 +1,4 @@
-"""What stands in a Kafka topic, read by a plain client."""
+"""What stands in a Kafka topic, of alerts or others, read by a plain client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ DEADLINE = 120.0
 
 def messages(servers: str, topic: str) -> list[Message]:
     """Give all messages, partition by partition."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "test", "enable.partition.eof": True})
+    settings = {"group.id": "test", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer({"bootstrap.servers": servers, **settings})
     try:
         numbers = list(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
         consumer.assign([TopicPartition(topic, number, 0) for number in numbers])

@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from stack import KafkaBroker
 from streams.codecs.reasons import Dead
 from streams.dead_letters import STORED, DeadLetterStore, dead_frame
 from streams.kafka import dead_letters
 from streams.kafka.dead_letters import DeadLettersByStream, DeadLetterTopic
+from tests.sinks.alert_topic import headers, messages, value
 from tocsin.errors import SourceError, StateError
 from tocsin.kafka import KafkaAddress
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from confluent_kafka import Message
 
     from tests.servers.fixtures import Topics
 
@@ -40,19 +39,6 @@ def put(servers: str, name: str, *parts: pl.DataFrame, recorded_at: int = 77) ->
     for part in parts:
         store.put(part, recorded_at)
     store.close()
-
-
-def messages(servers: str, name: str, partition: int = 0) -> list[Message]:
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "test"})
-    place = TopicPartition(name, partition, 0)
-    try:
-        consumer.assign([place])
-        end = consumer.get_watermark_offsets(place, timeout=30)[1]
-        found = consumer.consume(end, 60) if end else []
-    finally:
-        consumer.close()
-    assert len(found) == end
-    return found
 
 
 class TestLetters:
@@ -92,17 +78,15 @@ class TestLetters:
     def test_letters_of_a_partition_lie_in_one_partition_in_order(self, kafka: str, kafka_topics: Topics) -> None:
         name = kafka_topics(partitions=2)
         put(kafka, name, letters(1, 2, partition=4), letters(7, partition=3), letters(3, partition=4))
-        offsets = [
-            dict(cast("list[tuple[str, bytes]]", m.headers()))["tocsin.offset"] for m in messages(kafka, name, 0)
-        ]
-        assert offsets == [b"1", b"2", b"3"]
+        offsets = [headers(m)["tocsin.offset"] for m in messages(kafka, name) if m.partition() == 0]
+        assert offsets == ["1", "2", "3"]
 
     def test_a_record_that_is_larger_than_the_topic_takes_is_cut(self, kafka: str, kafka_topics: Topics) -> None:
         name = kafka_topics(max_message_bytes="20000")
         put(kafka, name, letters(1, raw=b"x" * 50_000), letters(2))
         first, second = messages(kafka, name)
-        assert dict(cast("list[tuple[str, bytes]]", first.headers()))["tocsin.cut"] == b"50000"
-        assert 10_000 < len(first.value() or b"") < 20_000
+        assert headers(first)["tocsin.cut"] == "50000"
+        assert 10_000 < len(value(first)) < 20_000
         assert second.value() == RAW
 
     def test_messages_that_are_no_letters_are_passed_over(self, kafka: str, kafka_topics: Topics) -> None:

@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from sinks import ndjson
 from streams.kafka.dead_letters import DeadLetterTopic
 from streams.local.running import carry_out
+from tests.sinks.alert_topic import messages, value
 from tests.streams.local.local_runs import BEGIN, MINUTE, House, alarm, entry
 from tocsin.kafka import KafkaAddress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from confluent_kafka import Message
-
     from tests.servers.fixtures import Topics
 
 ENTRIES = [entry(n, 0.7 * n, n * 7 % 60 if n % 10 else 5, f"door {n % 5}") for n in range(300)]
 ALARMS = [alarm(n, 2.5 * n, f"door {n % 3}") for n in range(80)]
-
-
-def read(servers: str, topic: str) -> list[Message]:
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "test"})
-    place = TopicPartition(topic, 0, 0)
-    try:
-        consumer.assign([place])
-        end = consumer.get_watermark_offsets(place, timeout=30)[1]
-        found = consumer.consume(end, 60)
-    finally:
-        consumer.close()
-    assert len(found) == end
-    return found
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -57,9 +43,9 @@ def test_alerts_are_on_the_topic_and_dead_letters_beside_theirs(
     dead = kafka_topics(f"{unique}.entries.dlq") if kept else ""
     producer = Producer({"bootstrap.servers": kafka})
     material: dict[str, list[str]] = {entries: ["{", *map(json.dumps, ENTRIES)], doors: [*map(json.dumps, ALARMS)]}
-    for topic, values in material.items():
-        for value in values:
-            producer.produce(topic, value)
+    for topic, lines in material.items():
+        for line in lines:
+            producer.produce(topic, line)
     assert producer.flush(60) == 0
     said: list[str] = []
     order = house.order("topics", until=BEGIN + 60 * MINUTE, commit_seconds=0.2, warn=said.append, brakes=False)
@@ -67,7 +53,7 @@ def test_alerts_are_on_the_topic_and_dead_letters_beside_theirs(
     carry_out(replace(order, sources=sources, sinks=[*order.sinks, f"kafka://{kafka}/{alerts}"]))
 
     assert house.told("topics") == house.told("files")
-    rows = ndjson.decode([cast("bytes", message.value()) for message in read(kafka, alerts)])
+    rows = ndjson.decode([value(message) for message in messages(kafka, alerts)])
     assert (
         rows.select("alert_id", "sequence")
         .sort("alert_id", "sequence")
@@ -96,8 +82,8 @@ def test_letters_have_the_keys_of_their_messages(tmp_path: Path, kafka: str, kaf
     values[200] = json.dumps(entry(200, 1, 5)).encode()
     values[250] = b"{"
     producer = Producer({"bootstrap.servers": kafka})
-    for number, value in enumerate(values):
-        producer.produce(entries, value, None if number == 250 else f"card {number}")
+    for number, record in enumerate(values):
+        producer.produce(entries, record, None if number == 250 else f"card {number}")
         if number % 70 == 0:
             assert producer.flush(60) == 0
     for record in ALARMS:
