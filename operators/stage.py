@@ -56,18 +56,16 @@ class Input:
 
     def prepare(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Give the rows with the stage's key columns and only the columns it keeps; and how many had a null key."""
-        rows = rows.with_columns(bound.expr.alias(name) for name, bound in self.key)
-        if self.probe is not None:
-            rows = rows.with_columns(pl.lit(self.probe).alias(PROBE))
         kept = rows.select(self._columns())
-        if not self.reorder.key:
+        if not any(kept.get_column(name).null_count() for name in self.reorder.key):
             return kept, 0
         whole = kept.drop_nulls(self.reorder.key)
         return whole, kept.height - whole.height
 
-    def _columns(self) -> list[str]:
-        probe = [PROBE] if self.probe is not None else []
-        return [*self.reorder.schema.physical, *probe]
+    def _columns(self) -> list[pl.Expr]:
+        key = {name: bound.expr.alias(name) for name, bound in self.key}
+        columns = [key.get(name, pl.col(name)) for name in self.reorder.schema.physical]
+        return columns if self.probe is None else [*columns, pl.lit(self.probe).alias(PROBE)]
 
     def empty(self) -> pl.DataFrame:
         """Give a batch of no rows, as `prepare` gives them."""

@@ -43,6 +43,8 @@ DEAD: Mapping[str, pl.DataType] = {
 JSON list.
 """
 
+NO_LETTERS = pl.DataFrame(schema=dict(DEAD))
+
 STORED: Mapping[str, pl.DataType] = {**DEAD, "recorded_at": pl.Int64()}
 """A dead letter in the store; `recorded_at`: ms since the epoch by the clock of the host."""
 
@@ -56,7 +58,7 @@ SEGMENT_MOST = 64 << 20
 def dead_frame(stream: str, partition: int, letters: Iterable[Dead], form: str = "json") -> pl.DataFrame:
     """Give the dead letters of one partition as a frame by DEAD."""
     rows = [(stream, partition, *letter, form) for letter in letters]
-    return pl.DataFrame(rows, schema=dict(DEAD), orient="row")
+    return pl.DataFrame(rows, schema=dict(DEAD), orient="row") if rows else NO_LETTERS
 
 
 def each_once(found: pl.DataFrame, stream: str | None) -> pl.DataFrame:

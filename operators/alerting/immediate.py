@@ -3,8 +3,8 @@
 Time is cut into cells of `keep`, from the epoch. An alert is the first event, in (time, id), of a fingerprint, a level
 and a cell: the level of an event is the highest one whose `when` holds. It is `raised`, and closed at birth.
 
-The truth comes from `ImmediateMachine`, at the watermark. `early_copies` says the same at once, for a host that wants
-it: of events in the order of arrival, with `early: true` and the same id.
+The truth comes from `ImmediateMachine.step`, at the watermark. `early_copies` says the same at once, for a host that
+wants it: of events in the order of arrival, with `early: true` and the same id.
 """
 
 from __future__ import annotations
@@ -55,43 +55,56 @@ class ImmediateMachine:
     def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
         """Give the first event of each cell that has none yet."""
         cells = state[CELLS]
-        fresh = _first_of_cells(rows, self.spec, cells)
+        fresh = _first_of_cells(_hits(rows, self.spec), cells)
         if fresh is not None:
             cells = pl.concat([cells, fresh[cells.columns]])
         if cells.height:
             open_cell = (pl.col(_CELL) + 1) * _width(self.spec) - 1 > instant.watermark
             cells = cells.filter(open_cell)
-        return Step(_raised(fresh, self.spec, self._writer), {CELLS: cells}, None)
+        return Step(self._raised(fresh), {CELLS: cells}, None)
+
+    def early_copies(self, rows: pl.DataFrame, seen: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Give early copies of the alerts of a batch, in any order, late or doubled; and the cells given so far.
+
+        Args:
+            rows: as for `step`, as they arrived.
+            seen: what the last call gave, at first `no_cells(spec)`; at most SEEN_MOST cells, the latest given.
+
+        """
+        hits = _hits(rows, self.spec)
+        fresh = None if hits is None else _first_of_cells(hits.sort(TIME, ID, maintain_order=True), seen)
+        if fresh is not None:
+            seen = pl.concat([seen, fresh[seen.columns]]).tail(SEEN_MOST)
+        return self._raised(fresh, early=True), seen
+
+    def _raised(self, rows: pl.DataFrame | None, *, early: bool = False) -> pl.DataFrame:
+        if rows is None:
+            return nothing_said()
+        levels, cells = rows[_LEVEL].to_list(), rows[_CELL].to_list()
+        names = ["", *(f'"{one.level.name.lower()}"' for one in self.spec.levels)]
+        said = Said(
+            level=levels,
+            before=[0] * rows.height,
+            time=rows[TIME].to_list(),
+            sequence=[1] * rows.height,
+            identity=[f"{names[level]},{cell}" for level, cell in zip(levels, cells, strict=True)],
+            reason=[CLOSED_AT_BIRTH] * rows.height,
+        )
+        return self._writer.write(said, with_evidence(rows), early=early)
 
 
 def no_cells(spec: MachineSpec) -> pl.DataFrame:
-    """Give the memory of `early_copies` before any event."""
+    """Give the memory of `ImmediateMachine.early_copies` before any event."""
     entity = {name: kind.physical for name, kind in spec.entity.items()}
     return pl.DataFrame(schema={**entity, _LEVEL: pl.Int32(), _CELL: pl.Int64()})
-
-
-def early_copies(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give early copies of the alerts of a batch, in any order, late or doubled; and the cells given so far.
-
-    Args:
-        rows: as for `ImmediateMachine`, as they arrived.
-        spec: the rule.
-        seen: what the last call gave, at first `no_cells(spec)`; at most SEEN_MOST cells, the latest given.
-
-    """
-    fresh = _first_of_cells(rows.sort(TIME, ID, maintain_order=True), spec, seen)
-    if fresh is None:
-        return nothing_said(), seen
-    seen = pl.concat([seen, fresh[seen.columns]]).tail(SEEN_MOST)
-    return _raised(fresh, spec, Writer(spec), early=True), seen
 
 
 def _width(spec: MachineSpec) -> int:
     return spec.keep_ms or 1  # the spec of an immediate rule refuses to be without
 
 
-def _first_of_cells(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -> pl.DataFrame | None:
-    """Give the first row of each (fingerprint, level, cell) that is not in `seen`; None where no level holds."""
+def _hits(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame | None:
+    """Give the rows on which a level holds, with their level and cell; None where there are none."""
     if not any(rows.get_column(one.when).any() for one in spec.levels):
         return None
     level = pl.lit(0, pl.Int32)
@@ -99,26 +112,15 @@ def _first_of_cells(rows: pl.DataFrame, spec: MachineSpec, seen: pl.DataFrame) -
         level = pl.when(one.when).then(pl.lit(number, pl.Int32)).otherwise(level)
     if spec.unless:
         level = pl.when(spec.unless).then(pl.lit(0, pl.Int32)).otherwise(level)
-    hit = rows.with_columns(level.alias(_LEVEL)).filter(pl.col(_LEVEL) > 0)
-    hit = hit.with_columns((pl.col(TIME) // _width(spec)).alias(_CELL))
-    hit = hit.unique(seen.columns, keep="first", maintain_order=True)
+    cell = pl.col(TIME) // _width(spec)
+    return rows.with_columns(level.alias(_LEVEL), cell.alias(_CELL)).filter(pl.col(_LEVEL) > 0)
+
+
+def _first_of_cells(hits: pl.DataFrame | None, seen: pl.DataFrame) -> pl.DataFrame | None:
+    """Give the first row of each (fingerprint, level, cell) that is not in `seen`; None where there is none."""
+    if hits is None:
+        return None
+    first = hits.unique(seen.columns, keep="first", maintain_order=True)
     if seen.height:
-        hit = hit.join(seen, on=seen.columns, how="anti", nulls_equal=True, maintain_order="left")
-    return hit if hit.height else None
-
-
-def _raised(rows: pl.DataFrame | None, spec: MachineSpec, writer: Writer, *, early: bool = False) -> pl.DataFrame:
-    if rows is None:
-        return nothing_said()
-    levels, cells = rows[_LEVEL].to_list(), rows[_CELL].to_list()
-    names = ["", *(f'"{one.level.name.lower()}"' for one in spec.levels)]
-    same = [0] * rows.height
-    said = Said(
-        level=levels,
-        before=same,
-        time=rows[TIME].to_list(),
-        sequence=[1] * rows.height,
-        identity=[f"{names[level]},{cell}" for level, cell in zip(levels, cells, strict=True)],
-        reason=[CLOSED_AT_BIRTH] * rows.height,
-    )
-    return writer.write(said, with_evidence(rows), early=early)
+        first = first.join(seen, on=seen.columns, how="anti", nulls_equal=True, maintain_order="left")
+    return first if first.height else None

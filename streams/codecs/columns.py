@@ -26,7 +26,7 @@ SHORT_TEXT = 15
 """A number spelled in so few characters survives the way through a float64."""
 
 
-_READ = "__read:"
+_READ, _DOUBT = "__read:", "__doubt"
 
 
 class Conversion(NamedTuple):
@@ -60,42 +60,52 @@ def _carrier(column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
     return None
 
 
-def convert(frame: pl.DataFrame, fields: Mapping[str, Type]) -> tuple[pl.DataFrame, pl.Series]:
-    """Decode carrier columns; missing ones are null.
+class Converter:
+    """Decodes carrier columns into those of `fields`; expressions are made once for all frames of one schema."""
 
-    Gives the physical columns of all `fields`, and per row whether any value of it must be judged alone.
-    """
-    if not frame.height:
-        return pl.DataFrame(schema={name: type_.physical for name, type_ in fields.items()}), pl.Series(
-            dtype=pl.Boolean
-        )
-    frame = _with_texts_read(frame, fields)
-    conversions = {
-        name: conversion(pl.col(name), frame.schema[name], type_)
-        for name, type_ in fields.items()
-        if name in frame.columns
-    }
+    def __init__(self, fields: Mapping[str, Type]) -> None:
+        self._fields = fields
+        self._schema: pl.Schema | None = None
+        self._columns: list[pl.Expr] = []
+
+    def convert(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+        """Decode carrier columns; missing ones are null.
+
+        Gives the physical columns of all fields, and per row whether any value of it must be judged alone.
+        """
+        schema = frame.schema
+        if not frame.height:
+            return pl.DataFrame(schema={name: type_.physical for name, type_ in self._fields.items()}), pl.Series(
+                dtype=pl.Boolean
+            )
+        if schema != self._schema:
+            self._schema, self._columns = schema, _conversions(schema, self._fields)
+        done = self._with_texts_read(frame, schema).select(self._columns)
+        return done, done.drop_in_place(_DOUBT)
+
+    def _with_texts_read(self, frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+        """Add what functions of ours read: the times of texts, the texts of bytes, decimals of floats (numpy, quicker).
+
+        Not as a call back from an expression: that would need the interpreter's lock on a thread of Polars' pool, for
+        which another thread may be waiting with the lock in hand.
+        """
+        read = [
+            reader(frame.get_column(name), type_).alias(_READ + name)
+            for name, type_ in self._fields.items()
+            if name in schema and (reader := _READERS.get((type_.kind, type(schema[name])))) is not None
+        ]
+        return frame.hstack(read) if read else frame
+
+
+def _conversions(schema: pl.Schema, fields: Mapping[str, Type]) -> list[pl.Expr]:
+    """Give the physical columns, and last the doubt."""
+    found = {name: conversion(pl.col(name), schema[name], type_) for name, type_ in fields.items() if name in schema}
     columns = [
-        (conversions[name].physical if name in conversions else pl.lit(None)).cast(type_.physical).alias(name)
+        (found[name].physical if name in found else pl.lit(None)).cast(type_.physical).alias(name)
         for name, type_ in fields.items()
     ]
-    doubts = [doubt.fill_null(value=False) for _, doubt in conversions.values()]
-    done = frame.select(*columns, pl.any_horizontal(pl.lit(value=False), *doubts).alias("__doubt"))
-    return done.drop("__doubt"), done["__doubt"]
-
-
-def _with_texts_read(frame: pl.DataFrame, fields: Mapping[str, Type]) -> pl.DataFrame:
-    """Add what functions of ours read: the times of texts, the texts of bytes, and decimals of floats (numpy, quicker).
-
-    Not as a call back from an expression: that would need the interpreter's lock on a thread of Polars' pool, for which
-    another thread may be waiting with the lock in hand.
-    """
-    read = [
-        reader(frame.get_column(name), type_).alias(_READ + name)
-        for name, type_ in fields.items()
-        if name in frame.columns and (reader := _READERS.get((type_.kind, type(frame.schema[name])))) is not None
-    ]
-    return frame.with_columns(read)
+    doubts = [doubt.fill_null(value=False) for _, doubt in found.values()]
+    return [*columns, pl.any_horizontal(pl.lit(value=False), *doubts).alias(_DOUBT)]
 
 
 def _read_before(column: pl.Expr) -> pl.Expr:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from streams.codecs.columns import carriers, convert
+from streams.codecs.columns import Converter, carriers
 from streams.codecs.csv_lines import parse_cells, parse_csv
 from streams.codecs.json_lines import Shape, guess_shape, parse_lines
 from streams.codecs.json_record import parse_object
@@ -60,11 +60,16 @@ class Decoder:
     layout: Layout
     format: str = "json"
     _shape: Shape | None = field(default=None, init=False)
+    _converter: Converter = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Set up the conversion of columns."""
+        self._converter = Converter(self.layout.fields)
 
     def decode(self, raw: RawBatch) -> Decoded:
         """Decode a raw batch; SourceError if a columnar one lacks the event time or the id."""
         parsed = self._parse(raw)
-        rows, doubt = _judged(parsed.frame, self.layout)
+        rows, doubt = self._judged(parsed.frame)
         doubt |= _ahead(rows, parsed, raw, self.layout)
         if doubt.any():
             rows, parsed = rows.filter(~pl.Series(doubt)), Parsed(parsed.frame, parsed.taken[~doubt])
@@ -73,6 +78,20 @@ class Decoder:
             return decoded
         alone = np.setdiff1d(np.arange(raw.count), parsed.taken, assume_unique=True)
         return self._with_alone(decoded, raw, alone)
+
+    def _judged(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
+        """Convert carrier columns; doubt also what must not be missing, and implausible event times."""
+        rows, doubted = self._converter.convert(frame)
+        doubt = doubted.to_numpy(writable=True)
+        for name in self.layout.required:
+            if rows.get_column(name).null_count():
+                doubt |= rows.get_column(name).is_null().to_numpy()
+        if self.layout.time:
+            time = rows.get_column(self.layout.time)
+            least, most = time.min(), time.max()
+            if isinstance(least, int) and isinstance(most, int) and (least < EVENT_LEAST or most > EVENT_MOST):
+                doubt |= ~time.is_between(EVENT_LEAST, EVENT_MOST).fill_null(value=True).to_numpy()
+        return rows, doubt
 
     def _parse(self, raw: RawBatch) -> Parsed:
         if isinstance(raw, Columns):
@@ -148,36 +167,30 @@ _OF_A_CUT = (Reason.BAD_JSON, Reason.BAD_CSV, Reason.INVALID_UTF8)
 """What the last record of a file is called if its end is missing."""
 
 
-def _judged(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
-    """Convert carrier columns; doubt also what must not be missing, and implausible event times."""
-    rows, doubt = convert(frame, layout.fields)
-    for name in layout.required:
-        if rows[name].null_count():
-            doubt |= rows[name].is_null()
-    if not layout.time:
-        return rows, doubt.to_numpy(writable=True)
-    time = rows[layout.time]
-    least, most = time.min(), time.max()
-    if isinstance(least, int) and isinstance(most, int) and (least < EVENT_LEAST or most > EVENT_MOST):
-        doubt |= ~time.is_between(EVENT_LEAST, EVENT_MOST).fill_null(value=True)
-    return rows, doubt.to_numpy(writable=True)
-
-
 def _ahead(rows: pl.DataFrame, parsed: Parsed, raw: RawBatch, layout: Layout) -> npt.NDArray[np.bool_]:
     """Doubt event times later than a record taken then may be."""
     if isinstance(raw, Columns) or raw.ingested is None or not layout.time:
         return np.zeros(rows.height, dtype=np.bool_)
-    return (rows[layout.time] > raw.ingested[parsed.taken] + layout.ahead).fill_null(value=False).to_numpy()
+    stamps, times = _of(raw.ingested, parsed.taken), rows.get_column(layout.time)
+    if stamps.null_count() or times.null_count():
+        return (times > stamps + layout.ahead).fill_null(value=False).to_numpy()
+    return times.to_numpy() > stamps.to_numpy() + layout.ahead
 
 
 def _placed(rows: pl.DataFrame, places: npt.NDArray[np.int64], raw: RawBatch) -> pl.DataFrame:
     """Add the offsets and ingestion timestamps of the rows that stand at `places` of the batch."""
     if isinstance(raw, Columns) or raw.offsets is None:
-        offsets = pl.Series(places + raw.first, dtype=pl.Int64)
+        offsets = pl.Series(OFFSET, places + raw.first)
     else:
-        offsets = raw.offsets[places]
-    ingested = raw.ingested[places] if isinstance(raw, Records) and raw.ingested is not None else None
-    return rows.with_columns(offsets.alias(OFFSET), pl.lit(ingested, dtype=pl.Int64).alias(INGESTED))
+        offsets = _of(raw.offsets, places).alias(OFFSET)
+    if isinstance(raw, Records) and raw.ingested is not None:
+        return rows.hstack([offsets, _of(raw.ingested, places).alias(INGESTED)])
+    return rows.hstack([offsets]).with_columns(pl.lit(None, dtype=pl.Int64).alias(INGESTED))
+
+
+def _of(values: pl.Series, places: npt.NDArray[np.int64]) -> pl.Series:
+    """Give the values at ascending places, which mostly are all."""
+    return values if len(places) == values.len() else values[places]
 
 
 def _at(letter: Dead, raw: Records, place: int) -> Dead:

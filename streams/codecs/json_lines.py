@@ -101,7 +101,8 @@ def parse_lines(records: Records, shape: Shape) -> Parsed:
     if apart is None:
         frame = _parse(records.blob, records.count, shape)
         if frame is not None:
-            return _without_objects(Parsed(frame, rows))
+            parsed = Parsed(frame, rows)
+            return parsed if _all_flat(records) else _without_objects(parsed)
     else:
         rows = np.setdiff1d(rows, apart)
     return _without_objects(_sifted(records, rows, shape))
@@ -152,6 +153,12 @@ def _halved(records: Records, rows: Rows, shape: Shape) -> list[Parsed]:
         return []
     middle = len(rows) // 2
     return _halved(records, rows[:middle], shape) + _halved(records, rows[middle:], shape)
+
+
+def _all_flat(records: Records) -> bool:
+    """Whether no record can hold an object or a list: all begin with one, and nothing else begins any."""
+    blob, count = records.blob, records.count
+    return b"[" not in blob and blob.count(b"{") == count and blob.startswith(b"{") and blob.count(b"\n{") == count - 1
 
 
 def _without_objects(parsed: Parsed) -> Parsed:

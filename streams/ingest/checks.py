@@ -26,6 +26,9 @@ FAILING: Mapping[str, pl.DataType] = {
 }
 
 
+_NOTHING_FAILS = pl.DataFrame(schema=dict(FAILING))
+
+
 class Evaluation(NamedTuple):
     """How an expression with look-ups is evaluated: first pseudonyms, then the host's tables."""
 
@@ -55,7 +58,7 @@ def judge(rows: pl.DataFrame, spec: IngestSpec, evaluation: Evaluation) -> Judge
     for name, bound in spec.derive:
         rows = evaluation.add(rows, name, bound)
     if not spec.checks:
-        return Judged(rows, pl.DataFrame(schema=dict(FAILING)), {})
+        return Judged(rows, _NOTHING_FAILS, {})
     marks = rows
     for number, check in enumerate(spec.checks):
         marks = evaluation.add(marks, f"__check{number}", check.condition)
@@ -64,7 +67,7 @@ def judge(rows: pl.DataFrame, spec: IngestSpec, evaluation: Evaluation) -> Judge
     fatal = pl.any_horizontal(pl.lit(value=False), *(_fails(number) for number, _ in died))
     dying = marks.select(fatal.alias("fatal"))["fatal"]
     if not dying.any():
-        return Judged(rows, pl.DataFrame(schema=dict(FAILING)), failed)
+        return Judged(rows, _NOTHING_FAILS, failed)
     failing = _failing(marks.filter(dying), spec, died)
     return Judged(rows.filter(~dying), failing, {**failed, "": failing.height})
 

@@ -26,7 +26,7 @@ def initial() -> State:
 
 def state_of(greatest: int | None) -> State:
     """Give the state after records up to an event time."""
-    return {GREATEST: pl.DataFrame({"time": [greatest]}, schema={"time": pl.Int64})}
+    return {GREATEST: pl.Series("time", [greatest], pl.Int64).to_frame()}
 
 
 def greatest_of(state: State) -> int | None:
@@ -62,8 +62,10 @@ def _running(times: pl.Series, before: int | None) -> pl.Series:
 
 def advanced(times: pl.Series, dead: Sequence[Dead], state: State) -> State:
     """Give the state after a batch."""
-    candidates = [greatest_of(state), times.max(), *(letter.time for letter in dead)]
-    return state_of(max((time for time in candidates if isinstance(time, int)), default=None))
+    before = greatest_of(state)
+    candidates = [before, times.max(), *(letter.time for letter in dead)]
+    greatest = max((time for time in candidates if isinstance(time, int)), default=None)
+    return state if greatest == before else state_of(greatest)
 
 
 def watermark_of(state: State, lateness: int) -> int | None:

@@ -15,12 +15,12 @@ from streams.dead_letters import dead_frame
 from streams.ingest.checks import Evaluation, judge
 from streams.ingest.counts import count_quality
 from streams.ingest.lateness import State, advanced, greatest_before, initial, watermark_of
-from streams.ingest.spec import LATE, Ingested, IngestSpec, LookUp
+from streams.ingest.spec import NOBODY_LATE, Ingested, IngestSpec, LookUp
 from streams.sources.contract import Records
 from tocsin.model.rows import HASH, ID, POSITION, POSITION_BITS, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from operators.expressions.bound import Lookup
     from streams.codecs.record import Layout
@@ -44,10 +44,14 @@ class Ingest:
     pseudonyms: Pseudonyms
     look_up: LookUp = refuse_look_ups
     _decoder: Decoder = field(init=False, repr=False)
+    _output: Sequence[pl.Expr] = field(init=False, repr=False)
+    _persons: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Set up the one decoder."""
+        """Set up the one decoder, and what all steps share."""
         object.__setattr__(self, "_decoder", Decoder(self.spec.layout, self.spec.format))
+        object.__setattr__(self, "_output", _output(self.spec))
+        object.__setattr__(self, "_persons", self.spec.persons)
 
     def initial(self) -> State:
         """Give the state before any record."""
@@ -59,7 +63,7 @@ class Ingest:
         times, offsets = decoded.rows[self.spec.layout.time], decoded.rows[OFFSET]
         before = greatest_before(offsets, times, decoded.dead, state)
         after = advanced(times, decoded.dead, state)
-        late = (times < before - self.spec.lateness).fill_null(value=False)
+        late = _after_watermark(times, before, self.spec.lateness)
         punctual = decoded.rows.filter(~late) if late.any() else decoded.rows
         judged = judge(punctual, self.spec, self._evaluation())
         dead = sorted([*decoded.dead, *_died(raw, judged.failing)], key=lambda letter: letter.offset)
@@ -77,26 +81,20 @@ class Ingest:
         return Evaluation(self._pseudonymised, self.look_up)
 
     def _pseudonymised(self, rows: pl.DataFrame) -> pl.DataFrame:
-        present = [(name, domain) for name, domain in self.spec.persons.items() if name in rows.columns]
+        present = [(name, domain) for name, domain in self._persons.items() if name in rows.columns]
+        if not present:
+            return rows
         return rows.with_columns(self.pseudonyms.of(rows[name], domain) for name, domain in present)
 
     def _finished(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Replace identifiers by pseudonyms and add the system columns."""
         rows = self._pseudonymised(rows)
-        layout = self.spec.layout
-        identity = pl.col(layout.id).cast(pl.String) if layout.id else pl.lit(None, dtype=pl.String)
-        position = pl.col(OFFSET) + (self.spec.partition << POSITION_BITS)
-        rows = rows.with_columns(
-            pl.col(layout.time).alias(TIME),
-            identity.alias(ID),
-            rows.select(_content(layout)).hash_rows().alias(HASH),
-            position.alias(POSITION),
-        )
-        return self.spec.output.conform(rows)
+        content = pl.DataFrame([rows.get_column(name) for name in _content(self.spec.layout)])
+        return rows.hstack([content.hash_rows().alias(HASH)]).select(self._output)
 
     def _late(self, raw: RawBatch, rows: pl.DataFrame, before: pl.Series, late: pl.Series) -> pl.DataFrame:
         if not late.any():
-            return pl.DataFrame(schema=dict(LATE))
+            return NOBODY_LATE
         time, offset = pl.col(self.spec.layout.time), pl.col(OFFSET)
         chosen = (
             rows.with_columns(before)
@@ -116,6 +114,25 @@ class Ingest:
             pl.Series("key", keys_at(raw, places), dtype=pl.Binary),
             pl.lit(_form(raw)).alias("form"),
         )
+
+
+def _output(spec: IngestSpec) -> Sequence[pl.Expr]:
+    """Give the columns of rows, by `spec.output`, from what was decoded and derived, and the hash of the content."""
+    layout = spec.layout
+    system = {
+        TIME: pl.col(layout.time),
+        ID: pl.col(layout.id).cast(pl.String) if layout.id else pl.lit(None, dtype=pl.String),
+        HASH: pl.col(HASH),
+        POSITION: pl.col(OFFSET) + (spec.partition << POSITION_BITS),
+    }
+    return [system.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in spec.output.physical.items()]
+
+
+def _after_watermark(times: pl.Series, before: pl.Series, lateness: int) -> pl.Series:
+    """Mark the rows that came after their watermark."""
+    if before.null_count():  # before the first one there is none
+        return (times < before - lateness).fill_null(value=False)
+    return pl.Series(times.to_numpy() < before.to_numpy() - lateness)
 
 
 def _content(layout: Layout) -> list[str]:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.alerting.immediate import ImmediateMachine, early_copies, no_cells
+from operators.alerting.immediate import ImmediateMachine, no_cells
 from operators.contract import Instant
 from tocsin.model.alerts import TRANSITIONS
-from tocsin.model.rows import HASH, ID, TIME
+from tocsin.model.rows import HASH, ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 PENDING: Mapping[str, pl.DataType] = {"alert_id": pl.String(), "rule": pl.String(), "until": pl.Int64()}
 """Copies that went out: their id, rule, and the last moment (ms) of their cell."""
+
+
+_NO_COPIES = pl.DataFrame(schema=TRANSITIONS)
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ class _Early:
         """Give the early copies of rows as they arrived."""
         for stage in self.stages:
             rows = _row_by_row(stage, rows, tables)
-        copies, self.seen = early_copies(rows, self.machine.spec, self.seen)
+        copies, self.seen = self.machine.early_copies(rows, self.seen)
         return copies
 
 
@@ -71,15 +74,17 @@ class EarlyCopies:
 
     def arrived(self, stream: str, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         """Give the early copies, columns TRANSITIONS, of rows that a stream has just given."""
-        parts = [pl.DataFrame(schema=TRANSITIONS)]
+        parts = []
         for early in self._rules[stream]:
             copies = early.copies(rows, tables)
+            if not copies.height:
+                continue
             parts.append(copies.select(list(TRANSITIONS)))
             cell = early.machine.spec.keep_ms or 1
             end = (pl.col("time") // cell + 1) * cell - 1
             with self._lock:
                 self.pending = pl.concat([self.pending, copies.select("alert_id", "rule", end.alias("until"))])
-        return pl.concat(parts)
+        return pl.concat(parts) if parts else _NO_COPIES
 
     def decided(self, transitions: pl.DataFrame, watermark: int) -> dict[str, int]:
         """Take the truth up to a watermark; give how many copies it did not confirm, by rule."""
@@ -108,7 +113,6 @@ def _row_by_row(stage: Stage, rows: pl.DataFrame, tables: Mapping[str, pl.DataFr
     rows, _ = item.prepare(rows)
     if item.reorder.numbered:
         rows = rows.with_columns(pl.format("{}#0", HASH).alias(ID))
-    rows = rows.sort(TIME, ID)
     instant = Instant(0, tables={name: tables[name] for name in stage.tables})
     for operator in stage.chain:
         if not isinstance(operator, ImmediateMachine):

@@ -227,7 +227,7 @@ class Runner:
         now = self.settings.wall()
         self.tally.read(stream, read, now)
         if self.quality is not None:
-            self.quality.count(read.ingested.counts, now)
+            self.quality.count(read.ingested.counts.frame, now)
         if self.dead_letters is not None:
             self.dead_letters.put(read.aside, round(now * 1000))
         if name in self.brakes:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.codecs.columns import carriers, convert
+from streams.codecs.columns import Converter, carriers
 from streams.codecs.reasons import Bad
 from streams.codecs.scalars import read_value
 from streams.codecs.time_texts import timestamps_of_texts
@@ -75,7 +75,7 @@ clocks = st.builds(
 def agree(values: Sequence[object], dtype: pl.DataType, type_: Type) -> None:
     """Check every value that the columns trust against the scalar reading."""
     column = pl.Series("x", values, dtype=dtype, strict=False)
-    frame, doubt = convert(carriers(column.to_frame()), {"x": type_})
+    frame, doubt = Converter({"x": type_}).convert(carriers(column.to_frame()))
     assert frame["x"].dtype == type_.physical
     for value, found, doubted in zip(
         carriers(column.to_frame())["x"].to_list(), frame["x"].to_list(), doubt, strict=True

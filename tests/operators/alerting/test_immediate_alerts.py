@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from operators.alerting import immediate
 from operators.alerting.canonical import canonical
-from operators.alerting.immediate import ImmediateMachine, early_copies, no_cells
+from operators.alerting.immediate import ImmediateMachine, no_cells
 from operators.alerting.rule import LevelSpec, MachineSpec
 from operators.contract import Instant
 from operators.state import dump, restore
@@ -149,25 +149,25 @@ class TestEarlyCopies:
     """At once, in the order of arrival."""
 
     def test_a_copy_has_the_id_of_the_truth_and_says_that_it_is_early(self) -> None:
-        copies, _ = early_copies(batch([event(12, "b")]), SPEC, no_cells(SPEC))
+        copies, _ = ImmediateMachine(SPEC).early_copies(batch([event(12, "b")]), no_cells(SPEC))
         assert copies.select("alert_id", "sequence", "early").rows() == [(cell_id("A", "orange", 1), 1, True)]
 
     def test_a_cell_is_copied_once(self) -> None:
-        _, seen = early_copies(batch([event(12, "b")]), SPEC, no_cells(SPEC))
-        copies, seen = early_copies(batch([event(11, "a"), event(25, "c")]), SPEC, seen)
+        _, seen = ImmediateMachine(SPEC).early_copies(batch([event(12, "b")]), no_cells(SPEC))
+        copies, seen = ImmediateMachine(SPEC).early_copies(batch([event(11, "a"), event(25, "c")]), seen)
         assert said(copies) == [(25, "orange", "c")]
         assert seen.height == 2
 
     def test_a_later_level_of_the_cell_is_copied_too(self) -> None:
-        _, seen = early_copies(batch([event(12, "b")]), SPEC, no_cells(SPEC))
-        copies, _ = early_copies(batch([event(13, "c", red=True)]), SPEC, seen)
+        _, seen = ImmediateMachine(SPEC).early_copies(batch([event(12, "b")]), no_cells(SPEC))
+        copies, _ = ImmediateMachine(SPEC).early_copies(batch([event(13, "c", red=True)]), seen)
         assert said(copies) == [(13, "red", "c")]
 
     def test_the_memory_is_bounded_and_the_oldest_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(immediate, "SEEN_MOST", 3)
         seen = no_cells(SPEC)
         for number in range(5):
-            _, seen = early_copies(batch([event(1, "a", caller=str(number))]), SPEC, seen)
+            _, seen = ImmediateMachine(SPEC).early_copies(batch([event(1, "a", caller=str(number))]), seen)
         assert seen["caller"].to_list() == ["2", "3", "4"]
 
     @settings(max_examples=25, deadline=None)
@@ -176,7 +176,7 @@ class TestEarlyCopies:
         ordered = batch(given_events).sort("__time", "__id")
         seen, copies = no_cells(SPEC), []
         for part in ordered.iter_slices(3):
-            out, seen = early_copies(part, SPEC, seen)
+            out, seen = ImmediateMachine(SPEC).early_copies(part, seen)
             copies.append(out)
         confirmed = truth(given_events, [100])
         early = pl.concat(copies) if copies else confirmed.clear()
