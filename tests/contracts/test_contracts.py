@@ -18,7 +18,7 @@ from streams.kafka.dead_letters import HEADERS as DEAD_HEADERS
 from streams.kafka.dead_letters import DeadLetterTopic
 from tests.cli.shop import BEGIN, TOPOLOGY, payment
 from tests.sinks.alert_topic import headers, messages, value
-from tests.sinks.transition_rows import frame, log, transition
+from tests.sinks.transition_rows import bring, frame, log, transition
 from tests.streams.kafka.test_dead_letter_topic import letters
 from tocsin.compiler import compile_topology
 from tocsin.contracts import alert_avro, alert_schema, asyncapi
@@ -62,10 +62,7 @@ def awkward() -> pl.DataFrame:
 def delivered(kafka: str, kafka_topics: Topics) -> list[Message]:
     """Give the messages of awkward transitions on a topic that takes small ones."""
     topic = kafka_topics(max_message_bytes="20000")
-    sink = KafkaSink(f"kafka://{kafka}/{topic}")
-    sink.open()
-    sink.deliver(awkward())
-    sink.close()
+    bring(KafkaSink(f"kafka://{kafka}/{topic}"), awkward())
     found = messages(kafka, topic)
     assert len(found) == awkward().height
     return found

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from sinks.cloudevents import events
 from sinks.kafka import KafkaSink
-from tests.sinks.transition_rows import frame, log, transition
+from tests.sinks.transition_rows import bring, frame, log, transition
 from tocsin.model.alerts import CLOSED_AT_BIRTH
 
 if TYPE_CHECKING:
@@ -41,10 +41,7 @@ def shown(line: str) -> str:
 
 
 def deliver(servers: str, topic: str, batch: pl.DataFrame) -> None:
-    sink = KafkaSink(f"kafka://{servers}/{topic}")
-    sink.open()
-    sink.deliver(batch)
-    sink.close()
+    bring(KafkaSink(f"kafka://{servers}/{topic}"), batch)
 
 
 class TestConsumer:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from transition_rows import BASE, frame, log, names, transition
+from transition_rows import BASE, bring, frame, log, names, transition
 
 from sinks.clickhouse_ddl import Dialect, Retention, columns, statements
 from sinks.clickhouse_embedded import EmbeddedClickHouseSink
@@ -28,11 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def deliver(folder: Path, *batches: pl.DataFrame, **options: object) -> None:
-    sink = EmbeddedClickHouseSink(folder, **options)  # type: ignore[arg-type]  # the options of the tests below
-    sink.open()
-    for batch in batches:
-        sink.deliver(batch)
-    sink.close()
+    bring(EmbeddedClickHouseSink(folder, **options), *batches)  # type: ignore[arg-type]  # the options of the tests below
 
 
 def state(folder: Path) -> tuple[list[str], pl.DataFrame]:

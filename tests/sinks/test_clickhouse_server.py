@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from clickhouse_driver.errors import ServerException
 from engine_client import EngineClient
 from polars.testing import assert_frame_equal
-from transition_rows import BASE, frame, log, names, transition
+from transition_rows import BASE, bring, frame, log, names, transition
 
 from sinks.backoff import Backoff
 from sinks.clickhouse_address import PREFIX, ClickHouseAddress, parse_address
@@ -76,13 +76,7 @@ class Eager(ClickHouseServerSink):
 def deliver(uri: str, *batches: pl.DataFrame) -> list[str]:
     """Deliver batches; give what the sink had to say."""
     said: list[str] = []
-    sink = ClickHouseServerSink(uri, say=said.append)
-    try:
-        sink.open()
-        for batch in batches:
-            sink.deliver(batch)
-    finally:
-        sink.close()
+    bring(ClickHouseServerSink(uri, say=said.append), *batches)
     return said
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from transition_rows import frame, log, names, transition
+from transition_rows import bring, frame, log, names, transition
 
 from sinks import ndjson
 from sinks.contract import Batching
@@ -33,14 +33,7 @@ def written(path: Path) -> list[str]:
 
 
 def deliver(path: Path, *batches: pl.DataFrame, bookmark: str = "") -> str:
-    sink = FileSink(path)
-    sink.open(bookmark)
-    try:
-        for batch in batches:
-            sink.deliver(batch)
-        return sink.bookmark
-    finally:
-        sink.close()
+    return bring(FileSink(path), *batches, bookmark=bookmark)
 
 
 class TestLines:

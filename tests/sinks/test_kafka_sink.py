@@ -28,7 +28,7 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.admin import ResourceType as Resource
 from confluent_kafka.cimpl import NewTopic
-from transition_rows import frame, log, transition
+from transition_rows import bring, frame, log, transition
 
 from sinks import ndjson
 from sinks.backoff import Backoff
@@ -54,14 +54,7 @@ NOBODY = "127.0.0.1:1"
 
 def deliver(servers: str, topic: str, *batches: pl.DataFrame, bookmark: str = "") -> str:
     """Deliver, and give the bookmark."""
-    sink = KafkaSink(f"kafka://{servers}/{topic}")
-    sink.open(bookmark)
-    try:
-        for batch in batches:
-            sink.deliver(batch)
-        return sink.bookmark
-    finally:
-        sink.close()
+    return bring(KafkaSink(f"kafka://{servers}/{topic}"), *batches, bookmark=bookmark)
 
 
 def numbered(alerts: int, sequences: int) -> pl.DataFrame:

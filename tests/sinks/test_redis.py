@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
-from transition_rows import frame, log, transition
+from transition_rows import bring, frame, log, transition
 
 from sinks import redis_script
 from sinks.backoff import Backoff
@@ -68,13 +68,7 @@ class Place:
     def deliver(self, *batches: pl.DataFrame, **options: Any) -> list[str]:  # noqa: ANN401  # those of RedisSink
         """Deliver batches; give what the sink had to say."""
         said: list[str] = []
-        sink = RedisSink(self.url, say=said.append, **options)
-        try:
-            sink.open()
-            for batch in batches:
-                sink.deliver(self.own(batch))
-        finally:
-            sink.close()
+        bring(RedisSink(self.url, say=said.append, **options), *map(self.own, batches))
         return said
 
     def own(self, batch: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 from redis import Redis
-from transition_rows import log, names
+from transition_rows import bring, log, names
 
 from sinks import ndjson
 from sinks.clickhouse_read import ClickHouseReader
@@ -36,10 +36,7 @@ class Target:
     def deliver(self, *batches: Sequence[str], topology: str) -> None:
         """Bring batches, as after a start."""
         sink = open_sink(self.uri)
-        sink.open()
-        for batch in batches:
-            sink.deliver(log(*batch).with_columns(topology=pl.lit(topology)))
-        sink.close()
+        bring(sink, *(log(*batch).with_columns(topology=pl.lit(topology)) for batch in batches))
         sink.close()
 
 

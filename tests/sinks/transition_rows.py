@@ -63,6 +63,17 @@ def _named(name: str) -> dict[str, object]:
     return transition(name[0], int(name[1:].rstrip("-*")), level, early=name.endswith("*"))
 
 
+def bring(sink: Sink, *batches: pl.DataFrame, bookmark: str = "") -> str:
+    """Open a sink, deliver batches and close it, as a start of a run does; give the bookmark."""
+    try:
+        sink.open(bookmark)
+        for batch in batches:
+            sink.deliver(batch)
+        return sink.bookmark
+    finally:
+        sink.close()
+
+
 class MemorySink(Sink):
     """Keeps batches; raises what `troubles` gives, one per call of `deliver`, None for none."""
 
