@@ -15,7 +15,7 @@ from clickhouse_driver import Client, errors
 
 from sinks.clickhouse_address import PREFIX
 from tocsin.closing import Closing
-from tocsin.credentials import CredentialError, certificate, credential
+from tocsin.credentials import certificate, credential
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.model.rows import EVIDENCE_DTYPE
 
@@ -111,11 +111,8 @@ class Connection(Closing):
             raise
 
     def _connect(self) -> Client:
-        try:
-            user, password = (credential(PREFIX + name) for name in ("USER", "PASSWORD"))
-            authority = certificate(PREFIX + "CA")
-        except CredentialError as error:
-            raise SinkError(str(error)) from error
+        user, password = (credential(PREFIX + name, SinkError) for name in ("USER", "PASSWORD"))
+        authority = certificate(PREFIX + "CA", SinkError)
         trusted = {"ca_certs": authority} if authority else {}
         return Client(
             self.address.host,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from redis import CredentialProvider, Redis, exceptions
 
 from sinks.redis_address import PREFIX
-from tocsin.credentials import CredentialError, certificate, credential
+from tocsin.credentials import certificate, credential
 from tocsin.errors import SinkError, TocsinError
 
 if TYPE_CHECKING:
@@ -61,19 +61,16 @@ class Login(CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """Give user and password, or the password alone."""
         try:
-            user, password = (credential(PREFIX + name) for name in ("USER", "PASSWORD"))
-        except CredentialError as refused:
+            user, password = (credential(PREFIX + name, SinkError) for name in ("USER", "PASSWORD"))
+        except SinkError as refused:
             raise exceptions.AuthenticationError(str(refused)) from refused
         return (user, password) if user else (password,)
 
 
 def connect(address: RedisAddress, error: type[TocsinError] = SinkError) -> Redis:
     """Give a client, which connects when it is used; `error` if a file with a secret cannot be read."""
-    try:
-        known = any(credential(PREFIX + name) for name in ("USER", "PASSWORD"))
-        authority, own, key = (certificate(PREFIX + name) for name in ("CA", "CERTIFICATE", "KEY"))
-    except CredentialError as refused:
-        raise error(str(refused)) from refused
+    known = any(credential(PREFIX + name, error) for name in ("USER", "PASSWORD"))
+    authority, own, key = (certificate(PREFIX + name, error) for name in ("CA", "CERTIFICATE", "KEY"))
     trust: dict[str, Any] = (
         {"ssl": True, "ssl_ca_certs": authority or None, "ssl_certfile": own or None, "ssl_keyfile": key or None}
         if address.secure

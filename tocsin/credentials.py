@@ -10,37 +10,33 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tocsin.errors import TocsinError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tocsin.errors import TocsinError
 
 FILE = "_FILE"
 
 
-class CredentialError(TocsinError):
-    """A file that a variable names cannot be read; whoever logs in says it in an error of its own."""
-
-
-def credential(variable: str, environment: Mapping[str, str] = os.environ) -> str:
+def credential(variable: str, error: type[TocsinError], environment: Mapping[str, str] = os.environ) -> str:
     """Give what `variable` holds, or else what the file holds that `variable`_FILE names; "" for neither.
 
-    Raises CredentialError for a file that cannot be read.
+    Raises `error` for a file that cannot be read.
     """
     if value := environment.get(variable):
         return value
     if path := environment.get(variable + FILE):
         try:
             return Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise CredentialError(f"{variable}{FILE}: {path} cannot be read: {why}") from error
+        except (OSError, UnicodeDecodeError) as refused:
+            why = refused.strerror if isinstance(refused, OSError) else "it is no text"
+            raise error(f"{variable}{FILE}: {path} cannot be read: {why}") from refused
     return ""
 
 
-def certificate(variable: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Give the path that `variable`_FILE names, "" for none; CredentialError if there is no such file."""
+def certificate(variable: str, error: type[TocsinError], environment: Mapping[str, str] = os.environ) -> str:
+    """Give the path that `variable`_FILE names, "" for none; `error` if there is no such file."""
     path = environment.get(variable + FILE, "")
     if path and not Path(path).is_file():
-        raise CredentialError(f"{variable}{FILE}: there is no file {path}")
+        raise error(f"{variable}{FILE}: there is no file {path}")
     return path

@@ -14,10 +14,10 @@ import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
+from tocsin.credentials import FILE, credential
 from tocsin.errors import SourceError, TocsinError
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ LOGGER = logging.getLogger("tocsin.kafka")
 """What librdkafka has to say goes there, and not raw to stderr; the errors that matter come back as ours."""
 LOGGER.addHandler(logging.NullHandler())
 
-_FROM_FILE = "_FILE"
 _PORT = 9092
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
@@ -127,14 +126,10 @@ def client_settings(
 
     `servers` counts before TOCSIN_KAFKA_BOOTSTRAP_SERVERS.
     """
-    settings = {"bootstrap.servers": ""}
-    for variable, value in sorted(environment.items()):
-        if not variable.startswith(PREFIX) or not value:
-            continue
-        name = variable.removeprefix(PREFIX)
-        named = name.removesuffix(_FROM_FILE)
-        settings[_spelled(named)] = value if named == name else _read(value, variable, error)
-    return settings | ({"bootstrap.servers": servers} if servers else {})
+    variables = sorted({name.removesuffix(FILE) for name in environment if name.startswith(PREFIX)})
+    found = {_spelled(name.removeprefix(PREFIX)): credential(name, error, environment) for name in variables}
+    given = {name: value for name, value in found.items() if value}
+    return {"bootstrap.servers": ""} | given | ({"bootstrap.servers": servers} if servers else {})
 
 
 def confluent(error: type[TocsinError] = SourceError) -> ModuleType:
@@ -187,10 +182,3 @@ def _refuse_topic(topic: str, error: type[TocsinError]) -> None:
 def _meant(name: str, known: tuple[str, ...]) -> str:
     near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _read(path: str, variable: str, error: type[TocsinError]) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as refused:
-        raise error(f"{variable}: {path} cannot be read: {refused}") from refused

@@ -105,6 +105,10 @@ class TestSettings:
         settings = client_settings("host:1", {"TOCSIN_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password")})
         assert settings["sasl.password"] == "s e c r e t"
 
+    def test_what_stands_in_the_environment_counts_before_a_file(self) -> None:
+        environment = {"TOCSIN_KAFKA_SASL_PASSWORD": "word", "TOCSIN_KAFKA_SASL_PASSWORD_FILE": "/none/password"}
+        assert client_settings("host:1", environment)["sasl.password"] == "word"
+
     def test_a_file_that_is_not_there_names_its_variable(self) -> None:
         with pytest.raises(SinkError, match="TOCSIN_KAFKA_SASL_PASSWORD_FILE: /none/password cannot be read"):
             client_settings("host:1", {"TOCSIN_KAFKA_SASL_PASSWORD_FILE": "/none/password"}, SinkError)
