@@ -112,6 +112,26 @@ class TestRun:
         write_shop(tmp_path, 10)
         assert say(*RUN, *words).code == 2
 
+    @pytest.mark.parametrize(
+        ("runtime", "words"),
+        [
+            ("faust", ["--from", "2026-03-02T10:00:00Z"]),
+            ("faust", ["--keep-state"]),
+            ("faust", ["--metrics"]),
+            ("faust", ["--batch-rows", "9"]),
+            ("faust", ["--commit-seconds", "9"]),
+            ("local", ["--workers", "1"]),
+            ("local", ["--group", "x"]),
+        ],
+    )
+    def test_a_word_of_another_runtime_is_refused(
+        self, say: Say, tmp_path: Path, runtime: str, words: list[str]
+    ) -> None:
+        write_shop(tmp_path, 10)
+        said = say(*RUN, "--runtime", runtime, *words)
+        assert said.code == 2
+        assert f"{words[0]} is a word of the runtime {'local' if runtime == 'faust' else 'faust'}" in said.err
+
 
 class TestProgress:
     """On stderr, where that is a terminal."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
 from tocsin.cli.serving import HTTP, serving
-from tocsin.cli.workers import GROUP, WORKERS, Words, run_workers
+from tocsin.cli.workers import GROUP, WORKERS, run_workers
 from tocsin.kafka import SCHEME, SERVERS
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from tocsin.compiler import Plan
 
 UNDELIVERED = 1
+
+WORDS_OF: Mapping[str, frozenset[str]] = {
+    "local": frozenset({"keep_state", "start", "batch_rows", "commit_seconds", "with_metrics"}),
+    "faust": frozenset({"workers", "group"}),
+}
+"""Options that one runtime alone has."""
 
 
 class Said(NamedTuple):
@@ -109,25 +116,28 @@ def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the nam
     words = Said(**said)
     if words.runtime == "flink":
         raise click.UsageError("the runtime flink is not there yet: use local or faust")
+    _refuse_words_of_others(words.runtime)
     if words.runtime == "faust":
-        _run_workers(words)
+        run_workers(words._replace(sources=_sources_of_workers(words)))
     else:
         _run_local(words)
 
 
-def _run_workers(words: Said) -> None:
-    if words.keep_state or words.start is not None:
-        raise click.UsageError("--keep-state and --from are words of the runtime local: a consumer group goes on")
-    sources = words.sources
-    if words.servers and words.servers != os.environ.get(SERVERS):
-        uris = with_topics(load_plan(words.file), named(sources), words.servers)
-        sources = tuple(f"{name}={uri}" for name, uri in uris.items())
-    run_workers(
-        Words(
-            *(words.file, sources, words.sinks, words.state, words.workers, words.group),
-            *(words.buckets, words.until, words.early, words.http, words.as_json),
-        )
-    )
+def _refuse_words_of_others(runtime: str) -> None:
+    context = click.get_current_context()
+    for other, names in WORDS_OF.items():
+        for option in context.command.params:
+            given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+            if other != runtime and option.name in names and given:
+                raise click.UsageError(f"{option.opts[0]} is a word of the runtime {other}: leave it out")
+
+
+def _sources_of_workers(words: Said) -> tuple[str, ...]:
+    """Give the sources; workers find the servers of the environment themselves."""
+    if not words.servers or words.servers == os.environ.get(SERVERS):
+        return words.sources
+    uris = with_topics(load_plan(words.file), named(words.sources), words.servers)
+    return tuple(f"{name}={uri}" for name, uri in uris.items())
 
 
 def _run_local(words: Said) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from tocsin.cli.files import STATES, load_plan, moment, named, warn
+
+if TYPE_CHECKING:
+    from tocsin.cli.run import Said
 
 WORKERS = click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes of the runtime faust."
@@ -16,23 +19,7 @@ WORKERS = click.option(
 GROUP = click.option("--group", default="", help="Consumer group of the runtime faust; default tocsin-NAME.")
 
 
-class Words(NamedTuple):
-    """What was said on the command line."""
-
-    file: Path
-    sources: tuple[str, ...]
-    sinks: tuple[str, ...]
-    folder: Path | None
-    workers: int
-    group: str
-    buckets: int
-    until: str | None
-    early: bool
-    http: str | None
-    as_json: bool
-
-
-def run_workers(words: Words) -> None:
+def run_workers(words: Said) -> None:
     """Run workers until they are through `--until`, or until a signal comes."""
     try:
         from streams.faust.running import Run, carry_out  # noqa: PLC0415  # the runtime is an extra
@@ -45,7 +32,7 @@ def run_workers(words: Words) -> None:
     run = Run(
         plan,
         words.file,
-        words.folder or Path(STATES) / plan.name / "faust",
+        words.state or Path(STATES) / plan.name / "faust",
         named(words.sources),
         words.sinks or (() if plan.sinks or words.as_json else ("console",)),
         group=group,
