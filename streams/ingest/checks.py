@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from operators.expressions.bound import Bound
     from streams.ingest.spec import Check, IngestSpec, LookUp
+    from streams.ingest.together import Whole
 
 FAILING: Mapping[str, pl.DataType] = {
     "offset": pl.Int64(),
@@ -46,11 +47,19 @@ class Evaluation(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Rows that died of no check, with derived columns; failing ones; failures per field ("": records that died)."""
+    """Rows that died of no check, with derived columns; failing ones; all with how they were judged, if any failed."""
 
     rows: pl.DataFrame
     failing: pl.DataFrame
-    failed: Mapping[str, int]
+    spec: IngestSpec
+    marks: pl.DataFrame | None = None
+
+    def failed(self, whole: Whole, number: int) -> Mapping[str, int]:
+        """Count the failures in a part, by its number in the batch: per field, and under "" the records that died."""
+        if self.marks is None:
+            return {}
+        marks = self.marks[whole.spans(self.marks)[number]]
+        return {**_failures(marks, self.spec), "": int(marks.select(_fatal(self.spec)).to_series().sum())}
 
 
 def judge(rows: pl.DataFrame, spec: IngestSpec, evaluation: Evaluation) -> Judged:
@@ -58,18 +67,22 @@ def judge(rows: pl.DataFrame, spec: IngestSpec, evaluation: Evaluation) -> Judge
     for name, bound in spec.derive:
         rows = evaluation.add(rows, name, bound)
     if not spec.checks:
-        return Judged(rows, _NOTHING_FAILS, {})
+        return Judged(rows, _NOTHING_FAILS, spec)
     marks = rows
     for number, check in enumerate(spec.checks):
         marks = evaluation.add(marks, f"__check{number}", check.condition)
-    failed = _failures(marks, spec)
-    died = [(number, check) for number, check in enumerate(spec.checks) if not check.should]
-    fatal = pl.any_horizontal(pl.lit(value=False), *(_fails(number) for number, _ in died))
-    dying = marks.select(fatal.alias("fatal"))["fatal"]
+    if not marks.select(pl.any_horizontal(_fails(number) for number in range(len(spec.checks))).any()).item():
+        return Judged(rows, _NOTHING_FAILS, spec)
+    dying = marks.select(_fatal(spec)).to_series()
     if not dying.any():
-        return Judged(rows, _NOTHING_FAILS, failed)
-    failing = _failing(marks.filter(dying), spec, died)
-    return Judged(rows.filter(~dying), failing, {**failed, "": failing.height})
+        return Judged(rows, _NOTHING_FAILS, spec, marks)
+    return Judged(rows.filter(~dying), _failing(marks.filter(dying), spec), spec, marks)
+
+
+def _fatal(spec: IngestSpec) -> pl.Expr:
+    """Whether a row dies of a check."""
+    died = (_fails(number) for number, check in enumerate(spec.checks) if not check.should)
+    return pl.any_horizontal(pl.lit(value=False), *died).alias("fatal")
 
 
 def _fails(number: int) -> pl.Expr:
@@ -77,7 +90,8 @@ def _fails(number: int) -> pl.Expr:
     return pl.col(f"__check{number}").not_().fill_null(value=False)
 
 
-def _failing(marks: pl.DataFrame, spec: IngestSpec, died: list[tuple[int, Check]]) -> pl.DataFrame:
+def _failing(marks: pl.DataFrame, spec: IngestSpec) -> pl.DataFrame:
+    died = [(number, check) for number, check in enumerate(spec.checks) if not check.should]
     name = pl.coalesce(pl.when(_fails(number)).then(pl.lit(check.name)) for number, check in died)
     field = pl.coalesce(pl.when(_fails(number)).then(pl.lit(_field(check))) for number, check in died)
     time = pl.col(spec.layout.time)

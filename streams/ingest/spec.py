@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,6 +99,14 @@ class Counts(NamedTuple):
     late: int
     fields: tuple[tuple[str, int, int], ...]
 
+    def plus(self, others: Iterable[Counts]) -> Counts:
+        """Give the sums; the fields are the same in all."""
+        every = [self, *others]
+        columns = zip(*(counts.fields for counts in every), strict=True)
+        fields = tuple((same[0][0], sum(n for _, n, _ in same), sum(n for _, _, n in same)) for same in columns)
+        _, records, failed, late, _ = zip(*every, strict=True)
+        return Counts(self.stream, sum(records), sum(failed), sum(late), fields)
+
     @property
     def frame(self) -> pl.DataFrame:
         """Give them by COUNTS."""
@@ -122,3 +130,11 @@ class Ingested(NamedTuple):
     counts: Counts
     state: Mapping[str, pl.DataFrame]
     unknown: frozenset[str] = frozenset()
+
+    def joined(self, later: Sequence[Ingested]) -> Ingested:
+        """Give what one step would have given for these records and the later ones of the partition."""
+        steps = [self, *later]
+        rows, late, dead = (pl.concat(parts) for parts in zip(*((s.rows, s.late, s.dead) for s in steps), strict=True))
+        last, unknown = steps[-1], frozenset().union(*(step.unknown for step in steps))
+        counts = self.counts.plus([step.counts for step in later])
+        return Ingested(rows, late, dead, last.watermark, counts, last.state, unknown)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from streams.codecs.decoder import OFFSET, Decoder
@@ -16,14 +17,19 @@ from streams.ingest.checks import Evaluation, judge
 from streams.ingest.counts import count_quality
 from streams.ingest.lateness import State, advanced, greatest_before, initial, watermark_of
 from streams.ingest.spec import NOBODY_LATE, Ingested, IngestSpec, LookUp
+from streams.ingest.together import Part, whole_of
 from streams.sources.contract import Records
 from tocsin.model.rows import HASH, ID, POSITION, POSITION_BITS, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
+
     from operators.expressions.bound import Lookup
+    from streams.codecs.decoder import Decoded
     from streams.codecs.record import Layout
+    from streams.ingest.together import Whole
     from streams.pseudonyms import Pseudonyms
     from streams.sources.contract import RawBatch
 
@@ -35,9 +41,9 @@ def refuse_look_ups(rows: pl.DataFrame, lookups: Sequence[Lookup]) -> pl.DataFra
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The ingest stage of one partition: pure but for caches that decide about speed only.
+    """The ingest stage of a stream: pure but for caches that decide about speed only.
 
-    The result does not depend on how the records are cut into batches.
+    The result does not depend on how the records of a partition are cut into batches, nor on what is taken with them.
     """
 
     spec: IngestSpec
@@ -58,24 +64,49 @@ class Ingest:
         return initial()
 
     def step(self, raw: RawBatch, state: State) -> Ingested:
-        """Take the next records of the partition."""
-        decoded = self._decoder.decode(raw)
-        times, offsets = decoded.rows[self.spec.layout.time], decoded.rows[OFFSET]
-        before = greatest_before(offsets, times, decoded.dead, state)
-        after = advanced(times, decoded.dead, state)
-        late = _after_watermark(times, before, self.spec.lateness)
+        """Take the next records of the partition that the spec names."""
+        return self.steps([Part(self.spec.partition, raw, state)])[0]
+
+    def steps(self, parts: Sequence[Part]) -> list[Ingested]:
+        """Take the next records of some partitions in one pass; at least one, in the order of their numbers."""
+        whole = whole_of(parts)
+        decoded = self._decoder.decode(whole.raw)
+        owns = self._apart(whole, decoded)
+        late = pl.Series(np.concatenate([own.late for own in owns]))
         punctual = decoded.rows.filter(~late) if late.any() else decoded.rows
         judged = judge(punctual, self.spec, self._evaluation())
-        dead = sorted([*decoded.dead, *_died(raw, judged.failing)], key=lambda letter: letter.offset)
-        return Ingested(
-            rows=self._finished(judged.rows),
-            late=self._late(raw, decoded.rows, before, late),
-            dead=dead_frame(self.spec.stream, self.spec.partition, dead, _form(raw)),
-            watermark=watermark_of(after, self.spec.lateness),
-            counts=count_quality(self.spec, decoded.rows, decoded.dead, judged.failed, int(late.sum())),
-            state=after,
-            unknown=decoded.unknown,
-        )
+        died = list(_died(whole.raw, judged.failing))
+        rows, of_rows = self._finished(judged.rows, whole.base), whole.spans(judged.rows)
+        lates = self._late(whole, owns, decoded.rows, late) if late.any() else [NOBODY_LATE] * len(owns)
+        return [
+            Ingested(
+                rows=rows[span] if len(owns) > 1 else rows,
+                late=lates[number],
+                dead=self._letters(own.part, [*own.dead, *whole.own(own.part, died)]),
+                watermark=watermark_of(own.after, self.spec.lateness),
+                counts=count_quality(self.spec, own.rows, own.dead, judged.failed(whole, number), int(own.late.sum())),
+                state=own.after,
+                unknown=decoded.unknown,
+            )
+            for number, (own, span) in enumerate(zip(owns, of_rows, strict=True))
+        ]
+
+    def _apart(self, whole: Whole, decoded: Decoded) -> list[_Own]:
+        """Give what was decoded of each part, and which rows of it are late."""
+        owns = []
+        for part, span in zip(whole.parts, whole.spans(decoded.rows), strict=True):
+            rows, dead = decoded.rows[span] if len(whole.parts) > 1 else decoded.rows, whole.own(part, decoded.dead)
+            offsets, times = rows.get_column(OFFSET), rows.get_column(self.spec.layout.time)
+            if part.base != whole.base:
+                offsets -= part.base - whole.base
+            before = greatest_before(offsets, times, dead, part.state)
+            late = _after_watermark(times, before, self.spec.lateness)
+            owns.append(_Own(part, rows, dead, before, late, advanced(times, dead, part.state)))
+        return owns
+
+    def _letters(self, part: Part, letters: Sequence[Dead]) -> pl.DataFrame:
+        ordered = sorted(letters, key=lambda letter: letter.offset)
+        return dead_frame(self.spec.stream, part.partition, ordered, _form(part.raw))
 
     def _evaluation(self) -> Evaluation:
         return Evaluation(self._pseudonymised, self.look_up)
@@ -86,34 +117,44 @@ class Ingest:
             return rows
         return rows.with_columns(self.pseudonyms.of(rows[name], domain) for name, domain in present)
 
-    def _finished(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _finished(self, rows: pl.DataFrame, base: int) -> pl.DataFrame:
         """Replace identifiers by pseudonyms and add the system columns."""
         rows = self._pseudonymised(rows)
-        content = pl.DataFrame([rows.get_column(name) for name in _content(self.spec.layout)])
-        return rows.hstack([content.hash_rows().alias(HASH)]).select(self._output)
+        content = pl.DataFrame([rows.get_column(name) for name in _content(self.spec.layout)]).hash_rows()
+        position = rows.get_column(OFFSET) + base
+        return rows.hstack([content.alias(HASH), position.alias(POSITION)]).select(self._output)
 
-    def _late(self, raw: RawBatch, rows: pl.DataFrame, before: pl.Series, late: pl.Series) -> pl.DataFrame:
-        if not late.any():
-            return NOBODY_LATE
-        time, offset = pl.col(self.spec.layout.time), pl.col(OFFSET)
-        chosen = (
-            rows.with_columns(before)
-            .filter(late)
-            .select(
-                pl.lit(self.spec.stream).alias("stream"),
-                pl.lit(self.spec.partition, dtype=pl.Int64).alias("partition"),
-                offset.alias("offset"),
-                (offset + (self.spec.partition << POSITION_BITS)).alias("position"),
-                time.alias("time"),
-                (pl.col("before") - time).alias("behind"),
-            )
+    def _late(self, whole: Whole, owns: Sequence[_Own], rows: pl.DataFrame, late: pl.Series) -> list[pl.DataFrame]:
+        """Give the late rows of each part, by LATE."""
+        rows = rows.hstack([pl.concat([own.before for own in owns])]).filter(late)
+        places = places_of(whole.raw, rows.get_column(OFFSET))
+        position, time = pl.col(OFFSET) + whole.base, pl.col(self.spec.layout.time)
+        told = rows.select(
+            pl.lit(self.spec.stream).alias("stream"),
+            (position // 2**POSITION_BITS).alias("partition"),
+            (position % 2**POSITION_BITS).alias("offset"),
+            position.alias("position"),
+            time.alias("time"),
+            (pl.col("before") - time).alias("behind"),
+            pl.Series("raw", raw_bytes(whole.raw, places), dtype=pl.Binary),
+            pl.Series("key", keys_at(whole.raw, places), dtype=pl.Binary),
+            pl.lit(_form(whole.raw)).alias("form"),
         )
-        places = places_of(raw, chosen["offset"])
-        return chosen.with_columns(
-            pl.Series("raw", raw_bytes(raw, places), dtype=pl.Binary),
-            pl.Series("key", keys_at(raw, places), dtype=pl.Binary),
-            pl.lit(_form(raw)).alias("form"),
-        )
+        return [told[span] for span in whole.spans(rows)]
+
+
+class _Own(NamedTuple):
+    """What was decoded of a part: rows, letters under their own offsets; and what the part's state makes of it.
+
+    `before`: for each row the greatest time of all earlier records. `late`: whether it came after its watermark.
+    """
+
+    part: Part
+    rows: pl.DataFrame
+    dead: list[Dead]
+    before: pl.Series
+    late: npt.NDArray[np.bool_]
+    after: State
 
 
 def _output(spec: IngestSpec) -> Sequence[pl.Expr]:
@@ -123,16 +164,16 @@ def _output(spec: IngestSpec) -> Sequence[pl.Expr]:
         TIME: pl.col(layout.time),
         ID: pl.col(layout.id).cast(pl.String) if layout.id else pl.lit(None, dtype=pl.String),
         HASH: pl.col(HASH),
-        POSITION: pl.col(OFFSET) + (spec.partition << POSITION_BITS),
+        POSITION: pl.col(POSITION),
     }
     return [system.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in spec.output.physical.items()]
 
 
-def _after_watermark(times: pl.Series, before: pl.Series, lateness: int) -> pl.Series:
+def _after_watermark(times: pl.Series, before: pl.Series, lateness: int) -> npt.NDArray[np.bool_]:
     """Mark the rows that came after their watermark."""
     if before.null_count():  # before the first one there is none
-        return (times < before - lateness).fill_null(value=False)
-    return pl.Series(times.to_numpy() < before.to_numpy() - lateness)
+        return (times < before - lateness).fill_null(value=False).to_numpy()
+    return times.to_numpy() < before.to_numpy() - lateness
 
 
 def _content(layout: Layout) -> list[str]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from streams.ingest.spec import LookUp
     from streams.kafka.tables import FollowedTable
     from streams.local.live import Partition, Topic
     from streams.pseudonyms import Pseudonyms
@@ -91,25 +90,18 @@ def open_inputs(flow: Dataflow, sources: Mapping[str, str], pseudonyms: Pseudony
         if not uri.startswith(f"{KAFKA}:"):
             feeds[name] = open_feed(stream, uri, pseudonyms, find, span, reader)
             continue
-        from streams.local.live import open_topic  # noqa: PLC0415  # needs the extra `kafka`
+        from streams.local.live import LIVE_FORMAT, open_topic  # noqa: PLC0415  # needs the extra `kafka`
 
-        topic = open_topic(flow.plan, stream, uri, partial(_live_feed, stream, pseudonyms, find, span), bell)
+        ingest = Ingest(ingest_spec(stream, LIVE_FORMAT), pseudonyms, find)
+        topic = open_topic(flow.plan, stream, uri, partial(_live_feed, stream, ingest, span), bell)
         topics.append(topic)
         feeds |= topic.open()
     return Inputs(feeds, topics, bell)
 
 
-def _live_feed(
-    stream: StreamPlan,
-    pseudonyms: Pseudonyms,
-    find: LookUp,
-    span: Span,
-    source: Partition,
-    origin: str,
-) -> Feed:
-    """Make the feed of a partition that goes on."""
-    ingest = Ingest(ingest_spec(stream, source.format, source.partition), pseudonyms, find)
-    return Feed(stream, source, ingest, origin, span, live=LiveSteps(source, ingest, stream.idle))
+def _live_feed(stream: StreamPlan, ingest: Ingest, span: Span, source: Partition, origin: str) -> Feed:
+    """Make the feed of a partition that goes on; all of a stream are taken in by one stage."""
+    return Feed(stream, source, ingest, origin, span, live=LiveSteps(source, stream.idle))
 
 
 def first_needed(plan: Plan, start: int | None) -> int | None:

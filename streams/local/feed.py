@@ -21,7 +21,7 @@ from tocsin.errors import StateError
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from concurrent.futures import Executor, Future
 
     from streams.ingest.spec import Ingested, LookUp
@@ -41,6 +41,15 @@ class Span(NamedTuple):
 
     start: int | None = None
     until: int | None = None
+
+    def within(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give the rows that the run is about."""
+        start, until = self
+        if start is None and until is None:
+            return rows
+        return rows.filter(
+            pl.col(TIME).is_between(BEGINNING if start is None else start, END if until is None else until)
+        )
 
 
 ALL = Span()
@@ -133,14 +142,6 @@ class Feed:
         """Whether a read gives something, or ends the feed, without waiting for records to come."""
         return self.live is None or self.live.ready or self._passed_until()
 
-    def go_on(self, most: int, early: Callable[[str, pl.DataFrame], pl.DataFrame] | None) -> bool:
-        """Take in what has come of a source that goes on, on another thread; whether there is anything new."""
-        if self.live is None or self.ended:
-            return False
-        if early is None:
-            return self.live.go_on(most, None)
-        return self.live.go_on(most, lambda rows: early(self.plan.name, self._within(rows)))
-
     def _next(self, most: int) -> Step | None:
         if self.live is not None:
             return self.live.take()
@@ -166,21 +167,12 @@ class Feed:
     def _passed_until(self) -> bool:
         return self.span.until is not None and self.watermark >= self.span.until
 
-    def _within(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Give the rows that this run is about."""
-        start, until = self.span
-        if start is None and until is None:
-            return rows
-        return rows.filter(
-            pl.col(TIME).is_between(BEGINNING if start is None else start, END if until is None else until)
-        )
-
     def _wanted(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give the same, and hold those that only a later run is about."""
         until = self.span.until
         if until is not None and (after := rows[TIME] > until).any():
             self.held = pl.concat([self.held, rows.filter(after)])
-        return self._within(rows)
+        return self.span.within(rows)
 
     @property
     def place(self) -> Place:

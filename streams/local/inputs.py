@@ -62,7 +62,7 @@ class Inputs:
         if not self.topics:
             return
         self._intake = Intake(self.bell, most, early)
-        self._intake.add({name: feed for name, feed in self.feeds.items() if feed.live is not None})
+        self._intake.add(self.feeds.values())
         for topic in self.topics:
             topic.start()
         for table in self.tables:
@@ -135,7 +135,7 @@ class Inputs:
         new = {name: feed for topic in self.topics for name, feed in topic.grown().items()}
         self.feeds.update(new)
         if new and self._intake is not None:
-            self._intake.add(new)
+            self._intake.add(new.values())
         return new
 
     def commit(self, positions: Mapping[str, Position]) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from streams.sources.contract import Position, Records
     from tocsin.compiler import Plan, StreamPlan
 
-FORMATS = ("json", "ndjson")
+LIVE_FORMAT = "json"
+FORMATS = (LIVE_FORMAT, "ndjson")
 """What a message's value may be, so far; avro needs a schema that messages do not carry."""
 BEGINNINGS = "earliest, latest, stored or a time (RFC 3339)"
 
@@ -27,7 +28,7 @@ BEGINNINGS = "earliest, latest, stored or a time (RFC 3339)"
 class Partition:
     """One partition as a source; `offset` is its whole position."""
 
-    format = "json"
+    format = LIVE_FORMAT
 
     def __init__(self, reader: TopicReader, partition: int, offset: int) -> None:
         self.name = f"{reader.address.plain}/{partition}"

@@ -2,7 +2,7 @@
 
 One thread (`intake`) asks all live partitions in turn; the stages take what is done. The state of the ingest stage
 stands at the head, where records come in; what a commit keeps is that of the steps that were taken. What one thread
-writes (`_rows_in`, `_state`) the other one does not, and so for `_rows_out`.
+writes (`_rows_in`, `state`) the other one does not, and so for `_rows_out`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import polars as pl
+
 from streams.ingest.idling import idled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import polars as pl
+    from collections.abc import Mapping, Sequence
 
     from streams.ingest.spec import Ingested
-    from streams.ingest.stage import Ingest
-    from streams.sources.contract import LiveSource, Position
+    from streams.sources.contract import LiveSource, Position, RawBatch
 
 AHEAD_ROWS = 200_000
 """Rows of a partition that wait for the stages; beyond them its records stay where they are."""
@@ -42,19 +41,18 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class LiveSteps:
-    """The steps of a partition that are done and not taken. `idle`: ms, see the word."""
+    """The steps of a partition that are done and not taken. `idle`: ms, see the word; `state`: of the ingest stage."""
 
     source: LiveSource
-    ingest: Ingest
     idle: int
+    state: Mapping[str, pl.DataFrame] = field(init=False)
     _rows_in: int = field(init=False, default=0)
     _rows_out: int = field(init=False, default=0)
-    _state: Mapping[str, pl.DataFrame] = field(init=False)
     _done: deque[Step] = field(init=False, default_factory=deque)
 
     def begin(self, state: Mapping[str, pl.DataFrame]) -> None:
         """Go on from the state of the ingest stage."""
-        self._state = state
+        self.state = state
 
     @property
     def rows(self) -> int:
@@ -66,38 +64,47 @@ class LiveSteps:
         """Whether a step is done."""
         return bool(self._done)
 
-    def go_on(self, most: int, early: Callable[[pl.DataFrame], pl.DataFrame] | None) -> bool:
-        """Take in what has come, at most about `most` records; whether there is anything new for the stages.
+    def read(self, most: int) -> RawBatch | None:
+        """Give what has come, at most about `most` records; None if nothing has, or enough waits for the stages."""
+        return None if self.rows >= AHEAD_ROWS else self.source.read(most)
 
-        `early` takes the rows at once, gives the early copies and lets them out.
-        """
-        if self.rows >= AHEAD_ROWS:
-            return False
-        raw = self.source.read(most)
-        if raw is None:
-            return self._pass_time()
-        done = self.ingest.step(raw, self._state)
-        self._state = done.state
-        copies = None if early is None else early(done.rows)
+    def put(self, done: Ingested, size: int, copies: pl.DataFrame | None) -> None:
+        """Keep what became of the records that were read last, `size` bytes, until it is taken."""
+        self.state = done.state
         self._rows_in += done.rows.height
-        self._done.append(Step(done, done.state, self.source.position, raw.size, copies))
-        return True
+        self._done.append(Step(done, done.state, self.source.position, size, copies))
 
     def take(self) -> Step | None:
-        """Give the first step that was not taken; None if there is none."""
-        step = self._done.popleft() if self._done else None
-        if step is not None and step.done is not None:
-            self._rows_out += step.done.rows.height
-        return step
+        """Give all steps that were not taken as one; None if there is none."""
+        steps = []
+        while self._done:
+            step = self._done.popleft()
+            self._rows_out += 0 if step.done is None else step.done.rows.height
+            steps.append(step)
+        return _joined(steps) if len(steps) > 1 else next(iter(steps), None)
 
-    def _pass_time(self) -> bool:
-        """Let silence move the watermark (semantics 5)."""
+    def pass_time(self) -> bool:
+        """Let silence move the watermark (semantics 5); whether it has."""
         clock = None if self._done else self.source.quiet(self.idle)
         if clock is None:
             return False
-        state = idled(self._state, clock, self.idle)
-        if state is self._state:
+        state = idled(self.state, clock, self.idle)
+        if state is self.state:
             return False
-        self._state = state
+        self.state = state
         self._done.append(Step(None, state, self.source.position, 0))
         return True
+
+
+def _joined(steps: Sequence[Step]) -> Step:
+    """Make one step of several, as if their records had come at once."""
+    done = [step.done for step in steps if step.done is not None]
+    copies = [step.copies for step in steps if step.copies is not None]
+    last = steps[-1]
+    return Step(
+        done[0].joined(done[1:]) if done else None,
+        last.state,
+        last.place,
+        sum(step.size for step in steps),
+        pl.concat(copies) if copies else None,
+    )

@@ -59,18 +59,18 @@ class Note(msgspec.Struct, frozen=True):
             raise StateError(f"{state / NAME} cannot be written: {error.strerror}") from error
 
 
-def refuse_other_key(key: str, pseudonyms: Pseudonyms, state: Path) -> None:
+def refuse_other_key(key: str, pseudonyms: Pseudonyms, place: Path | str, other: str = "--state folder") -> None:
     """Raise StateError if pseudonyms were made with another key: the same person would be two.
 
-    `key`: the fingerprint of the key that made those in the folder, "" where there are none.
+    `key`: the fingerprint of the key that made those in `place`, "" where there are none. `other`: what to take else.
     """
     if key in {"", pseudonyms.fingerprint}:
         return
     made = "without a pseudonym key" if key == Pseudonyms(DEVELOPMENT_KEY).fingerprint else "with another key"
     now = f"{KEY} is not set" if pseudonyms.development else f"{KEY} or {KEY_FILE} is set to one"
     raise StateError(
-        f"the pseudonyms in {state} were made {made}, and now {now}: "
-        "nobody would be recognised. Use the key of then, or another --state folder"
+        f"the pseudonyms in {place} were made {made}, and now {now}: "
+        f"nobody would be recognised. Use the key of then, or another {other}"
     )
 
 

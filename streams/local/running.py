@@ -38,7 +38,7 @@ from tocsin.errors import StateError
 from tocsin.locks import Held, Lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -79,7 +79,7 @@ def carry_out(order: Order) -> Summary:
     keep_pages()
     search_rarely()
     plan, pseudonyms = order.plan, load_pseudonyms()
-    warn_of_missing_key(plan, pseudonyms, order.settings)
+    warn_of_missing_key(plan, pseudonyms, order.settings.warn)
     flow = make_flow(plan, buckets=order.buckets)
     aside, ends = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
     order.settings.health.ready(TABLES, ok=True)
@@ -103,10 +103,10 @@ def _process(plan: Plan) -> dict[registry.Process, str]:
     return {"version": version("tocsin"), "runtime": "local", "topology": plan.name, "topology_version": plan.version}
 
 
-def warn_of_missing_key(plan: Plan, pseudonyms: Pseudonyms, settings: Settings) -> None:
+def warn_of_missing_key(plan: Plan, pseudonyms: Pseudonyms, warn: Callable[[str], None]) -> None:
     """Say that anybody can undo the pseudonyms, where there are any."""
     if pseudonyms.development and plan.names_persons:
-        settings.warn(f"{KEY} is not set: pseudonyms are made with a key that everybody knows")
+        warn(f"{KEY} is not set: pseudonyms are made with a key that everybody knows")
 
 
 class Prepared(NamedTuple):

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.expressions.bound import Bound, Lookup
+from streams.codecs.reasons import Dead, Reason
 from streams.codecs.record import Layout
+from streams.ingest.lateness import state_of
 from streams.ingest.spec import Check, Ingested, IngestSpec
 from streams.ingest.stage import Ingest
+from streams.ingest.together import Part
 from streams.pseudonyms import Pseudonyms
 from streams.sources.contract import Columns, Records
 from tocsin.model.rows import HASH, ID, POSITION, TIME
@@ -165,6 +168,39 @@ class TestLateness:
         first = stage().step(Records(record(at=1000)), stage().initial())
         assert {name: frame.shape for name, frame in first.state.items()} == {"greatest": (1, 1)}
         assert stage().step(Records(record(at=5), 1), first.state).late.height == 1
+
+
+def told(step: Ingested) -> list[object]:
+    """Give what a step gives, but for what a sample showed."""
+    frames = (step.rows, step.late, step.dead, *step.state.values())
+    return [*(frame.to_dict(as_series=False) for frame in frames), step.counts, step.watermark]
+
+
+class TestSeveralPartitions:
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(st.tuples(st.lists(lines, min_size=1, max_size=6), st.integers(0, 2)), min_size=1, max_size=4),
+        st.integers(0, 5),
+    )
+    def test_taken_at_once_each_gives_what_it_would_alone(
+        self, drawn: list[tuple[list[bytes], int]], first: int
+    ) -> None:
+        parts, alone = [], []
+        for partition, (payloads, gap) in enumerate(drawn, start=3):
+            offsets = range(first, first + len(payloads) * (gap + 1), gap + 1)
+            empty = Dead(offsets[0], Reason.EMPTY, "", "", None, b"", b"k")
+            raw = Records.of([b"", *payloads[1:]], offsets, dead=(empty,), key_of=b"k%d".__mod__)
+            before = state_of([None, 20][partition % 2])
+            parts.append(Part(partition, raw, before))
+            alone.append(stage(partition).step(raw, before))
+        assert [told(step) for step in stage().steps(parts)] == [told(step) for step in alone]
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.lists(lines, min_size=2, max_size=12), st.integers(1, 11))
+    def test_steps_that_are_joined_are_as_one_over_all(self, drawn: list[bytes], cut: int) -> None:
+        (whole,) = run(stage(), drawn)
+        first, *later = run(stage(), drawn, [cut])
+        assert told(first.joined(later)) == told(whole)
 
 
 class TestRows:
