@@ -53,7 +53,7 @@ def command(file: Path, name: str, sources: tuple[str, ...], out: Path, until: s
     load_tables(flow, uris, file.parent, pseudonyms)
     rows: list[pl.DataFrame] = []
     settings = Settings(until=moment(until), receive=lambda _, given: rows.append(given), warn=warn)
-    warn_of_missing_key(plan, pseudonyms, settings)
+    warn_of_missing_key(plan, pseudonyms, settings.warn)
     inputs = open_inputs(flow, uris, pseudonyms, span=Span(until=settings.until))
     tally = Runner(plan, flow, inputs, settings=settings).run().tally
     height = _write(plan, name, rows, out)
