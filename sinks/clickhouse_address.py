@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from sinks.clickhouse_ddl import DATABASE
+from sinks.server_address import split_address
 from tocsin.errors import SinkError
 
 SCHEME: Final = "clickhouse"
@@ -20,7 +21,7 @@ PLAIN_PORT: Final = 9000
 SECURE_PORT: Final = 9440
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_EXPECTED = f"expected {SCHEME}://HOST:PORT/DATABASE"
+_FORM = f"ClickHouse address: expected {SCHEME}://HOST:PORT/DATABASE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +46,14 @@ def names_server(target: str) -> bool:
 def parse_address(target: str) -> ClickHouseAddress:
     """Read an address, with or without its scheme; SinkError says what is wrong with it."""
     uri = f"{SCHEME}:{target}" if target.startswith("//") else target
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise SinkError(f"{uri} is no ClickHouse address ({error}): {_EXPECTED}") from None
-    if "@" in parts.netloc:
-        raise SinkError(
-            f"{SCHEME}://…@{host} holds a name or password: put them into {PREFIX}USER and {PREFIX}PASSWORD"
-        )
-    if parts.scheme != SCHEME or not host:
-        raise SinkError(f"{uri} is no ClickHouse address: {_EXPECTED}")
+    parts = split_address(uri, _FORM, PREFIX, SinkError)
+    if parts.scheme != SCHEME or not parts.hostname:
+        raise SinkError(f"{uri} is no {_FORM}")
     database = parts.path.strip("/") or DATABASE
     if not _NAME.fullmatch(database):
         raise SinkError(f"{uri}: {database!r} is no name of a database: letters, digits and _ only")
     secure = _secure(uri, parts.query)
-    return ClickHouseAddress(host, port or (SECURE_PORT if secure else PLAIN_PORT), database, secure)
+    return ClickHouseAddress(parts.hostname, parts.port or (SECURE_PORT if secure else PLAIN_PORT), database, secure)
 
 
 def _secure(uri: str, query: str) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
+from sinks.server_address import split_address
 from tocsin.errors import SinkError, TocsinError
 
 if TYPE_CHECKING:
@@ -46,20 +47,12 @@ def names_redis(uri: str) -> bool:
 def parse_address(target: str, error: type[TocsinError] = SinkError, *, of_key: bool = False) -> RedisAddress:
     """Read an address, with or without its scheme; `of_key`: with a key. `error` says what is wrong with it."""
     uri = f"{SCHEMES[0]}:{target}" if target.startswith("//") else target
-    expected = f"expected redis://HOST:PORT/DB{'/KEY' if of_key else ''}"
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port
-    except ValueError as why:
-        raise error(f"{uri} is no Redis address ({why}): {expected}") from None
-    if "@" in parts.netloc:
-        raise error(
-            f"{parts.scheme}://…@{host} holds a name or password: put them into {PREFIX}USER and {PREFIX}PASSWORD"
-        )
+    form = f"Redis address: expected redis://HOST:PORT/DB{'/KEY' if of_key else ''}"
+    parts = split_address(uri, form, PREFIX, error)
     number, _, key = parts.path.lstrip("/").partition("/")
     fits = bool(key) == of_key and (number.isdecimal() or not (number or of_key))
-    if parts.scheme not in SCHEMES or not host or not fits:
-        raise error(f"{uri} is no Redis address: {expected}")
+    if parts.scheme not in SCHEMES or not parts.hostname or not fits:
+        raise error(f"{uri} is no {form}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     secure = parts.scheme == SCHEMES[1]
-    return RedisAddress(host, port or PORT, int(number or 0), secure, unquote(key), options)
+    return RedisAddress(parts.hostname, parts.port or PORT, int(number or 0), secure, unquote(key), options)

@@ -96,8 +96,10 @@ def parse_address(uri: str, error: type[TocsinError] = SourceError) -> KafkaAddr
     scheme, _, rest = uri.partition("://")
     place, _, query = rest.partition("?")
     hosts, _, topic = place.partition("/")
-    if "@" in hosts:
-        raise error(f"{SCHEME}://…/{topic} holds a name or password: put them into {PREFIX}SASL_USERNAME and so on")
+    if "@" in place:
+        raise error(
+            f"{SCHEME}://…/{topic.rpartition('/')[2]} holds a name or password: put them into {PREFIX}SASL_USERNAME and so on"
+        )
     if scheme != SCHEME or not hosts or not topic:
         raise error(f"{uri} is no Kafka address: expected kafka://HOST:PORT/TOPIC")
     _refuse_topic(topic, error)

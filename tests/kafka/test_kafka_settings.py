@@ -63,9 +63,10 @@ class TestAddresses:
         with pytest.raises(SourceError, match=message):
             parse_address(uri)
 
-    def test_a_password_in_an_address_is_not_repeated(self) -> None:
+    @pytest.mark.parametrize("secret", ["secret", "1/secret"])
+    def test_a_password_in_an_address_is_not_repeated(self, secret: str) -> None:
         with pytest.raises(SinkError, match="put them into TOCSIN_KAFKA_SASL_USERNAME") as error:
-            parse_address("kafka://ann:secret@host/alerts", SinkError)
+            parse_address(f"kafka://ann:{secret}@host/alerts", SinkError)
         assert "secret" not in str(error.value)
 
     def test_a_topic_alone_needs_servers(self) -> None:

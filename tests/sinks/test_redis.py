@@ -387,6 +387,7 @@ class TestWhatIsRefused:
         ("target", "says"),
         [
             ("redis://ann:pw@host/0", "holds a name or password: put them into TOCSIN_REDIS_USER"),
+            ("redis://ann:p/pw@host/0", "holds a name or password: put them into TOCSIN_REDIS_USER"),
             ("redis://host:port/0", "is no Redis address"),
             ("redis:///0", "is no Redis address"),
             ("redis://host/0/key", "is no Redis address"),
