@@ -97,9 +97,8 @@ def parse_address(uri: str, error: type[TocsinError] = SourceError) -> KafkaAddr
     place, _, query = rest.partition("?")
     hosts, _, topic = place.partition("/")
     if "@" in place:
-        raise error(
-            f"{SCHEME}://…/{topic.rpartition('/')[2]} holds a name or password: put them into {PREFIX}SASL_USERNAME and so on"
-        )
+        shown = f"{SCHEME}://…@{place.rpartition('@')[2]}"
+        raise error(f"{shown} holds a name or password: put them into {PREFIX}SASL_USERNAME and so on")
     if scheme != SCHEME or not hosts or not topic:
         raise error(f"{uri} is no Kafka address: expected kafka://HOST:PORT/TOPIC")
     _refuse_topic(topic, error)
