@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tocsin.errors import SinkError, SinkUnavailable
-from tocsin.kafka import LOGGER, confluent, make_client
+from tocsin.kafka import LOGGER, confluent, hopeless, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,20 +30,10 @@ class MissingTopic(SinkError):
 
 
 def for_good(error: KafkaError) -> bool:
-    """Whether trying again would not help."""
+    """Whether trying again would not help: it is hopeless, or the broker takes no such message."""
     kinds = confluent(SinkError).KafkaError
-    return error.code() in {
-        kinds._AUTHENTICATION,  # noqa: SLF001  # so are the client's own errors called
-        kinds._SSL,  # noqa: SLF001
-        kinds._UNKNOWN_TOPIC,  # noqa: SLF001
-        kinds._UNKNOWN_PARTITION,  # noqa: SLF001
-        kinds._INVALID_ARG,  # noqa: SLF001
-        kinds.SASL_AUTHENTICATION_FAILED,
-        kinds.UNSUPPORTED_SASL_MECHANISM,
-        kinds.CLUSTER_AUTHORIZATION_FAILED,
-        kinds.TOPIC_AUTHORIZATION_FAILED,
-        kinds.UNKNOWN_TOPIC_OR_PART,
-        kinds.TOPIC_EXCEPTION,
+    return hopeless(error) or error.code() in {
+        kinds._INVALID_ARG,  # noqa: SLF001  # so is the client's own error called
         kinds.POLICY_VIOLATION,
         kinds.INVALID_RECORD,
         kinds.UNSUPPORTED_FOR_MESSAGE_FORMAT,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
+    from confluent_kafka import KafkaError
+
 SCHEME = "kafka"
 PREFIX = "TOCSIN_KAFKA_"
 SERVERS = f"{PREFIX}BOOTSTRAP_SERVERS"
@@ -148,6 +150,23 @@ def make_client(kind: str, settings: Mapping[str, Any], error: type[TocsinError]
         return getattr(module, kind)(dict(settings), logger=LOGGER)
     except confluent(error).KafkaException as refused:
         raise error(_explained(refused.args[0].str())) from refused
+
+
+def hopeless(error: KafkaError) -> bool:
+    """Whether waiting makes it no better: who we are is refused, or what we may, or there is no such topic."""
+    kinds = confluent().KafkaError
+    return error.code() in {
+        kinds._AUTHENTICATION,  # noqa: SLF001  # so are the client's own errors called
+        kinds._SSL,  # noqa: SLF001
+        kinds._UNKNOWN_TOPIC,  # noqa: SLF001
+        kinds._UNKNOWN_PARTITION,  # noqa: SLF001
+        kinds.SASL_AUTHENTICATION_FAILED,
+        kinds.UNSUPPORTED_SASL_MECHANISM,
+        kinds.CLUSTER_AUTHORIZATION_FAILED,
+        kinds.TOPIC_AUTHORIZATION_FAILED,
+        kinds.UNKNOWN_TOPIC_OR_PART,
+        kinds.TOPIC_EXCEPTION,
+    }
 
 
 def _explained(refusal: str) -> str:

@@ -24,7 +24,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.kafka.payloads import records_of
 from streams.sources.contract import RECORD_MOST, Records
 from tocsin.errors import SourceError
-from tocsin.kafka import client_settings, make_client
+from tocsin.kafka import client_settings, hopeless, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,16 +61,6 @@ _UNREADABLE = {
     KafkaError._BAD_MSG,  # noqa: SLF001
     KafkaError.INVALID_MSG,
 }
-HOPELESS = {
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-}
-"""Errors that waiting does not make good."""
 
 
 @dataclass(slots=True)
@@ -302,7 +292,7 @@ class TopicReader:
                 f"{place}: the records from offset {queue.offset} on are not there ({error.str()}): retention has "
                 "removed them before they were read. Begin anew with another --state folder"
             )
-        if error.code() in HOPELESS or error.fatal():
+        if _ends_all(error):
             raise SourceError(f"{place}: {error.str()}")
         if error.code() in _UNREADABLE:
             raise SourceError(f"{place}: the batch from offset {queue.offset} on cannot be read: {error.str()}")
@@ -358,13 +348,17 @@ class TopicReader:
 
     def _note(self, error: KafkaError) -> None:
         """Take what librdkafka says of its connections."""
-        if error.code() in HOPELESS or error.fatal():
+        if _ends_all(error):
             self._fail(SourceError(f"{self.address.plain}: {error.str()}"))
         else:
             self.trouble = f"{self.address.plain}: {error.str()}"
 
     def _at(self, partition: int, offset: int = OFFSET_BEGINNING) -> TopicPartition:
         return TopicPartition(self.address.topic, partition, offset)
+
+
+def _ends_all(error: KafkaError) -> bool:
+    return hopeless(error) or error.fatal() or error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 def _now() -> int:

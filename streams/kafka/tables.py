@@ -25,11 +25,11 @@ from streams.codecs.reasons import Dead, Reason, shown
 from streams.codecs.record import Layout
 from streams.dead_letters import DEAD, dead_frame
 from streams.kafka.payloads import records_of, stamps_of
-from streams.kafka.reader import HOPELESS, SETTINGS, TAKEN_ROWS
+from streams.kafka.reader import SETTINGS, TAKEN_ROWS
 from streams.sources.contract import RECORD_MOST, Records
 from streams.tables import TableRead, layout_of, versions_of
 from tocsin.errors import SourceError
-from tocsin.kafka import client_settings, make_client, parse_address
+from tocsin.kafka import client_settings, hopeless, make_client, parse_address
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class TableTopic:
                 f"{self._what} does not exist, or we may not see it: `tocsin topics apply` with the topology and "
                 f"--kafka {self.address.servers} makes it"
             )
-        if error.code() in HOPELESS or error.fatal():
+        if hopeless(error) or error.fatal():
             raise SourceError(f"{self._what} cannot be read: {error.str()}")
 
     @property
