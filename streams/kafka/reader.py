@@ -37,7 +37,7 @@ QUEUED_ROWS = 400_000
 """Messages of a topic that wait, beside those in librdkafka's queue."""
 WAIT_SECONDS = 0.02
 """How long one call waits for messages; a stop, a pause or a seek is heeded as soon."""
-GATHER_SECONDS = 0.001
+GATHER_SECONDS = 0.003
 """How long what has come waits for more: latency, against many small batches."""
 GROW_SECONDS = 10.0
 """How often the broker is asked whether the topic has more partitions."""

@@ -6,7 +6,11 @@ in which the stream first reached that time; the record that matters may have co
 
 from __future__ import annotations
 
-import polars as pl
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MOST = 4096
 """Batches that are remembered; alerts about older times count from the oldest of these."""
@@ -27,10 +31,10 @@ class Arrivals:
             if len(self._times) > 2 * MOST:
                 del self._times[:MOST], self._clock[:MOST]
 
-    def of(self, times: pl.Series) -> pl.Series:
+    def of(self, times: Iterable[int]) -> list[float]:
         """Give the seconds since the epoch at which each event time (ms) was reached, of later ones the last.
 
         A time must have been noted.
         """
-        places = pl.Series(self._times, dtype=pl.Int64).search_sorted(times, side="left")
-        return pl.Series(self._clock, dtype=pl.Float64).gather(places.clip(upper_bound=len(self._clock) - 1))
+        last = len(self._clock) - 1
+        return [self._clock[min(bisect_left(self._times, time), last)] for time in times]

@@ -10,6 +10,7 @@ Tables are asked as they are when the event arrives. All of them are read to the
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -91,11 +92,12 @@ class EarlyCopies:
         with self._lock:
             if self.pending.is_empty():
                 return {}
-            owed = self.pending.join(transitions, on="alert_id", how="anti")
-            passed = owed["until"] <= watermark
-            self.pending = owed.filter(~passed)
-        counted = owed.filter(passed).group_by("rule").len()
-        return dict(counted.iter_rows())
+            owed = self.pending
+            if transitions.height:
+                owed = owed.filter(~owed.get_column("alert_id").is_in(transitions.get_column("alert_id")))
+            passed = owed.get_column("until") <= watermark
+            self.pending = owed.filter(~passed) if passed.any() else owed
+        return dict(Counter(owed.get_column("rule").filter(passed)))
 
 
 def _immediate(plan: Plan) -> Iterator[_Early]:

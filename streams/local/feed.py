@@ -134,7 +134,7 @@ class Feed:
             self._ahead = self.reader.submit(self._step, most, self.state)
         done = step.done
         rows = self._wanted(done.rows)
-        aside = pl.concat([done.dead, late_letters(done.late)])
+        aside = pl.concat([done.dead, late_letters(done.late)]) if done.late.height else done.dead
         return Read(rows, aside, done, done.rows.height - rows.height, step.size, step.copies)
 
     @property

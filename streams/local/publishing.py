@@ -54,7 +54,7 @@ class Publisher:
 
     def hold(self, give_up: Callable[[], bool]) -> None:
         """Wait while the outbox is too full: back pressure on the reading side."""
-        while self._full() and not give_up():
+        while self.full and self.durable > self.outbox.start and not give_up():
             for delivery in self.deliveries:
                 self._offer(delivery, wait=PATIENCE_SECONDS)
             time.sleep(PATIENCE_SECONDS)  # all may be taken and none delivered yet
@@ -76,6 +76,11 @@ class Publisher:
                 delivery.close(0.0)
 
     @property
+    def full(self) -> bool:
+        """Whether more transitions wait than should."""
+        return self.outbox.end - self.outbox.start > OUTBOX_MOST
+
+    @property
     def progress(self) -> Mapping[str, Progress]:
         """How far each sink is, for the next commit."""
         return {delivery.name: delivery.progress for delivery in self.deliveries}
@@ -95,9 +100,6 @@ class Publisher:
         """Say which sinks are down now, as anybody may read it; "" if none is."""
         names = [shown(delivery.name) for delivery in self.deliveries if delivery.trouble is not None]
         return f"down and tried again: {', '.join(names)}" if names else ""
-
-    def _full(self) -> bool:
-        return self.outbox.end - self.outbox.start > OUTBOX_MOST and self.durable > self.outbox.start
 
     def _offer(self, delivery: Delivery, wait: float) -> bool:
         """Offer what is durable; False where the sink's queue is full."""

@@ -295,7 +295,7 @@ class Runner:
         if self._committer is None:
             self.publisher.release(self.publisher.outbox.end)
         else:
-            self._harvest(self._committer, wait=False)
+            self._harvest(self._committer, wait=self.publisher.full)
             if self._committer.due:
                 self._begin_commit(self._committer)
         self.publisher.hold(self._told_to_stop)

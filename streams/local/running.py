@@ -14,7 +14,6 @@ from __future__ import annotations
 import shutil
 from contextlib import closing
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitoring import registry
@@ -32,7 +31,7 @@ from streams.local.note import Note, refuse_other_key
 from streams.local.pages import keep_pages
 from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
-from streams.local.tally import Tally
+from streams.local.tally import Tally, process_of
 from streams.pseudonyms import KEY, load_pseudonyms
 from tocsin.errors import StateError
 from tocsin.locks import Held, Lock
@@ -83,7 +82,7 @@ def carry_out(order: Order) -> Summary:
     flow = make_flow(plan, buckets=order.buckets)
     aside, ends = load_tables(flow, order.sources, order.topology.parent, pseudonyms)
     order.settings.health.ready(TABLES, ok=True)
-    order.metrics.gauge(registry.PROCESS_INFO.of(_process(plan)), 1)
+    order.metrics.gauge(registry.PROCESS_INFO.of(process_of(plan, "local")), 1)
     span = Span(first_needed(plan, order.settings.emit_from), order.settings.until)
     inputs = open_inputs(flow, order.sources, pseudonyms, span=span)
     inputs.tables = follow_tables(plan, order.sources, ends, pseudonyms)
@@ -96,11 +95,6 @@ def carry_out(order: Order) -> Summary:
         summary = _carry_out_in(order.state, store, order, Prepared(flow, inputs, aside, made))
     _forget_if_through(order.state)
     return summary
-
-
-def _process(plan: Plan) -> dict[registry.Process, str]:
-    """Say which program and topology run."""
-    return {"version": version("tocsin"), "runtime": "local", "topology": plan.name, "topology_version": plan.version}
 
 
 def warn_of_missing_key(plan: Plan, pseudonyms: Pseudonyms, warn: Callable[[str], None]) -> None:

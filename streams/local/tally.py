@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from streams.local.feed import Read
     from streams.local.outbox import Outbox
     from streams.tables import TableRead
+    from tocsin.compiler import Plan
 
 DUPLICATES, NULL_KEYS, MISSES = "duplicates", "null_keys", "misses"
 """Names under which rows that stages dropped are counted, and look-ups that found no row."""
@@ -33,6 +35,19 @@ COPIES, UNCONFIRMED = "copies", "unconfirmed"
 """Names under which early copies are counted."""
 
 Pairs = Counter[tuple[str, str]]
+
+
+class StateSize(NamedTuple):
+    """How large the state of a stage is; `bytes` and `keys` are estimates."""
+
+    rows: int
+    bytes: int
+    keys: int
+
+
+def process_of(plan: Plan, runtime: str) -> dict[registry.Process, str]:
+    """Say which program and topology run."""
+    return {"version": version("tocsin"), "runtime": runtime, "topology": plan.name, "topology_version": plan.version}
 
 
 @dataclass(slots=True)
@@ -67,7 +82,7 @@ class Tally:
         self.metrics.count(registry.RECORDS_READ.of({"stream": stream}), read.records)
         self.metrics.count(registry.RECORD_BYTES.of({"stream": stream}), read.size)
         self.metrics.count(registry.OUTSIDE.of({"stream": stream}), read.outside)
-        for reason, number in read.aside.group_by("reason").len().iter_rows():
+        for reason, number in Counter(read.aside.get_column("reason")).items():
             self.aside[stream, reason] += number
             if reason == LATE:
                 self.metrics.count(registry.LATE_RECORDS.of({"stream": stream}), number)
@@ -110,27 +125,33 @@ class Tally:
             self.stages[where, name] = total
 
     def log(self, transitions: pl.DataFrame) -> None:
-        """Count transitions that were decided."""
-        for rule, kind, number in transitions.group_by("rule", "kind").len().iter_rows():
-            self.transitions[rule, kind] += number
-            self.metrics.count(registry.TRANSITIONS.of({"rule": rule, "kind": kind}), number)
-        self._since_arrival(transitions)
+        """Count transitions that were decided, and say how many episodes are open."""
+        if transitions.is_empty():
+            return
+        self.decided(transitions)
         for rule in transitions.filter(pl.col("reason") != CLOSED_AT_BIRTH)["rule"].unique():
             opened = self.transitions[rule, Transition.RAISED] - self.transitions[rule, Transition.CLEARED]
             self.metrics.gauge(registry.OPEN_ALERTS.of({"rule": rule}), opened)
 
+    def decided(self, transitions: pl.DataFrame) -> None:
+        """Count transitions that were decided, at least one."""
+        for rule, kind, number in transitions.group_by("rule", "kind").len().iter_rows():
+            self.transitions[rule, kind] += number
+            self.metrics.count(registry.TRANSITIONS.of({"rule": rule, "kind": kind}), number)
+        self._since_arrival(transitions)
+
     def _since_arrival(self, alerts: pl.DataFrame) -> None:
         """Observe how long ago the event times of new alerts were reached."""
-        raised = alerts.filter(pl.col("kind") == Transition.RAISED)
-        if raised.height:
-            now = self.wall()
-            reached = self.arrivals.of(raised.get_column("time")).alias("reached")
-            for rule, at, number in raised.group_by("rule", reached).len().iter_rows():
-                self.metrics.observe(registry.EVENT_TO_ALERT.of({"rule": rule}), max(0.0, now - at), number)
+        now = self.wall()
+        told = (alerts.get_column(name) for name in ("rule", "kind", "time"))
+        raised = Counter((rule, time) for rule, kind, time in zip(*told, strict=True) if kind == Transition.RAISED)
+        reached = self.arrivals.of(time for _, time in raised)
+        for ((rule, _), number), at in zip(raised.items(), reached, strict=True):
+            self.metrics.observe(registry.EVENT_TO_ALERT.of({"rule": rule}), max(0.0, now - at), number)
 
     def early_copies(self, copies: pl.DataFrame) -> None:
         """Count early copies that went out."""
-        for rule, number in copies.group_by("rule").len().iter_rows():
+        for rule, number in Counter(copies.get_column("rule")).items():
             self.early[rule, COPIES] += number
             self.metrics.count(registry.EARLY_COPIES.of({"rule": rule}), number)
         self._since_arrival(copies)
@@ -147,15 +168,15 @@ class Tally:
 
     def state(self, frames: Mapping[tuple[str, ...], pl.DataFrame], keys: Mapping[str, tuple[str, ...]]) -> None:
         """Note how large the state of each stage is, by the names of a snapshot's frames; `keys`: columns, by stage."""
-        held: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
-        for path, frame in frames.items():
-            if path[0] == "state":
-                held[path[1]].append(frame)
-        for stage, parts in held.items():
+        self.sizes(sizes_of(frames, keys))
+
+    def sizes(self, sizes: Mapping[str, StateSize]) -> None:
+        """Note how large the state of each stage is."""
+        for stage, size in sizes.items():
             label: dict[registry.Stage, str] = {"stage": stage}
-            self.metrics.gauge(registry.STATE_ROWS.of(label), sum(part.height for part in parts))
-            self.metrics.gauge(registry.STATE_BYTES.of(label), sum(int(part.estimated_size()) for part in parts))
-            self.metrics.gauge(registry.STATE_KEYS.of(label), _distinct(parts, keys.get(stage, ())))
+            self.metrics.gauge(registry.STATE_ROWS.of(label), size.rows)
+            self.metrics.gauge(registry.STATE_BYTES.of(label), size.bytes)
+            self.metrics.gauge(registry.STATE_KEYS.of(label), size.keys)
 
     def as_meta(self) -> dict[str, list[tuple[str, str, int]]]:
         """Give the counters as JSON."""
@@ -169,6 +190,24 @@ class Tally:
     def _counters(self) -> list[tuple[str, Pairs]]:
         named = [(item.name, getattr(self, item.name)) for item in fields(self)]
         return [(name, value) for name, value in named if isinstance(value, Counter)]
+
+
+def sizes_of(
+    frames: Mapping[tuple[str, ...], pl.DataFrame], keys: Mapping[str, tuple[str, ...]]
+) -> dict[str, StateSize]:
+    """Measure the state of each stage, by the names of a snapshot's frames; `keys`: columns, by stage."""
+    held: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
+    for path, frame in frames.items():
+        if path[0] == "state":
+            held[path[1]].append(frame)
+    return {
+        stage: StateSize(
+            sum(part.height for part in parts),
+            sum(int(part.estimated_size()) for part in parts),
+            _distinct(parts, keys.get(stage, ())),
+        )
+        for stage, parts in held.items()
+    }
 
 
 def _distinct(frames: Iterable[pl.DataFrame], key: tuple[str, ...]) -> int:
