@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from operators.expressions.scope import Constant
 from tocsin.errors import UnitError
 from tocsin.model.types import BOOLEAN, STRING
-from tocsin.model.units import known, nearest_unit, parse_quantity
+from tocsin.model.units import misspelt_unit, parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,14 +80,6 @@ def quantity_of(text: str) -> Constant | None:
     except UnitError:
         return None
     return Constant(quantity.value, quantity.type, str(text))
-
-
-def misspelt_unit(unit: str) -> str:
-    """Give the unit that differs only in capital letters from a noun: `kwh` would count things called so."""
-    if not unit or known(unit):
-        return ""
-    meant = nearest_unit(unit)
-    return meant if meant.lower() == unit.lower() else ""
 
 
 def check_parameters(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tocsin.compiler.parameters import misspelt_unit
 from tocsin.model.types import DURATION, STRING, Kind, Type
+from tocsin.model.units import misspelt_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -222,8 +222,20 @@ def nearest_unit(unit: str, wanted: str = "") -> str:
 
     "" if none is near, or `unit` is itself a known one: then it was meant.
     """
-    names = [name for name, (measures, _) in _UNITS.items() if wanted in {"", measures}]
     if known(unit) or not unit:
         return ""
-    same = next((name for name in names if name.lower() == unit.lower()), "")
-    return same or next(iter(get_close_matches(unit, names, n=1, cutoff=0.5)), "")
+    names = _measuring(wanted)
+    return misspelt_unit(unit, wanted) or next(iter(get_close_matches(unit, names, n=1, cutoff=0.5)), "")
+
+
+def misspelt_unit(unit: str, wanted: str = "") -> str:
+    """Give the known unit that differs from an unknown one only in capital letters, "" for none.
+
+    As a noun it would count things: `kwh` those that are called so.
+    """
+    same = (name for name in _measuring(wanted) if name.lower() == unit.lower())
+    return "" if known(unit) else next(same, "")
+
+
+def _measuring(wanted: str) -> list[str]:
+    return [name for name, (measures, _) in _UNITS.items() if wanted in {"", measures}]
