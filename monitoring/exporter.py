@@ -8,7 +8,6 @@ There is no log-in: bind it to an address that only those reach who may read it.
 
 from __future__ import annotations
 
-import json
 import socket
 from contextlib import contextmanager
 from itertools import accumulate
@@ -112,12 +111,17 @@ def _histogram(metric: Histogram[str], values: Mapping[Labels, Observed]) -> Fam
     return family
 
 
-def application(metrics: MemoryMetrics, health: Health) -> Application:
-    """Give the WSGI application that answers on all paths."""
+def collected(metrics: MemoryMetrics) -> CollectorRegistry:
+    """Give what a scrape gets: what was recorded, and the process's own memory, processor time and open files."""
     registry = CollectorRegistry()
     registry.register(RegistryCollector(metrics))
     ProcessCollector(registry=registry)
-    scraped: Application = make_wsgi_app(registry)
+    return registry
+
+
+def application(metrics: MemoryMetrics, health: Health) -> Application:
+    """Give the WSGI application that answers on all paths."""
+    scraped: Application = make_wsgi_app(collected(metrics))
     reports = {"/healthz": lambda: health.alive, "/readyz": lambda: health.at_work}
 
     def answer(environment: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -135,8 +139,7 @@ def application(metrics: MemoryMetrics, health: Health) -> Application:
 def _told(report: Report, start: StartResponse) -> Iterable[bytes]:
     status = "200 OK" if report.good else "503 Service Unavailable"
     start(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
-    checks = {name: why or "good" for name, why in report.checks.items() if why or name != "draining"}
-    return [json.dumps({"good": report.good, "checks": checks}).encode() + b"\n"]
+    return [report.text.encode()]
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -9,6 +9,7 @@ by whoever ends it. It is *ready* when everything it needs has said so and it is
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from threading import Lock
@@ -30,6 +31,12 @@ class Report:
 
     good: bool
     checks: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """The answer as a line of JSON; whether it drains is told only where it does."""
+        checks = {name: why or "good" for name, why in self.checks.items() if why or name != "draining"}
+        return json.dumps({"good": self.good, "checks": checks}) + "\n"
 
 
 @dataclass(slots=True)

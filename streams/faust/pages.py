@@ -20,17 +20,16 @@ def add_pages(app: faust.App, metrics: MemoryMetrics, health: Health) -> None:
     _tell(app, "/healthz", lambda: health.alive)
     _tell(app, "/readyz", lambda: health.at_work)
     try:
-        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  # an extra
+        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415  # an extra
 
-        from monitoring.exporter import RegistryCollector  # noqa: PLC0415
+        from monitoring.exporter import collected  # noqa: PLC0415
     except ImportError:
         return
-    registry = CollectorRegistry()
-    registry.register(RegistryCollector(metrics))
+    registry = collected(metrics)
 
     async def expose(web: Any, request: Any) -> Any:  # noqa: ANN401  # Faust's types, and it awaits
-        del request
-        return web.bytes(generate_latest(registry), content_type="text/plain; version=0.0.4")
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        return web.bytes(encode(registry), headers={"Content-Type": kind})
 
     app.page("/metrics", name="tocsin-metrics")(expose)
 
@@ -39,6 +38,6 @@ def _tell(app: faust.App, path: str, ask: Callable[[], Report]) -> None:
     async def answer(web: Any, request: Any) -> Any:  # noqa: ANN401  # as above
         del request
         report = ask()
-        return web.json(report.checks, status=200 if report.good else UNAVAILABLE)
+        return web.text(report.text, content_type="application/json", status=200 if report.good else UNAVAILABLE)
 
     app.page(path, name=f"tocsin-{path.strip('/')}")(answer)
