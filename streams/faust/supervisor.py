@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from streams.faust.ending import END_SECONDS
 from streams.faust.worker import REFUSED, UNREACHABLE
 from tocsin.errors import StateError
 
@@ -28,7 +29,7 @@ LONGEST_PAUSE = 30.0
 HEALTHY_SECONDS = 60.0
 """How long a worker runs until its earlier crashes are forgotten."""
 CRASHES = 6
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = END_SECONDS + 5.0
 """How long workers have to end when they are told to."""
 SAID_MOST = 8192
 
