@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+HERE = "here"
+"""A bookmark that no sink gives: begin where the target stands now, what is there is of others.
+
+Where their work goes on here, `look_back` tells of it. A sink that cannot begin there reads all.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Batching:
     """How transitions are gathered before a delivery: until there are `rows`, or the oldest has waited `seconds`.
@@ -51,7 +58,7 @@ class Sink(ABC):
 
     @abstractmethod
     def open(self, bookmark: str = "") -> None:
-        """Get ready; `bookmark` is what the property said after the last delivery that the state knows, or ""."""
+        """Get ready; `bookmark` is what the property said after the last delivery that the state knows, "" or HERE."""
 
     @abstractmethod
     def deliver(self, batch: pl.DataFrame) -> None:
@@ -64,7 +71,8 @@ class Sink(ABC):
     def look_back(self, bookmark: str) -> None:
         """Learn what another process wrote since its `bookmark`: what it did goes on here, and may be offered again.
 
-        Between deliveries; raises as they do. Nothing to do where the target tells copies apart by itself.
+        Between deliveries; the next one may do it, for several at once. Nothing to do where the target tells copies
+        apart by itself.
         """
         del bookmark
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -199,6 +199,7 @@ class Delivery:
 
     def _open(self) -> None:
         self._sink.open(self._progress.bookmark)
+        self._progress = replace(self._progress, bookmark=self._sink.bookmark)
         self._is_open = True
 
     def _carry(self, taken: Sequence[Offered]) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sinks.awaited import Awaited
 from sinks.cloudevents import events
-from sinks.contract import Batching, Sink
+from sinks.contract import HERE, Batching, Sink
 from sinks.kafka_producer import ConfirmedProducer
 from sinks.kafka_reading import ends_of, headers_of, read_to_end
 from sinks.remembered import Remembered
@@ -29,6 +29,8 @@ from tocsin.kafka import address_of, client_settings
 from tocsin.model.alert_events import ID, IS_EARLY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
     from confluent_kafka import Message
 
@@ -61,6 +63,8 @@ class KafkaSink(Sink):
         self._producer = ConfirmedProducer(self._address, self._settings)
         self._seconds = seconds
         self._stands: dict[int, int] | None = None
+        self._all_is_known = self._address.options.get(FROM) == "latest"
+        self._unread: dict[int, int] | None = None
         self._fresh = 0
         self._known = Remembered(REMEMBERED)
         self._awaited = Awaited()
@@ -73,12 +77,15 @@ class KafkaSink(Sink):
     def open(self, bookmark: str = "") -> None:
         """Find the topic and learn what is in it from the bookmark on."""
         self._stands = _offsets(bookmark)
-        self._connect()
+        self._connect(at_end=self._all_is_known or bookmark == HERE)
 
     def deliver(self, batch: pl.DataFrame) -> None:
         """Send what is not there yet and wait for all of it."""
         if not self._producer.started:
             self._connect()
+        elif self._unread is not None:
+            self._fresh = 0
+            self._read_on(self._unread)
         until = time.monotonic() + self._seconds
         for event in events(batch, self._producer.limit):
             if event.id in self._known:
@@ -91,40 +98,43 @@ class KafkaSink(Sink):
         self._move()
 
     def look_back(self, bookmark: str) -> None:
-        """Read what another process wrote; the own bookmark goes back to where that one stood."""
-        theirs, ours = _offsets(bookmark) or {}, self._stands or {}
-        self._stands = {number: min(offset, ours.get(number, 0)) for number, offset in theirs.items()}
-        if self._producer.started:
-            self._fresh = 0
-            self._read_on()
+        """Read, before the next delivery, what another process wrote; the own bookmark goes back to where it stood."""
+        theirs = _offsets(bookmark)
+        if theirs is None and self._all_is_known:
+            return
+        self._unread = _earlier(theirs or {}, self._unread)
+        self._stands = _earlier(theirs or {}, self._stands)
 
     def close(self) -> None:
         """Let go of the producer; what it did not get confirmed comes again."""
         self._producer.stop()
 
-    def _connect(self) -> None:
-        """Start a producer and read what is behind the bookmark; what was sent before may or may not be there."""
+    def _connect(self, *, at_end: bool = False) -> None:
+        """Start a producer and read what is behind the bookmark; what was sent before may or may not be there.
+
+        `at_end`: without a bookmark nothing is read, and the end is one.
+        """
         self._known.clear()
         self._awaited.clear()
         self._fresh = 0
         self._producer.start(self._seconds)
         self._producer.ends.clear()
         try:
-            self._read_on()
+            if self._stands is None and at_end:
+                self._stands = ends_of(self._address, self._settings, self._producer.partitions, self._seconds)
+            self._read_on(self._stands or {})
         except SinkError:
             self._producer.stop()
             raise
 
-    def _read_on(self) -> None:
-        """Learn what stands behind the bookmark."""
-        producer, address, settings = self._producer, self._address, self._settings
-        if self._stands is None and address.options.get(FROM) == "latest":
-            self._stands = ends_of(address, settings, producer.partitions, self._seconds)
-        starts = {number: (self._stands or {}).get(number, 0) for number in range(producer.partitions)}
-        producer.ends = starts | producer.ends
-        for messages in read_to_end(address, settings, starts, self._seconds):
+    def _read_on(self, begins: Mapping[int, int]) -> None:
+        """Learn what stands behind offsets by partition; of others all of it."""
+        starts = {number: begins.get(number, 0) for number in range(self._producer.partitions)}
+        self._producer.ends = starts | self._producer.ends
+        for messages in read_to_end(self._address, self._settings, starts, self._seconds):
             for message in messages:
                 self._note(message)
+        self._unread = None
 
     def _note(self, message: Message) -> None:
         """Take note of a message that is there; one that this process sent, or an early copy, need not come again."""
@@ -148,6 +158,11 @@ class KafkaSink(Sink):
         self._stands = self._awaited.bookmark(self._producer.ends)
         if not self._awaited:
             self._known.forget()
+
+
+def _earlier(theirs: Mapping[int, int], ours: Mapping[int, int] | None) -> dict[int, int]:
+    """Give the earlier of two places by partition; one that a place does not name begins at 0."""
+    return {number: offset if ours is None else min(offset, ours.get(number, 0)) for number, offset in theirs.items()}
 
 
 def _offsets(bookmark: str) -> dict[int, int] | None:

@@ -118,6 +118,14 @@ class FaustWire:
         self._app.consumer.pause_partitions(hold)
         self._app.consumer.resume_partitions(free)
 
+    def seen(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
+        """Give where the log of a partition ended when it was last fetched; None if nothing of it was."""
+        try:
+            end: int | None = self._app.consumer.highwater(tp)
+        except (AssertionError, LookupError):  # of the client: it is not ours, or not yet
+            return None
+        return end
+
     def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
         """Give the group's offset of a partition."""
         offset: int | None = cast("BatchedConsumer", self._app.consumer).committed(tp)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from operators.lookups import merge_versions
-from sinks.delivery import Delivery
+from sinks.contract import HERE
+from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DEAD
 from streams.faust.hosted import Hosted
@@ -140,8 +141,9 @@ class Factory:
 
 
 def deliveries(plan: Plan, sinks: Sequence[str], metrics: Metrics) -> list[tuple[Delivery, Where | None]]:
-    """Make the sinks: those of the URIs, or else those of the topology."""
+    """Make the sinks: those of the URIs, or else those of the topology. What they have to look at tasks tell them."""
+    begin = Progress(bookmark=HERE)
     return [
-        (Delivery(one.name, one.sink, at_most=one.at_most, metrics=metrics), one.where)
+        (Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=metrics), one.where)
         for one in choose_sinks(plan, sinks)
     ]

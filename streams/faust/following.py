@@ -5,7 +5,8 @@ A change counts from its own time, or from the next moment of a task that is pas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from operators.lookups import merge_versions
@@ -16,16 +17,22 @@ if TYPE_CHECKING:
     import polars as pl
 
     from streams.kafka.tables import FollowedTable
+    from streams.tables import TableRead
 
 
 @dataclass(slots=True)
 class Following:
-    """The tables of a worker. `tables`: shared with its tasks; `put_aside`: takes dead letters."""
+    """The tables of a worker. `tables`: shared with its tasks; `changed`: told the name of a table and what has come.
+
+    Threads may look and close; one at a time, since a client does not bear two.
+    """
 
     tables: MutableMapping[str, pl.DataFrame]
     keys: Mapping[str, tuple[str, ...]]
     followed: Sequence[FollowedTable]
-    put_aside: Callable[[pl.DataFrame], None]
+    changed: Callable[[str, TableRead], None]
+    _one: Lock = field(default_factory=Lock)
+    _closed: bool = False
 
     def start(self) -> None:
         """Begin to fetch."""
@@ -33,16 +40,22 @@ class Following:
             table.start()
 
     def look(self, passed: int) -> None:
-        """Take in what has come; one thread at a time. `passed`: the watermark that all tasks have reached."""
-        for table in self.followed:
-            read = table.changes()
-            if read is None:
-                continue
-            self.put_aside(read.dead)
-            before, key = self.tables[table.name], self.keys[table.name]
-            self.tables[table.name] = merge_versions(before, read.versions, key, passed)
+        """Take in what has come. `passed`: the watermark that all tasks have reached."""
+        with self._one:
+            for table in () if self._closed else self.followed:
+                self._take_in(table, passed)
+
+    def _take_in(self, table: FollowedTable, passed: int) -> None:
+        read = table.changes()
+        if read is None:
+            return
+        self.changed(table.name, read)
+        before, key = self.tables[table.name], self.keys[table.name]
+        self.tables[table.name] = merge_versions(before, read.versions, key, passed)
 
     def close(self) -> None:
-        """Stop fetching."""
-        for table in self.followed:
-            table.close()
+        """Stop fetching, once a look is over."""
+        with self._one:
+            self._closed = True
+            for table in self.followed:
+                table.close()

@@ -22,6 +22,7 @@ from streams.faust import values
 from streams.faust.clock import Tick
 from streams.faust.silence import Silence
 from streams.faust.skew import Skew, standings
+from streams.faust.telling import MEASURE_SECONDS
 from streams.faust.unit import Unit
 from tocsin.errors import StateError
 
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
     from streams.faust.outgoing import Sealed
     from streams.faust.outlets import Outlets
     from streams.faust.task import Task
+    from streams.faust.telling import Telling
     from streams.faust.unit import Capture
     from streams.faust.values import Write
 
 THREADS = 2
 PATIENCE_SECONDS = 0.05
+HANDOVER_SECONDS = 2.0
+"""How long a rebalance waits for sinks to confirm what they took."""
 QUEUED = 8
 """Batches of a partition that wait while the task works; they are taken together."""
 OUTBOX_MOST = 200_000
@@ -81,9 +85,8 @@ class Wire(Protocol):
 class Hosting:
     """All tasks of a worker.
 
-    `make`: makes the task of a partition. `topics`: those that are delivered in batches. `tasks`: the
-    names of all of the group. `intake`: what is done with a
-    batch. `fail`: takes what ends the worker.
+    `topics`: those that are delivered in batches. `tasks`: the names of all of the group. `make`: makes the task of a
+    partition. `intake`: what is done with a batch. `fail`: takes what ends the worker.
     """
 
     wire: Wire
@@ -94,6 +97,7 @@ class Hosting:
     outlets: Outlets
     following: Following
     skew: Skew
+    telling: Telling
     fail: Callable[[BaseException], Coroutine[Any, Any, None]]
     commit_seconds: float = 1.0
     health: Health = field(default_factory=lambda: Health(needed=(SOURCES,)))
@@ -163,7 +167,7 @@ class Hosting:
         if loaded is not None:
             task.resume(loaded)
             keeper.epoch, unit.durable = loaded.head.epoch + 1, task.end
-            unit.through = task.through
+            unit.through, unit.opened = task.through, dict(task.opened)
             unit.chunks = task.outbox.chunks
         elif self.wire.committed(tp):
             raise StateError(
@@ -180,17 +184,36 @@ class Hosting:
         self.health.ready(SOURCES, ok=False, why="the consumer group is being rebalanced")
         keeping, self._keeping = self._keeping, {}
         await asyncio.gather(*keeping.values())
+        await self._commit_dirty()
+        await self._hand_over()
+
+    async def _commit_dirty(self) -> None:
         for unit in self.units.values():
             if unit.dirty:
                 await self._commit(unit)
 
+    async def _hand_over(self) -> None:
+        """Wait a moment for sinks, so that whoever takes the tasks over need not offer the same again."""
+        until = monotonic() + HANDOVER_SECONDS
+        while not (self.outlets.idle or self.outlets.troubles) and monotonic() < until:
+            await asyncio.sleep(PATIENCE_SECONDS)
+            self._collect()
+        await self._commit_dirty()
+
+    def _collect(self) -> None:
+        """Note what sinks have confirmed, for the next commits."""
+        for moved in self.outlets.collect():
+            moved.dirty = True
+
     async def take(self, event: Any) -> None:  # noqa: ANN401  # Faust's event
         """Take a message that holds a batch."""
-        unit = self.units.get(event.message.tp)
+        unit, resting = self.units.get(event.message.tp), self._resting
         if unit is None or event.message.tp not in self._keeping:
             return
-        while len(unit.queue) >= QUEUED and not self._resting.is_set():
+        while len(unit.queue) >= QUEUED and not resting.is_set():
             await self._wait(unit.room)
+        if resting.is_set():
+            return  # those before it in the queue were given up: it is read again with them
         unit.queue.append(event)
         unit.room.clear()
         unit.wanted.set()
@@ -229,8 +252,7 @@ class Hosting:
         self._publish(unit)
         while not self._resting.is_set():
             self.outlets.offer(unit)
-            for moved in self.outlets.collect():
-                moved.dirty = True
+            self._collect()
             if unit.dirty and monotonic() >= unit.committed_at + self.commit_seconds:
                 await self._commit(unit)
             await self._wait(self._resting)
@@ -254,16 +276,24 @@ class Hosting:
         async with unit.commits:
             async with unit.lock:
                 unit.dirty = False
+                self.outlets.mark(unit)
                 capture = await self._in_thread(unit.capture)
             begun = monotonic()
             size = await self._write(unit, capture)
-            self.intake.committed(capture.decided, size, monotonic() - begun)
+            self.intake.committed(capture, size, monotonic() - begun)
             unit.durable, unit.through, unit.chunks = capture.end, capture.through, capture.chunks
+            unit.opened = capture.opened
             unit.committed_at = monotonic()
             for event in capture.events:
                 event.ack()
             self._publish(unit)
             self.outlets.offer(unit)
+            await self._measure(unit, capture)
+
+    async def _measure(self, unit: Unit, capture: Capture) -> None:
+        if monotonic() >= unit.measured_at + MEASURE_SECONDS:
+            unit.sizes = await self._in_thread(lambda: unit.measured(capture))
+            unit.measured_at = monotonic()
 
     async def _write(self, unit: Unit, capture: Capture) -> int:
         """Write a commit; give how many bytes that were."""
@@ -320,6 +350,10 @@ class Hosting:
         if hold or free:
             self.wire.hold(hold, free)
 
+    def tell(self) -> None:
+        """Say how this worker stands, for whoever looks at its metrics."""
+        self.telling.tell(list(self.units.values()), self.skew.held)
+
     async def follow(self) -> None:
         """Take in what tables were told."""
         if self.following.followed and self._keeping:
@@ -343,8 +377,9 @@ class Hosting:
         await self.release()
         if self._sending:
             await asyncio.wait(self._sending, timeout=seconds)
-        await asyncio.get_running_loop().run_in_executor(None, self.outlets.close, seconds)
-        self.following.close()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.outlets.close, seconds)
+        await loop.run_in_executor(None, self.following.close)
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever the call gives
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

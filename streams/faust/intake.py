@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from streams.faust.key_check import KeyCheck
     from streams.faust.shard_task import ShardTask
     from streams.faust.task import Task
-    from streams.faust.unit import Unit
+    from streams.faust.unit import Capture, Unit
     from streams.ingest.spec import Ingested
     from streams.local.early import EarlyCopies
     from streams.local.tally import Tally
+    from streams.tables import TableRead
 
 
 EXCHANGE: dict[Literal["stage"], str] = {"stage": "exchange"}
@@ -53,6 +54,8 @@ class Intake:
     keys: KeyCheck
     early: Callable[[], EarlyCopies] | None = None
     _writing: Lock = field(default_factory=Lock)
+    _counting: Lock = field(default_factory=Lock)
+    _dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     _early: dict[str, EarlyCopies] = field(default_factory=dict)
 
     def take(self, unit: Unit, batches: Sequence[Batch]) -> Taken | None:
@@ -76,7 +79,8 @@ class Intake:
         done, rows = task.take(raw, end)
         self.keys.note(name, batches[0].tp.partition, rows)
         aside = pl.concat([done.dead, late_letters(done.late)])
-        self.tally.read(name, Read(rows, aside, done, done.rows.height - rows.height, raw.size), time.time())
+        with self._counting:
+            self.tally.read(name, Read(rows, aside, done, done.rows.height - rows.height, raw.size), time.time())
         return Taken(done, aside, self._copies(task, rows))
 
     def _copies(self, task: SourceTask, rows: pl.DataFrame) -> pl.DataFrame | None:
@@ -87,7 +91,8 @@ class Intake:
         early = self._early[task.name]
         copies = early.arrived(task.stream.name, rows, task.hosted.tables)
         early.pending = early.pending.clear()  # the truth is raised by another task
-        self.tally.early_copies(copies)
+        with self._counting:
+            self.tally.early_copies(copies)
         return copies
 
     def put_aside(self, letters: pl.DataFrame) -> None:
@@ -95,14 +100,23 @@ class Intake:
         with self._writing:
             self.letters.put(letters, round(time.time() * 1000))
 
-    def committed(self, decided: Sequence[pl.DataFrame], size: int, seconds: float) -> None:
-        """Count a commit that is durable now, and the transitions that it decided."""
+    def table_changed(self, name: str, read: TableRead) -> None:
+        """Put aside what came of a table and is no row of it, and count the rest."""
+        self.put_aside(read.dead)
+        with self._counting:
+            self.tally.table_changed(name, read)
+
+    def committed(self, capture: Capture, size: int, seconds: float) -> None:
+        """Count a commit that is durable now, and what it decided and dropped."""
         metrics = self.tally.metrics
         metrics.count(registry.COMMITS)
         metrics.count(registry.COMMIT_BYTES, size)
         metrics.observe(registry.COMMIT_SECONDS, seconds)
-        for log in decided:
-            self.tally.log(log)
+        with self._counting:
+            for log in capture.decided:
+                self.tally.decided(log)
+            self._dropped.update(capture.dropped)
+            self.tally.dropped(self._dropped)
 
     def sent(self, packets: int) -> None:
         """Count packets that the broker has."""

@@ -2,14 +2,17 @@
 
 `where` belongs to a task, whose alerts move with it from worker to worker; so it is asked before the delivery, and its
 memory is part of the task's state. `at_most` belongs to the delivery: it limits what one worker sends.
+
+So does a sink's bookmark: a task that is taken over lets the sink look at what the worker before wrote since then.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from sinks.contract import HERE
 from streams.faust.task import SinkPlace
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Offered(NamedTuple):
-    """A piece that a delivery took: confirmed when it has delivered up to `end`; then the task's place is this."""
+    """A piece that a delivery took: confirmed when it has delivered up to `end`; the task's place is this then."""
 
     end: int
     unit: Unit
@@ -32,9 +35,12 @@ class _Offered(NamedTuple):
 
 @dataclass(slots=True)
 class _Outlet:
+    """A sink. `offered`, `looks`: of each task what was offered, and the position behind which it has looked back."""
+
     delivery: Delivery
     where: Where | None
     offered: dict[int, SinkPlace] = field(default_factory=dict)
+    looks: dict[int, int] = field(default_factory=dict)
     ledger: deque[_Offered] = field(default_factory=deque)
 
 
@@ -64,18 +70,27 @@ class Outlets:
             outlet.delivery.start()
 
     def adopt(self, unit: Unit) -> None:
-        """Take a task up where its state says its sinks are; new ones get what is in its outbox."""
-        chunks = unit.task.outbox.chunks
-        start = chunks[0].start if chunks else unit.task.outbox.end
+        """Take a task up where its state says its sinks are; new ones get what is in its outbox.
+
+        What the worker before may have written and not noted is looked at before it is offered again. A task without a
+        state may be that of a group that was begun anew: then all that is there is looked at.
+        """
+        outbox = unit.task.outbox
+        unit.inherited = outbox.end
         for outlet in self._outlets:
-            place = unit.task.places.get(outlet.delivery.name, SinkPlace(start))
-            outlet.offered[id(unit)] = unit.places[outlet.delivery.name] = place
+            name = outlet.delivery.name
+            place = unit.task.places.get(name, SinkPlace(outbox.start))
+            outlet.offered[id(unit)] = unit.places[name] = place
+            if unit.durable is None or place.position < outbox.end:
+                outlet.delivery.look_back(place.bookmark)
+                outlet.looks[id(unit)] = outlet.delivery.offered
         unit.task.places = dict(unit.places)
 
     def drop(self, unit: Unit) -> None:
         """Forget a task that another worker has now; what is under way arrives, and is not counted."""
         for outlet in self._outlets:
             outlet.offered.pop(id(unit), None)
+            outlet.looks.pop(id(unit), None)
 
     def offer(self, unit: Unit) -> None:
         """Offer what is durable of a task, as far as the sinks take it; SinkError if one failed for good."""
@@ -110,11 +125,27 @@ class Outlets:
         moved = []
         for outlet in self._outlets:
             outlet.delivery.check()
-            while outlet.ledger and outlet.ledger[0].end <= outlet.delivery.delivered:
+            progress = outlet.delivery.progress
+            while outlet.ledger and outlet.ledger[0].end <= progress.position:
                 _, unit, place = outlet.ledger.popleft()
-                unit.places[outlet.delivery.name] = place
+                before = unit.places[outlet.delivery.name]
+                bookmark = before.bookmark if place.position < unit.inherited else progress.bookmark
+                unit.places[outlet.delivery.name] = replace(place, bookmark=bookmark)
                 moved.append(unit)
         return moved
+
+    def mark(self, unit: Unit) -> None:
+        """Before a commit where nothing waits: what the task gives from now on comes behind where the sinks stand."""
+        for outlet in self._outlets:
+            place, progress = unit.places[outlet.delivery.name], outlet.delivery.progress
+            looked = progress.position > outlet.looks.get(id(unit), -1) and progress.bookmark != HERE
+            if looked and place.position == unit.task.outbox.end:
+                unit.places[outlet.delivery.name] = replace(place, bookmark=progress.bookmark)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the sinks have confirmed all that they took."""
+        return not any(outlet.ledger for outlet in self._outlets)
 
     def close(self, seconds: float) -> bool:
         """Flush and close; whether everything offered has arrived."""

@@ -15,6 +15,7 @@ from streams.faust.security import servers_of
 from streams.faust.supervisor import Supervisor
 from streams.faust.topics import exchange_of, existing, make_own, partitions_of
 from streams.local.runner import never, silent
+from streams.local.running import warn_of_missing_key
 from streams.needs import refuse_unknown
 from streams.pseudonyms import load_pseudonyms
 from tocsin.errors import SinkError, SourceError, StateError
@@ -79,7 +80,7 @@ async def prepare(run: Run) -> Order:
     _refuse_sinks(run)
     servers, topics = _topics(run)
     tables = tables_of(run.plan, run.sources, servers)
-    load_pseudonyms()
+    warn_of_missing_key(run.plan, load_pseudonyms(), run.warn)
     found = await partitions_of(servers, topics.values())
     partitions = {stream: found[topic] for stream, topic in topics.items()}
     group = run.group or f"tocsin-{run.plan.name}"

@@ -37,10 +37,13 @@ class Silence:
     def idle(
         self, still: Iterable[tuple[Unit, SourceTask]], ends: Mapping[Any, int], clock: int
     ) -> list[tuple[Unit, SourceTask]]:
-        """Give those that have been at their end for long enough; `ends`: of their logs, asked just now."""
+        """Give those that have been at their end for long enough; `ends`: of their logs, asked since.
+
+        One that has read something while they were asked is not idle.
+        """
         found = []
         for unit, task in still:
-            if task.end < ends.get(unit.tp, task.end + 1):
+            if task.end != self._stood[unit.tp] or task.end < ends.get(unit.tp, task.end + 1):
                 self._since.pop(unit.tp, None)
             elif clock - self._since.setdefault(unit.tp, clock) >= task.stream.idle:
                 found.append((unit, task))

@@ -12,6 +12,7 @@ from streams.faust.task import Task
 from streams.ingest.idling import idled
 from streams.ingest.lateness import GREATEST, watermark_of
 from streams.local.dataflow import BEGINNING
+from streams.local.note import refuse_other_key
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ class SourceTask(Task):
         rows = done.rows if self.until is None else done.rows.filter(pl.col(TIME) <= self.until)
         if rows.height:
             self.hosted.feed(self.stream.name, rows)
-            for stage, nulls in self.outgoing.add(self.stream.name, rows).items():
-                self.hosted.counts[stage, "null_keys"] += nulls
+            self.send(self.stream.name, rows)
         return done, rows
 
     def idle(self, clock: int) -> None:
@@ -86,9 +86,11 @@ class SourceTask(Task):
         """Give what a commit says beside its frames."""
         plain = Task.plain(self)
         plain.brake = self.brake.counts
+        plain.key = self.ingest.pseudonyms.fingerprint if self.layout.plan.names_persons else ""
         return plain
 
     def take_back(self, plain: Plain, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
-        """Go on with the greatest event time and the brake's counts."""
+        """Go on with the greatest event time and the brake's counts; StateError: pseudonyms were of another key."""
+        refuse_other_key(plain.key, self.ingest.pseudonyms, "the state of this consumer group", "--group")
         self.state = {GREATEST: frames["ingest", GREATEST]}
         self.brake.resume(plain.brake)

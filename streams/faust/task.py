@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ from streams.faust.hosted import Marks  # noqa: TC001  # msgspec reads the annot
 from streams.faust.outgoing import SEALED
 from streams.faust.upstreams import Heard  # noqa: TC001  # msgspec reads the annotations
 from streams.local.outbox import Chunk, Outbox
+from streams.local.tally import NULL_KEYS
 from tocsin.errors import StateError
-from tocsin.model.alerts import TRANSITIONS
+from tocsin.model.alerts import CLOSED_AT_BIRTH, TRANSITIONS, Transition
 from tocsin.model.display import display
 from tocsin.model.types import TIMESTAMP
 
@@ -31,7 +33,9 @@ class Plain(msgspec.Struct, kw_only=True):
     """A commit beside its frames.
 
     `version`, `sender`, `shards`, `stages`, `partitions`: whose it is, and what lies where. `end`: the offset after
-    what was read. `outbox`: where its pieces begin, and where the next transition goes. `sinks`: the position of each.
+    what was read. `outbox`: where its pieces begin, and where the next transition goes. `sinks`, `bookmarks`: the
+    position of each, and where the sink stood. `opened`: how many episodes are open, by rule. `key`: the fingerprint of
+    the key that made its pseudonyms, "" where it made none.
     """
 
     version: str
@@ -47,18 +51,25 @@ class Plain(msgspec.Struct, kw_only=True):
     outbox: list[int]
     outbox_end: int
     sinks: dict[str, int]
+    bookmarks: dict[str, str] = msgspec.field(default_factory=dict)
     heard: dict[str, Heard] = msgspec.field(default_factory=dict)
     brake: tuple[int, int, int] = (0, 0, 0)
+    opened: dict[str, int] = msgspec.field(default_factory=dict)
     through: bool = False
     until: int | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SinkPlace:
-    """How far a sink is with a task: the position, and the memory of its `where` there."""
+    """How far a sink is with a task: the position, the memory of its `where` there, and where the sink stood.
+
+    What the task gave from the position on lies behind the `bookmark` in the target, if it is there.
+    """
 
     position: int = 0
     passed: pl.DataFrame = field(default_factory=Where.nothing_passed)
+    bookmark: str = ""
 
 
 @dataclass(slots=True)
@@ -66,7 +77,7 @@ class Task:
     """One task.
 
     `end`: the offset after the last record that was taken. `until`: the event time (ms) at which the run ends, None for
-    never; `through`: it has ended for this task.
+    never; `through`: it has ended for this task. `opened`: episodes that are open, by rule.
     """
 
     name: str
@@ -78,6 +89,7 @@ class Task:
     end: int = 0
     until: int | None = None
     through: bool = False
+    opened: Counter[str] = field(default_factory=Counter)
     decided: list[pl.DataFrame] = field(default_factory=list)
     """Transitions since somebody last counted them."""
 
@@ -89,12 +101,24 @@ class Task:
         """Take the rows of stages to where they are wanted."""
         rules = {rule.stage for rule in self.layout.plan.rules.values()}
         for stage, rows in given:
-            self.outgoing.add(stage, rows)
+            self.send(stage, rows)
         parts = [rows.select(list(TRANSITIONS)) for stage, rows in given if stage in rules]
         if parts:
             log = pl.concat(parts).sort("time", maintain_order=True)
             self.outbox.append(log)
             self.decided.append(log)
+            self._count_open(log)
+
+    def send(self, node: str, rows: pl.DataFrame) -> None:
+        """Gather rows of a node for the shards that read it."""
+        for stage, nulls in self.outgoing.add(node, rows).items():
+            self.hosted.counts[stage, NULL_KEYS] += nulls
+
+    def _count_open(self, log: pl.DataFrame) -> None:
+        lasting = log.filter(pl.col("reason") != CLOSED_AT_BIRTH)
+        for rule, kind in zip(lasting["rule"], lasting["kind"], strict=True):
+            if kind in _OPENING:
+                self.opened[rule] += _OPENING[kind]
 
     def frames(self) -> Frames:
         """Give the frames of a commit: references, nothing is copied."""
@@ -123,6 +147,8 @@ class Task:
             outbox=[chunk.start for chunk in self.outbox.chunks],
             outbox_end=self.outbox.end,
             sinks={sink: place.position for sink, place in self.places.items()},
+            bookmarks={sink: place.bookmark for sink, place in self.places.items()},
+            opened=dict(self.opened),
             through=self.through,
             until=self.until,
         )
@@ -139,8 +165,11 @@ class Task:
         self.outgoing.closed = set(plain.closed)
         packets = [frame for path, frame in frames.items() if path[0] == "packets"]
         self.outgoing.resume(pl.concat([pl.DataFrame(schema=dict(SEALED)), *packets]))
-        self.places = {sink: SinkPlace(position, frames["passed", sink]) for sink, position in plain.sinks.items()}
-        self.end, self.through = plain.end, plain.through
+        self.places = {
+            sink: SinkPlace(position, frames["passed", sink], plain.bookmarks.get(sink, ""))
+            for sink, position in plain.sinks.items()
+        }
+        self.end, self.through, self.opened = plain.end, plain.through, Counter(plain.opened)
         self.take_back(plain, frames)
 
     def take_back(self, plain: Plain, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
@@ -178,5 +207,6 @@ class Task:
             )
 
 
+_OPENING = {Transition.RAISED: 1, Transition.CLEARED: -1}
 KINDS = ("state", "arrived")
 """What the names of frames of stages begin with."""

@@ -126,7 +126,7 @@ class BatchedConsumer(driver.Consumer):
     @property
     def tasks(self) -> Tasks:
         """Whom to ask."""
-        return cast("Tasks", self.app.hosting)  # type: ignore[attr-defined]  # set by make_app
+        return cast("Tasks", self.app.hosting)  # type: ignore[attr-defined]  # set by `add_agents`
 
     def batched(self, tp: TP) -> bool:
         """Whether a partition is delivered in batches."""

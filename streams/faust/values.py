@@ -52,7 +52,11 @@ class Segment(msgspec.Struct, array_like=True):
 
 
 class Head(msgspec.Struct):
-    """A commit. `epoch`, `generation`: of the owner; `plain`: what the task says of itself beside its frames."""
+    """A commit.
+
+    `epoch`, `generation`: of the owner. `hash`: that by which keys are spread. `plain`: what the task says of itself
+    beside its frames.
+    """
 
     epoch: int
     generation: int
@@ -154,12 +158,17 @@ class Keeper:
 def load(values: Mapping[bytes, bytes], partition: int) -> Loaded | None:
     """Find the commit that counts among the values of a table; None if there is none.
 
-    StateError: what it names is not there, or damaged.
+    StateError: what it names is not there, or damaged; or keys are spread otherwise now.
     """
     heads = [(owner, _head(value)) for owner, part, value in _of(values, partition) if part == HEAD]
     if not heads:
         return None
     owner, head = max(heads, key=lambda one: (one[1].epoch, one[1].generation))
+    if head.hash != HASH_VERSION:
+        raise StateError(
+            f"the state of this consumer group spreads keys by {head.hash}, this program by {HASH_VERSION}: go on with "
+            "the program of then, or take another --group"
+        )
     segments = {number: _segment(values, partition, owner, number, one) for number, one in head.segments.items()}
     frames = {tuple(place.name.split(_BETWEEN)): segments[place.segment][place.number] for place in head.frames}
     return Loaded(owner, head, frames)

@@ -17,13 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import faust
-
+from monitoring import registry
 from monitoring.metrics import MemoryMetrics
 from streams.dead_letters import DeadLetterStore
 from streams.faust.app import FaustWire, add_agents, make_app
 from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
 from streams.faust.clock import Clock, listen, tell
+from streams.faust.ending import Ending, EndingWorker
 from streams.faust.following import Following
 from streams.faust.hosting import Hosting
 from streams.faust.intake import Intake
@@ -33,12 +33,14 @@ from streams.faust.outlets import Outlets
 from streams.faust.pages import add_pages
 from streams.faust.security import aiokafka_settings, credentials_of
 from streams.faust.skew import Skew
+from streams.faust.telling import Telling
 from streams.faust.topics import clock_of, exchange_of, partitions_of
+from streams.garbage import search_rarely
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.assembly import follow_tables
 from streams.local.early import EarlyCopies
 from streams.local.pages import keep_pages
-from streams.local.tally import Tally
+from streams.local.tally import Tally, process_of
 from streams.pseudonyms import load_pseudonyms
 from tocsin.compiler import compile_topology
 from tocsin.errors import SinkUnavailable, SourceError, TocsinError
@@ -48,12 +50,15 @@ from tocsin.language import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    import faust
+
 REFUSED = 3
 UNREACHABLE = 4
 LOOK_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
 """The client's thread holds the interpreter while it parses records; at Python's 5 ms others wait for it so long."""
-FLUSH_SECONDS = 30.0
+FLUSH_SECONDS = 5.0
+"""How long sinks have at the end; what they lack then stays in the state."""
 
 
 class Failure:
@@ -62,10 +67,15 @@ class Failure:
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.app: faust.App | None = None
+        self.ending = Ending(self._code)
+
+    def _code(self) -> int:
+        return 0 if self.error is None else 1
 
     async def __call__(self, error: BaseException) -> None:
         """Note the first error, and crash the application."""
         self.error = self.error or error
+        self.ending.begin()
         if self.app is not None:
             await self.app.crash(error)
 
@@ -77,6 +87,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     tables, dead, ends = load_tables(plan, order, pseudonyms)
     layout = layout_of(plan, order)
     metrics = MemoryMetrics()
+    metrics.gauge(registry.PROCESS_INFO.of(process_of(plan, "faust")), 1)
     tally = Tally(metrics)
     tally.begin(order.topics)
     factory = Factory(order, layout, tables, pseudonyms, tally.stepped)
@@ -98,7 +109,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     intake.put_aside(dead)
     keys_of = {name: table.key for name, table in plan.tables.items()}
     followed = follow_tables(plan, order.tables, ends, replace(pseudonyms))
-    following = Following(tables, keys_of, followed, intake.put_aside)
+    following = Following(tables, keys_of, followed, intake.table_changed)
     skew = Skew(bool(layout.sharded))
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
     hosting = Hosting(
@@ -110,6 +121,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
         outlets,
         following,
         skew,
+        Telling(tally, wire.seen),
         failure,
         order.commit_seconds,
     )
@@ -129,11 +141,12 @@ def run(order: Order, number: int) -> int:
     keep_pages()
     failure = Failure()
     app, hosting = build(order, number, failure)
+    search_rarely()
     hosting.outlets.start()
     hosting.following.start()
 
     async def finish(*_: object, **__: object) -> None:
-        await hosting.close(FLUSH_SECONDS if order.until is not None else 5.0)
+        await hosting.close(FLUSH_SECONDS)
 
     app.on_before_shutdown.connect(finish)
 
@@ -141,7 +154,8 @@ def run(order: Order, number: int) -> int:
         await _guarded(failure, _keep_time(app, hosting, order))
 
     app.task(keep_time)
-    worker = faust.Worker(app, loglevel=os.environ.get("TOCSIN_LOG", "WARN"), redirect_stdouts=False, quiet=True)
+    settings = {"loglevel": os.environ.get("TOCSIN_LOG", "WARN"), "redirect_stdouts": False, "quiet": True}
+    worker = EndingWorker(app, failure.ending, **settings)
     worker.spinner = None  # the terminal is the console sink's
     try:
         worker.execute_from_commandline()
@@ -184,6 +198,7 @@ async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
             await hosting.pass_time(clock.now)
             await hosting.follow()
             hosting.balance(clock.marks)
+            hosting.tell()
             await asyncio.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
     finally:

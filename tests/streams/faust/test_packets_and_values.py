@@ -148,6 +148,13 @@ class TestStatesAsValues:
         assert loaded.owner == values.owner_of(table, 1) == "after"
         assert_frame_equal(loaded.frames["a",], ROWS.head(2))
 
+    def test_a_program_that_spreads_keys_otherwise_does_not_go_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        table: dict[bytes, bytes] = {}
+        store(table, self.keeper().write({("a",): ROWS}, self.PLAIN))
+        monkeypatch.setattr(values, "HASH_VERSION", "another")
+        with pytest.raises(StateError, match="this program by another"):
+            values.load(table, 1)
+
     def test_a_part_that_is_missing_is_told(self) -> None:
         table: dict[bytes, bytes] = {}
         write = self.keeper().write({("a",): ROWS}, self.PLAIN)

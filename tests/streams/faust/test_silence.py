@@ -43,6 +43,14 @@ class TestSilence:
         assert silence.idle(silence.still([one]), {"p0": 6}, 20_000) == []
         assert silence.idle(silence.still([one]), {"p0": 5}, 30_000) == [], "it begins anew"
 
+    def test_one_that_has_read_while_the_ends_were_asked_is_not(self) -> None:
+        silence, one = Silence(), unit(5)
+        silence.still([one])
+        silence.idle(silence.still([one]), {"p0": 5}, 10_000)
+        still = silence.still([one])
+        one.task.end = 6
+        assert silence.idle(still, {"p0": 5}, 20_000) == []
+
     def test_one_that_reads_is_not(self) -> None:
         silence, one = Silence(), unit(5)
         silence.still([one])

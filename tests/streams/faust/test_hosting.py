@@ -1,0 +1,110 @@
+"""The tasks of one worker, while partitions come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+from lone_worker import PAYMENTS, Cluster, LoneWorker, become, settled
+from shop_runs import BEGIN, TOPOLOGY
+
+from streams.faust.hosting import QUEUED
+from streams.pseudonyms import Pseudonyms
+from tocsin.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from streams.faust.batches import Batch
+    from streams.faust.intake import Taken
+    from streams.faust.unit import Unit
+
+
+class TestAWorker:
+    def test_goes_on_where_another_one_has_stopped(self, tmp_path: Path) -> None:
+        cluster = Cluster()
+
+        async def life(begin: int, end: int) -> int | None:
+            worker = LoneWorker(tmp_path, cluster)
+            await worker.begin(PAYMENTS)
+            await worker.give(PAYMENTS, 0, end)  # those before `begin` are known already
+            await settled(worker, end)
+            assert worker.metrics.values["tocsin_records_read_total", (("stream", "payments"),)] == end - begin
+            await worker.hosting.close(1.0)
+            return worker.hosting.durable(PAYMENTS)
+
+        assert asyncio.run(life(0, 100)) == 100
+        assert asyncio.run(life(100, 300)) == 300
+
+    def test_a_batch_that_waited_while_partitions_moved_is_read_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        busy, taken = Event(), list[tuple[int, int]]()
+
+        async def story() -> None:
+            worker = LoneWorker(tmp_path, Cluster())
+            take = type(worker.hosting.intake).take
+
+            def slowly(self: object, unit: Unit, batches: Sequence[Batch]) -> Taken | None:
+                busy.wait(10)
+                taken.extend((batch.records[0].offset, batch.end) for batch in batches)
+                return take(self, unit, batches)  # type: ignore[arg-type]  # of an intake
+
+            monkeypatch.setattr(type(worker.hosting.intake), "take", slowly)
+            await worker.begin(PAYMENTS)
+            await worker.give(PAYMENTS, 0, 10)
+            await become(lambda: not worker.hosting.units[PAYMENTS].queue)
+            for number in range(1, QUEUED + 1):
+                await worker.give(PAYMENTS, 10 * number, 10 * number + 10)
+            one_more = asyncio.create_task(worker.give(PAYMENTS, 90, 100))
+            await asyncio.sleep(0)
+            released = asyncio.create_task(worker.hosting.release())
+            busy.set()
+            await released
+            await worker.begin(PAYMENTS)
+            await one_more
+            end = worker.hosting.units[PAYMENTS].task.end
+            await worker.give(PAYMENTS, end, 100)
+            await settled(worker, 100)
+            await worker.hosting.close(1.0)
+            reached = 0
+            for begin, after in taken:
+                assert begin <= reached, "records were passed over"
+                reached = after
+
+        asyncio.run(story())
+
+
+class TestAStateThatDoesNotFit:
+    """A worker that goes on with it would be wrong."""
+
+    def test_pseudonyms_of_another_key(self, tmp_path: Path) -> None:
+        cluster = Cluster()
+        asyncio.run(live(LoneWorker(tmp_path, cluster, pseudonyms=Pseudonyms(b"one key"))))
+        with pytest.raises(StateError, match=r"made with another key.*another --group"):
+            asyncio.run(live(LoneWorker(tmp_path, cluster, pseudonyms=Pseudonyms(b"another one"))))
+
+    def test_other_stages_beside_partitions(self, tmp_path: Path) -> None:
+        cluster = Cluster()
+        asyncio.run(live(LoneWorker(tmp_path, cluster)))
+        text = TOPOLOGY.replace("    partitioned_by: card\n", "")
+        with pytest.raises(StateError, match=r"partitioned_by has changed.*another --group"):
+            asyncio.run(live(LoneWorker(tmp_path, cluster, text=text)))
+
+    def test_a_run_that_has_ended(self, tmp_path: Path) -> None:
+        cluster, until = Cluster(), BEGIN + 1_000
+        asyncio.run(live(LoneWorker(tmp_path, cluster, until=until)))
+        asyncio.run(live(LoneWorker(tmp_path, cluster, until=until)))
+        with pytest.raises(StateError, match=r"has ended at 2026-03-02.*another --group"):
+            asyncio.run(live(LoneWorker(tmp_path, cluster, until=until + 1)))
+
+
+async def live(worker: LoneWorker) -> None:
+    """Take the first records, make them durable, end."""
+    await worker.begin(PAYMENTS)
+    await worker.give(PAYMENTS, 0, 500)
+    await settled(worker, 500)
+    await worker.hosting.close(1.0)
