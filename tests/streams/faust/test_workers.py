@@ -48,8 +48,8 @@ sys.exit(worker.main())
 """A worker whose first batch fails once it is taken, the first time."""
 METRICS = (
     'tocsin_records_read_total{stream="payments"}',
-    'tocsin_consumer_lag_records{stream="payments",partition="0"}',
-    'tocsin_process_info{version="',
+    'tocsin_consumer_lag_records{partition="0",stream="payments"}',
+    'tocsin_process_info{runtime="faust"',
     "process_resident_memory_bytes ",
 )
 SEED = time.time_ns() % 100_000
