@@ -60,7 +60,8 @@ def warm_up() -> None:
 class KafkaBroker(Server):
     """One broker. `users`: name to password; `settings`: more lines of server.properties; `heap`: as for `java -Xmx`.
 
-    `writes`: a file that is to hold the loaded classes when it ends (`warm_up`).
+    `listeners`: further ones, each a name and its protocol (SSL, SASL_SSL, …), which `settings` have to set up; `at`
+    says where they are. `writes`: a file that is to hold the loaded classes when it ends (`warm_up`).
 
     Topics do not arise by themselves. Whoever connects to `port` may do everything. With `users` a second listener,
     `secured`, wants SASL/PLAIN over plain text, and its users may do what an ACL allows them: nothing at first.
@@ -76,6 +77,7 @@ class KafkaBroker(Server):
         *,
         port: int = 0,
         users: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         heap: str = "384m",
         writes: Path | None = None,
@@ -87,6 +89,8 @@ class KafkaBroker(Server):
         self._writes = writes
         self._controller = port + 3 if port == self.default_port else free_port()
         self._secured = free_port() if self.users else 0
+        self._protocols = dict(listeners or {})
+        self._ports = {name: free_port() for name in self._protocols}
 
     @property
     def servers(self) -> str:
@@ -97,6 +101,10 @@ class KafkaBroker(Server):
     def secured(self) -> str:
         """The same for the listener that wants a name and a password."""
         return f"127.0.0.1:{self._secured}"
+
+    def at(self, listener: str) -> str:
+        """Give `bootstrap.servers` of one of `listeners`."""
+        return f"127.0.0.1:{self._ports[listener]}"
 
     def prepare(self) -> None:
         """Write server.properties; format the folder of the log the first time."""
@@ -145,6 +153,8 @@ class KafkaBroker(Server):
     def _properties(self) -> dict[str, str]:
         plain, controller = f"PLAINTEXT://{self.address}", f"CONTROLLER://127.0.0.1:{self._controller}"
         secured = [f"SASL_PLAINTEXT://{self.secured}"] if self.users else []
+        secured += [f"{name}://{self.at(name)}" for name in self._protocols]
+        protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", "SASL_PLAINTEXT": "SASL_PLAINTEXT"}
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -152,7 +162,9 @@ class KafkaBroker(Server):
             "listeners": ",".join([plain, controller, *secured]),
             "advertised.listeners": ",".join([plain, *secured]),
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
+            "listener.security.protocol.map": ",".join(
+                f"{name}:{protocol}" for name, protocol in (protocols | self._protocols).items()
+            ),
             "log.dirs": str(self.folder / "data"),
             **CLUSTER_OF_ONE,
             **(self._security() if self.users else {}),

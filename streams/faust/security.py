@@ -23,9 +23,18 @@ def servers_of(servers: str) -> str:
     return found
 
 
+KNOWN = {
+    *("sasl.username", "sasl.password", "sasl.mechanism", "sasl.mechanisms"),
+    *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.key.password"),
+    *("ssl.endpoint.identification.algorithm", "enable.ssl.certificate.verification"),
+}
+"""What is said of security and understood here; other settings are for other clients."""
+
+
 def aiokafka_settings(servers: str) -> dict[str, Any]:
-    """Give the keyword arguments of an aiokafka client; SourceError for a setting that it has no word for."""
+    """Give the keyword arguments of an aiokafka client; SourceError for a word on security that it does not know."""
     given = client_settings(servers)
+    _refuse_unknown(given)
     settings: dict[str, Any] = {"bootstrap_servers": given["bootstrap.servers"]}
     protocol = given.get("security.protocol", "plaintext").upper()
     settings["security_protocol"] = protocol
@@ -54,6 +63,15 @@ def credentials_of(servers: str) -> faust.SASLCredentials | faust.SSLCredentials
     return None if context is None else faust.SSLCredentials(context)
 
 
+def _refuse_unknown(given: dict[str, str]) -> None:
+    for name in given:
+        if name.startswith(("ssl.", "sasl.", "enable.ssl.", "enable.sasl.")) and name not in KNOWN:
+            raise SourceError(
+                f"TOCSIN_KAFKA_{name.upper().replace('.', '_')}: the client of the runtime faust does not know it; for "
+                "TLS it takes files in PEM: SSL_CA_LOCATION, SSL_CERTIFICATE_LOCATION, SSL_KEY_LOCATION"
+            )
+
+
 def _mechanism(given: dict[str, str]) -> str:
     mechanism = given.get("sasl.mechanism", given.get("sasl.mechanisms", "PLAIN")).upper()
     if mechanism not in {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}:
@@ -74,4 +92,8 @@ def _context(given: dict[str, str]) -> ssl.SSLContext:
         )
     except (OSError, ssl.SSLError) as error:
         raise SourceError(f"the TLS files named by TOCSIN_KAFKA_SSL_… cannot be used: {error}") from error
+    if given.get("ssl.endpoint.identification.algorithm", "https") == "none":
+        context.check_hostname = False
+    if given.get("enable.ssl.certificate.verification", "true") == "false":
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

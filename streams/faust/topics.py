@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -88,13 +89,30 @@ async def make_own(servers: str, group: str, sources: Mapping[str, int], shards:
         await admin.close()
 
 
+class _Heard(logging.Handler):
+    """The last of what the client logs: its errors do not say why."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        self.last = record.getMessage()
+
+
 async def _admin(servers: str) -> AIOKafkaAdminClient:
+    heard, logger = _Heard(), logging.getLogger("aiokafka")
+    logger.addHandler(heard)
     admin = AIOKafkaAdminClient(**aiokafka_settings(servers))
     try:
         await admin.start()
     except KafkaConnectionError as error:
         await admin.close()
         raise SourceError(
-            f"no Kafka broker answers at {servers}: {error}; start one, or correct the address"
+            f"no Kafka broker answers at {servers}: {heard.last or error}; start one, or correct the address or "
+            "TOCSIN_KAFKA_…"
         ) from error
+    finally:
+        logger.removeHandler(heard)
     return admin
