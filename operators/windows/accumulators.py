@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tocsin.model.rows import Schema
 
 
+_WORTH_ADDING = 0.25
+"""The part of the rows that partials of them must spare; else adding up waits until runs are merged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accumulators:
     """What a list of calls keeps per group.
@@ -62,10 +66,11 @@ class Accumulators:
         """Give the scalar partials of prepared rows, one row per group; `also`: more columns to aggregate.
 
         `ascending`: as in `grouped`. `by_key`: rows are sorted by a hash of their keys; then keys that share one may
-        have several rows.
+        have several rows, and where hardly two rows have one key, every row is left alone.
         """
         columns = prepared.select(keys)
-        groups = neighbours(columns) if by_key else grouped(columns, ascending)
+        alone = 0.0 if self.parts or also else _WORTH_ADDING
+        groups = neighbours(columns, least=alone) if by_key else grouped(columns, ascending)
         sums = [part.partial(prepared, groups) for part in self.sums]
         rest = [part.partial.alias(part.name) for part in self.parts]
         evidence = items.latest_rows if self.evidence == POSITION else items.latest
@@ -75,7 +80,7 @@ class Accumulators:
         self, partials: pl.DataFrame, keys: Sequence[str], also: Sequence[pl.Expr] = (), *, ascending: int = 0
     ) -> pl.DataFrame:
         """Give one row per group from partials whose order within a group is that of their rows."""
-        groups = grouped(partials.select(keys), ascending, runs=ascending > 0)
+        groups = grouped(partials.select(keys), ascending)
         sums = [part.merge(partials, groups) for part in self.sums]
         rest = [part.merge.alias(part.name) for part in self.parts]
         return self._together(partials, keys, groups, sums, [*rest, *also], items.latest)

@@ -1,7 +1,4 @@
-"""Texts that are a prefix and decimal digits as integers, and back, eight digits at a time.
-
-Reading eight digits in three multiplications is from Lemire, "Quickly parsing eight digits" (2022).
-"""
+"""Texts that are a prefix and decimal digits as integers, and back."""
 
 from __future__ import annotations
 
@@ -11,22 +8,15 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from operators.grouping import Index
-
-    Words = npt.NDArray[np.uint64]
 
 LENGTH_BITS = 6
 DIGITS_MOST = (1 << LENGTH_BITS) - 1
 VALUE_MOST = (1 << (63 - LENGTH_BITS)) - 1
-_WORD = 8
-_ZEROS = np.uint64(0x3030303030303030)
-_VALID = np.array([(1 << 64) - (1 << (8 * (_WORD - some))) for some in range(_WORD + 1)], dtype=np.uint64)
-"""Which bytes of a word count, where some of its last ones do."""
-_STEPS = ((0x0F0F0F0F0F0F0F0F, 2561, 8), (0x00FF00FF00FF00FF, 6553601, 16), (0x0000FFFF0000FFFF, 42949672960001, 32))
+_SHORT = 10
+"""Digits that are left of numbers that may begin with zeros: Polars holds so short texts in place."""
 _CACHED = 16_384
-"""So many texts are read or made at a time: their bytes stay in the cache, and no pages are needed for them."""
+"""So many texts are made at a time: their bytes stay in the cache, and no pages are needed for them."""
 _GROUP = 4
 _GROUPS = np.frombuffer("".join(f"{number:04}" for number in range(10**_GROUP)).encode("ascii"), dtype=np.uint32)
 """The four digits of each number below 10 000 as one integer each."""
@@ -37,54 +27,32 @@ def codes(texts: pl.Series, prefix: str) -> Index | None:
 
     None: a text is something else, or a number too great.
     """
-    found = [np.zeros(0, dtype=np.int64)]
-    for some in texts.to_frame().iter_slices(_CACHED):
-        codes_ = _codes(some.to_series(), prefix)
-        if codes_ is None:
-            return None
-        found.append(codes_)
-    return np.concatenate(found)
-
-
-def _codes(texts: pl.Series, prefix: str) -> Index | None:
-    if prefix and not texts.str.starts_with(prefix).all():
-        return None
-    lengths = texts.str.len_bytes().to_numpy().astype(np.int64)
-    digits = lengths - len(prefix.encode())
+    if texts.is_empty():
+        return np.zeros(0, dtype=np.int64)
+    digits = texts.str.len_bytes().to_numpy().astype(np.int64) - len(prefix.encode())
     if digits.min() < 1 or digits.max() > DIGITS_MOST:
         return None
-    content = texts.cast(pl.Binary).cast(pl.List(pl.UInt8)).explode().to_numpy()
-    values = _values(content, np.cumsum(lengths), digits)
-    return None if values is None else (values << LENGTH_BITS) | digits
+    behind = _behind(texts, prefix, int(digits.min()))
+    if behind is None or behind.min() < "0":  # type: ignore[operator]  # a text; before digits a sign may stand
+        return None
+    values = behind.cast(pl.Int64, strict=False)
+    if values.null_count() or values.max() > VALUE_MOST:  # type: ignore[operator]  # an integer
+        return None
+    numbers: Index = values.to_numpy()
+    return (numbers << LENGTH_BITS) | digits
 
 
-def _values(content: npt.NDArray[np.uint8], ends: Index, digits: Index) -> Index | None:
-    """Read the last digits before each end; None if there is another character, or a number is too great."""
-    words = -(-int(digits.max()) // _WORD)
-    padded = np.concatenate([np.zeros(words * _WORD, dtype=np.uint8), content])
-    at_any_byte = np.ndarray((padded.size - _WORD + 1,), dtype="<u8", buffer=padded, strides=(1,))
-    values = np.zeros(ends.size, dtype=np.int64)
-    for number in range(words):
-        word = at_any_byte[ends + (words - number - 1) * _WORD]
-        valid = _VALID[np.clip(digits - number * _WORD, 0, _WORD)]
-        word = (word & valid) | (_ZEROS & ~valid)
-        if number and (word == _ZEROS).all():
-            continue
-        if not _are_digits(word):
-            return None
-        for mask, factor, shift in _STEPS:
-            word = ((word & np.uint64(mask)) * np.uint64(factor)) >> np.uint64(shift)
-        scale = 10 ** (number * _WORD)
-        if int(word.max()) * scale > VALUE_MOST:
-            return None
-        values += word.astype(np.int64) * scale
-    return values if values.max() <= VALUE_MOST else None
+def _behind(texts: pl.Series, prefix: str, least: int) -> pl.Series | None:
+    """Cut the prefix off, and zeros behind it where all have them: what is short is read the sooner.
 
-
-def _are_digits(words: Words) -> bool:
-    high = np.uint64(0xF0F0F0F0F0F0F0F0)
-    beyond = np.uint64(0x0606060606060606)
-    return bool((((words & high) == _ZEROS) & (((words + beyond) & high) == _ZEROS)).all())
+    `least`: the least number of digits. None: a text has another prefix.
+    """
+    significant = len(texts[0][len(prefix) :].lstrip("0"))
+    zeros = least - max(significant, _SHORT)
+    for head in dict.fromkeys((prefix + "0" * zeros, prefix)):
+        if not head or texts.str.starts_with(head).all():
+            return texts.str.slice(len(head)) if head else texts
+    return None
 
 
 def texts(codes: Index, prefix: str) -> pl.Series:
@@ -97,21 +65,19 @@ def _texts(codes: Index, prefix: str) -> pl.Series:
     begin = np.frombuffer(prefix.encode(), dtype=np.uint8)
     values, digits = codes >> LENGTH_BITS, codes & DIGITS_MOST
     most = int(digits.max(initial=1))
-    groups = -(-most // _GROUP)
-    width = begin.size + groups * _GROUP
-    content = np.full((codes.size, width), ord("0"), dtype=np.uint8)
-    quads = np.full((codes.size, groups), _GROUPS[0], dtype=np.uint32)
-    for group in reversed(range(groups)):
+    width = -(-(begin.size + most) // _GROUP) * _GROUP
+    quads = np.full((codes.size, width // _GROUP), _GROUPS[0], dtype=np.uint32)
+    for group in range(1, quads.shape[1] + 1):
+        higher = values // 10**_GROUP
+        quads[:, -group] = _GROUPS[values - higher * 10**_GROUP]
+        values = higher
         if not values.any():
             break
-        higher = values // 10**_GROUP
-        quads[:, group] = _GROUPS[values - higher * 10**_GROUP]
-        values = higher
-    content[:, begin.size :] = quads.view(np.uint8)
+    content, starts = quads.view(np.uint8), width - digits - begin.size
     if (digits == most).all():
-        content[:, width - most - begin.size : width - most] = begin
+        content[:, starts[0] : starts[0] + begin.size] = begin
     else:
-        rows, starts = np.arange(codes.size), width - digits - begin.size
+        rows = np.arange(codes.size)
         for place, byte in enumerate(begin):
             content[rows, starts + place] = byte
     lists = pl.Series(content, dtype=pl.Array(pl.UInt8, width)).arr.to_list()

@@ -38,12 +38,16 @@ class Ending:
 
     def selected(self, partials: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
         """Give the partials whose first window has ended, in row order, with that end in END; None without any."""
-        due = []
-        for run in partials:
-            rows = run.filter(pl.col(PANE) < self.most)
-            due.append(rows.with_columns(self.grid.first_end(rows.get_column(PANE)).alias(END)))
-        due = [rows for rows in due if rows.height]
-        return self._limited(joined(due)) if due else None
+        due = [rows for run in partials if (rows := self._due(run)).height]
+        if not due:
+            return None
+        rows = joined(due)
+        return self._limited(rows.with_columns(self.grid.first_end(rows.get_column(PANE)).alias(END)))
+
+    def _due(self, run: pl.DataFrame) -> pl.DataFrame:
+        """Give the partials of a run whose pane has ended; mostly that is all or none of them."""
+        due = run.get_column(PANE) < self.most
+        return run if due.all() else run.filter(due)
 
     def spread(self, partials: Sequence[pl.DataFrame], window: int) -> pl.DataFrame | None:
         """Give each partial once per end of this window that it belongs to, in row order per end."""
@@ -51,7 +55,9 @@ class Ending:
         if rows is None:
             return None
         last = self.grid.last_end(window, rows.get_column(PANE)).alias(_LAST)
-        rows = rows.with_columns(last).filter(pl.col(_LAST) >= pl.col(END))
+        inside = last >= rows.get_column(END)
+        rows = rows.with_columns(last)
+        rows = rows if inside.all() else rows.filter(inside)
         rows = rows.sort(PANE, maintain_order=True) if self.grid.splits else rows
         return self._repeated(rows) if self.grid.slides else rows
 

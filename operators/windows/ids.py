@@ -82,6 +82,9 @@ def coded(run: pl.DataFrame, form: Form) -> pl.DataFrame | None:
     columns: list[pl.Series] = []
     for name, back in zip(IDS, BACK, strict=True):
         there = np.flatnonzero(has >= back)
+        if not there.size:
+            columns.append(pl.Series(name, [0], dtype=pl.Int8).new_from_index(0, has.size))
+            continue
         column = run.get_column(name)
         numbers = form.numbers(column if there.size == has.size else column.gather(there))
         if numbers is None:

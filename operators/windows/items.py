@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from operators.grouping import gathered
 from tocsin.model.rows import EVIDENCE, EVIDENCE_MOST, ID, POSITION
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def interleaved(columns: Sequence[pl.Series]) -> pl.Series:
 def latest_rows(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
     """Give the items of the latest rows of each group; every row has one."""
     ids, positions = rows.get_column(IDS[-1]), rows.get_column(POSITIONS[-1])
+    if groups.alone:
+        return _alone(ids, positions)
     columns = [pl.Series(HAS, np.minimum(groups.sizes, EVIDENCE_MOST), dtype=pl.Int64)]
     for number, back in enumerate(BACK):
         places = pl.Series(groups.order[np.maximum(groups.ends - back, groups.starts)].astype(np.uint32))
@@ -77,12 +80,18 @@ def latest(rows: pl.DataFrame, groups: Groups, also: Sequence[tuple[str, ...]] =
     `also`: other columns that stand beside the items, a name for each of an item.
     """
     places, has = _places(rows.get_column(HAS).cast(pl.Int64).to_numpy(), groups)
-    chosen = [pl.Series(at.astype(np.uint32)) for at in places]
     columns = [pl.Series(HAS, has, dtype=pl.Int64)]
     for names in (IDS, POSITIONS, *also):
         behind = _behind(rows.select(names).get_columns())
-        columns += [behind.gather(at).alias(name) for name, at in zip(names, chosen, strict=True)]
+        columns += [gathered(behind, at).alias(name) for name, at in zip(names, places, strict=True)]
     return pl.DataFrame(columns)
+
+
+def _alone(ids: pl.Series, positions: pl.Series) -> pl.DataFrame:
+    """Give one item per row; what does not count takes as little room as it can."""
+    has, nothing = (pl.Series([value], dtype=pl.Int8).new_from_index(0, ids.len()) for value in (1, 0))
+    before = [nothing.alias(name) for name in POSITIONS[:-1]]
+    return pl.DataFrame([has.alias(HAS), *(ids.alias(name) for name in IDS), *before, positions])
 
 
 class _Places(NamedTuple):
@@ -93,22 +102,25 @@ class _Places(NamedTuple):
 
 
 def _places(counts: Index, groups: Groups) -> _Places:
-    """Number the items through all rows in the order of groups, and find the last of each group."""
-    last = groups.order[groups.ends - 1]
-    has = counts[last]
-    places = [slot * counts.size + last for slot in range(EVIDENCE_MOST)]
-    few = np.flatnonzero((has < EVIDENCE_MOST) & (groups.sizes > 1))
-    if few.size:
-        up_to = np.cumsum(counts[groups.order])
-        most = up_to[groups.ends[few] - 1]
-        begin = most - np.add.reduceat(counts[groups.order], groups.starts)[few]
-        has[few] = np.minimum(most - begin, EVIDENCE_MOST)
-        for slot, back in enumerate(BACK):
-            number = np.maximum(most - back, 0)
-            row = np.minimum(np.searchsorted(up_to, number, side="right"), counts.size - 1)
-            own_slot = np.clip(EVIDENCE_MOST - (up_to[row] - number), 0, EVIDENCE_MOST - 1)
-            places[slot][few] = own_slot * counts.size + groups.order[row]
-    return _Places(places, has)
+    """Walk back from the last row of each group, an item at a time."""
+    order, starts, row = groups.order, groups.starts, groups.ends - 1
+    ordered = counts[order]
+    if not ordered.all():
+        some = ordered > 0
+        up_to = np.concatenate([[0], np.cumsum(some)])
+        order, ordered, starts, row = order[some], ordered[some], up_to[starts], up_to[row + 1] - 1
+    if not order.size:
+        return _Places([np.zeros_like(row)] * EVIDENCE_MOST, np.zeros_like(row))
+    has, used = np.zeros_like(row), np.zeros_like(row)
+    places: list[Index] = []
+    for _ in BACK:
+        has += row >= starts
+        at = np.maximum(row, 0)
+        places.append((EVIDENCE_MOST - 1 - used) * counts.size + order[at])
+        used += 1
+        used *= used < ordered[at]
+        row = row - (used == 0)
+    return _Places(places[::-1], has)
 
 
 def _behind(columns: Sequence[pl.Series]) -> pl.Series:

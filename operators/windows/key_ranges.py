@@ -35,6 +35,8 @@ WORTH_CUTTING = 32_768
 """Rows that wait until they are cut, where there are several ranges."""
 PART = 8
 """One in so many of the ranges is merged in a step, but for those that are twice as full as they should be."""
+_COARSE = ((1 << 16) - 1) << 48
+"""Bits of a hash by which ranges are bounded; so few that rows sorted by a part of their hash lie range by range."""
 _NEW = "new"
 
 
@@ -145,8 +147,8 @@ def _bounds(merged: pl.DataFrame, by: Sequence[str]) -> list[int]:
     """Give the least hashes of all parts but the first, into which a range is split."""
     hashes = np.sort(hashes_of(merged.select(by)))
     parts = -(-2 * hashes.size // MOST)
-    found = {int(hashes[hashes.size * part // parts]) for part in range(1, parts)}
-    return sorted(found - {int(hashes[0])})
+    found = {int(hashes[hashes.size * part // parts]) & _COARSE for part in range(1, parts)}
+    return sorted(bound for bound in found if bound > hashes[0])
 
 
 def _cut(run: pl.DataFrame, by: Sequence[str], leasts: Sequence[int]) -> list[tuple[int, pl.DataFrame]]:
@@ -155,7 +157,8 @@ def _cut(run: pl.DataFrame, by: Sequence[str], leasts: Sequence[int]) -> list[tu
         return [(leasts[0] if leasts else 0, run)]
     hashes: Hashes = hashes_of(run.select(by))
     number = np.searchsorted(np.array(leasts[1:], dtype=np.uint64), hashes, side="right")
-    order = np.argsort(number.astype(np.uint16), kind="stable")
-    ends = np.cumsum(np.bincount(number, minlength=len(leasts)))
-    parts = zip(leasts, np.split(order, ends[:-1]), strict=True)
-    return [(least, taken(run, places)) for least, places in parts if places.size]
+    sizes = np.bincount(number, minlength=len(leasts))
+    if (number[1:] < number[:-1]).any():
+        run = taken(run, np.argsort(number.astype(np.uint16), kind="stable"))
+    parts = zip(leasts, np.cumsum(sizes) - sizes, sizes, strict=True)
+    return [(least, run.slice(start, size)) for least, start, size in parts if size]

@@ -119,7 +119,8 @@ class PaneWindows:
     def _in_windows(self, run: pl.DataFrame) -> pl.DataFrame:
         """Leave out the panes between windows that are shorter than their hop."""
         panes = run.get_column(PANE)
-        return run.filter(self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes))
+        inside = self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes)
+        return run if inside.all() else run.filter(inside)
 
     def _given_by(self, end: Ending, held: _Held, instant: Instant) -> Iterator[pl.DataFrame]:
         """Give the rows of all windows that end, of a range of keys after the other where nothing else is kept."""

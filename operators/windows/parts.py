@@ -40,12 +40,12 @@ class Sum:
     column: str = ""
 
     def partial(self, prepared: pl.DataFrame, groups: Groups) -> pl.Series:
-        """Give the sum of each group, Int64 for numbers of rows, Int128 for sums of values."""
+        """Give the sum of each group, Int64, or Int128 where it could be too great."""
         return _SUMS[self.of](prepared, self.column, groups).alias(self.name)
 
     def merge(self, partials: pl.DataFrame, groups: Groups) -> pl.Series:
-        """Add up partials, narrow or wide."""
-        return groups.sums(partials.get_column(self.name)).cast(self.wide)
+        """Add up partials, narrow or wide; Int64, or Int128 where a sum could be too great."""
+        return groups.sums(partials.get_column(self.name))
 
     @property
     def wide(self) -> pl.DataType:
@@ -57,7 +57,7 @@ _SUMS: Mapping[Of, Callable[[pl.DataFrame, str, Groups], pl.Series]] = {
     "rows": lambda _, __, groups: pl.Series(groups.sizes, dtype=pl.Int64),
     "true": lambda prepared, column, groups: groups.sums(prepared.get_column(column)),
     "there": lambda prepared, column, groups: groups.there(prepared.get_column(column)),
-    "values": lambda prepared, column, groups: groups.sums(prepared.get_column(column)).cast(pl.Int128),
+    "values": lambda prepared, column, groups: groups.sums(prepared.get_column(column)),
 }
 
 

@@ -73,7 +73,8 @@ class SessionWindow:
             return fresh, list(added)
         touched = fresh.select(self.keys).unique()
         again = before.join(touched, on=self.keys, how="semi")
-        merged = self.window.accumulators.merge(pl.concat([again, fresh]), keys, _BOUNDS)
+        own = self.window.accumulators
+        merged = own.wide(own.merge(pl.concat([again, fresh]), keys, _BOUNDS))
         untouched = before.join(touched, on=self.keys, how="anti").select(merged.columns)
         both = (pl.concat([old, new]) if old is not None else new for old, new in zip(values, added, strict=True))
         return pl.concat([untouched, merged]), list(both)
@@ -92,7 +93,8 @@ class SessionWindow:
 
     def _partial(self, prepared: pl.DataFrame) -> pl.DataFrame:
         bounds = (pl.col(TIME).min().alias(_FIRST), pl.col(TIME).max().alias(_LAST))
-        return self.window.accumulators.partial(prepared, [*self.keys, _SESSION], bounds)
+        own = self.window.accumulators
+        return own.wide(own.partial(prepared, [*self.keys, _SESSION], bounds))
 
     def _rows(self, ended: pl.DataFrame, bags: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
         if ended.is_empty():

@@ -59,7 +59,7 @@ class Sliding:
 
     def _summed(self, keys: pl.DataFrame, changes: pl.DataFrame, groups: Groups) -> pl.DataFrame:
         """Give the sums of keys that have rows."""
-        sums = [part.merge(changes, groups) for part in self.accumulators.sums]
+        sums = [part.merge(changes, groups).cast(part.wide) for part in self.accumulators.sums]
         return keys.hstack(sums).filter(pl.col(ROWS) > 0)
 
     def _changes(self, end: Ending, partials: Sequence[pl.DataFrame], sums: pl.DataFrame | None) -> pl.DataFrame:

@@ -41,12 +41,10 @@ class TestGroups:
         assert len(found) == groups.starts.size
 
     @settings(max_examples=60)
-    @given(rows=KEYS, bits=st.sampled_from([7, 8, 63]), runs=st.booleans())
-    def test_take_panes_that_never_fall_as_they_come(
-        self, rows: list[tuple[str, int]], bits: int, *, runs: bool
-    ) -> None:
+    @given(rows=KEYS, bits=st.sampled_from([7, 8, 63]))
+    def test_take_panes_that_never_fall_as_they_come(self, rows: list[tuple[str, int]], bits: int) -> None:
         rising = sorted(rows, key=lambda row: row[1])
-        groups = grouped(frame(rising), 1, runs=runs, bits=bits)
+        groups = grouped(frame(rising), 1, bits=bits)
         found = {
             rising[groups.order[start]]: groups.order[start:end].tolist()
             for start, end in zip(groups.starts.tolist(), groups.ends.tolist(), strict=True)
