@@ -56,16 +56,20 @@ class Input:
 
     def prepare(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Give the rows with the stage's key columns and only the columns it keeps; and how many had a null key."""
-        kept = rows.select(self._columns())
+        made = [bound.expr.alias(name) for name, bound in self.key if not _is(bound, name)]
+        if made:
+            rows = rows.with_columns(made)
+        if self.probe is not None:
+            rows = rows.with_columns(pl.lit(self.probe).alias(PROBE))
+        kept = rows[self._columns()]
         if not any(kept.get_column(name).null_count() for name in self.reorder.key):
             return kept, 0
         whole = kept.drop_nulls(self.reorder.key)
         return whole, kept.height - whole.height
 
-    def _columns(self) -> list[pl.Expr]:
-        key = {name: bound.expr.alias(name) for name, bound in self.key}
-        columns = [key.get(name, pl.col(name)) for name in self.reorder.schema.physical]
-        return columns if self.probe is None else [*columns, pl.lit(self.probe).alias(PROBE)]
+    def _columns(self) -> list[str]:
+        probe = [PROBE] if self.probe is not None else []
+        return [*self.reorder.schema.physical, *probe]
 
     def empty(self) -> pl.DataFrame:
         """Give a batch of no rows, as `prepare` gives them."""
@@ -73,6 +77,11 @@ class Input:
         if self.probe is not None:
             schema[PROBE] = pl.Boolean()
         return pl.DataFrame(schema=schema)
+
+
+def _is(bound: Bound, name: str) -> bool:
+    """Whether an expression is a column as it stands, of this name."""
+    return bound.expr.meta.is_column() and bound.expr.meta.output_name() == name
 
 
 class StageStep(NamedTuple):

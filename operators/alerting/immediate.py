@@ -10,8 +10,10 @@ wants it: of events in the order of arrival, with `early: true` and the same id.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from operators.alerting.steps import with_evidence
@@ -21,6 +23,8 @@ from tocsin.model.alerts import CLOSED_AT_BIRTH
 from tocsin.model.rows import ID, TIME
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from operators.alerting.rule import MachineSpec
     from operators.contract import Instant, State
     from tocsin.model.rows import Schema
@@ -30,6 +34,9 @@ SEEN_MOST = 100_000
 """Cells that early copies remember: a forgotten one may be given twice, which the truth replaces anyway."""
 
 _LEVEL, _CELL = "__level", "__cell"
+
+Cells = dict[tuple[object, ...], None]
+"""Fingerprints with level and cell, in the order in which they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class ImmediateMachine:
 
     def initial(self) -> State:
         """Give the state before any row."""
-        return {CELLS: no_cells(self.spec)}
+        return {CELLS: _no_cells(self.spec)}
 
     def step(self, rows: pl.DataFrame, state: State, instant: Instant) -> Step:
         """Give the first event of each cell that has none yet."""
@@ -63,19 +70,27 @@ class ImmediateMachine:
             cells = cells.filter(open_cell)
         return Step(self._raised(fresh), {CELLS: cells}, None)
 
-    def early_copies(self, rows: pl.DataFrame, seen: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Give early copies of the alerts of a batch, in any order, late or doubled; and the cells given so far.
+    def early_copies(self, rows: pl.DataFrame, seen: Cells) -> pl.DataFrame:
+        """Give early copies of the alerts of a batch, in any order, late or doubled.
 
         Args:
             rows: as for `step`, as they arrived.
-            seen: what the last call gave, at first `no_cells(spec)`; at most SEEN_MOST cells, the latest given.
+            seen: the cells that were given, at most SEEN_MOST, the latest last; what is given now is added.
 
         """
         hits = _hits(rows, self.spec)
-        fresh = None if hits is None else _first_of_cells(hits.sort(TIME, ID, maintain_order=True), seen)
-        if fresh is not None:
-            seen = pl.concat([seen, fresh[seen.columns]]).tail(SEEN_MOST)
-        return self._raised(fresh, early=True), seen
+        if hits is None:
+            return nothing_said()
+        cells = [*self.spec.entity, _LEVEL, _CELL]
+        if hits.height > 1:
+            hits = hits.sort(TIME, ID, maintain_order=True).unique(cells, keep="first", maintain_order=True)
+        fresh = [cell not in seen for cell in hits[cells].iter_rows()]
+        seen.update(dict.fromkeys(hits[cells].iter_rows()))
+        for cell in list(islice(seen, max(0, len(seen) - SEEN_MOST))):
+            del seen[cell]
+        if not any(fresh):
+            return nothing_said()
+        return self._raised(hits if all(fresh) else hits.filter(fresh), early=True)
 
     def _raised(self, rows: pl.DataFrame | None, *, early: bool = False) -> pl.DataFrame:
         if rows is None:
@@ -93,8 +108,7 @@ class ImmediateMachine:
         return self._writer.write(said, with_evidence(rows), early=early)
 
 
-def no_cells(spec: MachineSpec) -> pl.DataFrame:
-    """Give the memory of `ImmediateMachine.early_copies` before any event."""
+def _no_cells(spec: MachineSpec) -> pl.DataFrame:
     entity = {name: kind.physical for name, kind in spec.entity.items()}
     return pl.DataFrame(schema={**entity, _LEVEL: pl.Int32(), _CELL: pl.Int64()})
 
@@ -105,15 +119,23 @@ def _width(spec: MachineSpec) -> int:
 
 def _hits(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame | None:
     """Give the rows on which a level holds, with their level and cell; None where there are none."""
-    if not any(rows.get_column(one.when).any() for one in spec.levels):
-        return None
-    level = pl.lit(0, pl.Int32)
+    level = np.zeros(rows.height, dtype=np.int32)
     for number, one in enumerate(spec.levels, start=1):
-        level = pl.when(one.when).then(pl.lit(number, pl.Int32)).otherwise(level)
+        level[_true(rows, one.when)] = number
     if spec.unless:
-        level = pl.when(spec.unless).then(pl.lit(0, pl.Int32)).otherwise(level)
-    cell = pl.col(TIME) // _width(spec)
-    return rows.with_columns(level.alias(_LEVEL), cell.alias(_CELL)).filter(pl.col(_LEVEL) > 0)
+        level[_true(rows, spec.unless)] = 0
+    at = np.flatnonzero(level)
+    if not at.size:
+        return None
+    hits = rows if at.size == rows.height else rows[at]
+    cells = hits.get_column(TIME).to_numpy() // _width(spec)
+    return hits.hstack([pl.Series(_LEVEL, level[at]), pl.Series(_CELL, cells)])
+
+
+def _true(rows: pl.DataFrame, name: str) -> npt.NDArray[np.bool_]:
+    """Mark where a condition is true; null is not."""
+    condition = rows.get_column(name)
+    return (condition.fill_null(value=False) if condition.null_count() else condition).to_numpy()
 
 
 def _first_of_cells(hits: pl.DataFrame | None, seen: pl.DataFrame) -> pl.DataFrame | None:

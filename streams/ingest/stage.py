@@ -50,13 +50,13 @@ class Ingest:
     pseudonyms: Pseudonyms
     look_up: LookUp = refuse_look_ups
     _decoder: Decoder = field(init=False, repr=False)
-    _output: Sequence[pl.Expr] = field(init=False, repr=False)
+    _output: Mapping[str, pl.DataType] = field(init=False, repr=False)
     _persons: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Set up the one decoder, and what all steps share."""
         object.__setattr__(self, "_decoder", Decoder(self.spec.layout, self.spec.format))
-        object.__setattr__(self, "_output", _output(self.spec))
+        object.__setattr__(self, "_output", self.spec.output.physical)
         object.__setattr__(self, "_persons", self.spec.persons)
 
     def initial(self) -> State:
@@ -65,9 +65,9 @@ class Ingest:
 
     def step(self, raw: RawBatch, state: State) -> Ingested:
         """Take the next records of the partition that the spec names."""
-        return self.steps([Part(self.spec.partition, raw, state)])[0]
+        return self.steps([Part(self.spec.partition, raw, state)]).each[0]
 
-    def steps(self, parts: Sequence[Part]) -> list[Ingested]:
+    def steps(self, parts: Sequence[Part]) -> Together:
         """Take the next records of some partitions in one pass; at least one, in the order of their numbers."""
         whole = whole_of(parts)
         decoded = self._decoder.decode(whole.raw)
@@ -78,7 +78,7 @@ class Ingest:
         died = list(_died(whole.raw, judged.failing))
         rows, of_rows = self._finished(judged.rows, whole.base), whole.spans(judged.rows)
         lates = self._late(whole, owns, decoded.rows, late) if late.any() else [NOBODY_LATE] * len(owns)
-        return [
+        each = [
             Ingested(
                 rows=rows[span] if len(owns) > 1 else rows,
                 late=lates[number],
@@ -90,6 +90,7 @@ class Ingest:
             )
             for number, (own, span) in enumerate(zip(owns, of_rows, strict=True))
         ]
+        return Together(rows, each)
 
     def _apart(self, whole: Whole, decoded: Decoded) -> list[_Own]:
         """Give what was decoded of each part, and which rows of it are late."""
@@ -120,9 +121,17 @@ class Ingest:
     def _finished(self, rows: pl.DataFrame, base: int) -> pl.DataFrame:
         """Replace identifiers by pseudonyms and add the system columns."""
         rows = self._pseudonymised(rows)
-        content = pl.DataFrame([rows.get_column(name) for name in _content(self.spec.layout)]).hash_rows()
-        position = rows.get_column(OFFSET) + base
-        return rows.hstack([content.alias(HASH), position.alias(POSITION)]).select(self._output)
+        layout, column = self.spec.layout, rows.get_column
+        system = {
+            TIME: column(layout.time),
+            ID: column(layout.id) if layout.id else pl.Series([None], dtype=pl.String).new_from_index(0, rows.height),
+            HASH: pl.DataFrame([column(name) for name in _content(layout)]).hash_rows(),
+            POSITION: column(OFFSET) + base,
+        }
+        # not by a query: of a few rows, it costs more than all the columns
+        return pl.DataFrame(
+            [(system[n] if n in system else column(n)).cast(dtype).alias(n) for n, dtype in self._output.items()]
+        )
 
     def _late(self, whole: Whole, owns: Sequence[_Own], rows: pl.DataFrame, late: pl.Series) -> list[pl.DataFrame]:
         """Give the late rows of each part, by LATE."""
@@ -143,6 +152,13 @@ class Ingest:
         return [told[span] for span in whole.spans(rows)]
 
 
+class Together(NamedTuple):
+    """What steps of several partitions give: all their rows, and what each gives by itself."""
+
+    rows: pl.DataFrame
+    each: Sequence[Ingested]
+
+
 class _Own(NamedTuple):
     """What was decoded of a part: rows, letters under their own offsets; and what the part's state makes of it.
 
@@ -155,18 +171,6 @@ class _Own(NamedTuple):
     before: pl.Series
     late: npt.NDArray[np.bool_]
     after: State
-
-
-def _output(spec: IngestSpec) -> Sequence[pl.Expr]:
-    """Give the columns of rows, by `spec.output`, from what was decoded and derived, and the hash of the content."""
-    layout = spec.layout
-    system = {
-        TIME: pl.col(layout.time),
-        ID: pl.col(layout.id).cast(pl.String) if layout.id else pl.lit(None, dtype=pl.String),
-        HASH: pl.col(HASH),
-        POSITION: pl.col(POSITION),
-    }
-    return [system.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in spec.output.physical.items()]
 
 
 def _after_watermark(times: pl.Series, before: pl.Series, lateness: int) -> npt.NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
@@ -254,8 +254,11 @@ class TopicReader:
         self._bell.set()
 
     def _put_all(self, messages: Iterable[Message]) -> None:
+        found: defaultdict[int, list[Message]] = defaultdict(list)
         for number, run in groupby(messages, Message.partition):
-            self._put(cast("int", number), list(run))
+            found[cast("int", number)].extend(run)
+        for number, own in found.items():
+            self._put(number, own)
 
     def _put_beside_events(self, messages: Sequence[Message]) -> None:
         """Take messages between which librdkafka tells of ends and errors, in their order."""

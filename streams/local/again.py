@@ -38,13 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What an earlier run read; times in ms, `until` the event time at which it ended."""
+    """What an earlier run read; times in ms, `until` the event time at which it ended; `keep`: windows stayed open."""
 
     topology: Path
     plan: Plan
     sources: Mapping[str, str]
     until: int | None
     start: int | None
+    keep: bool
 
     @property
     def span(self) -> Span:
@@ -53,7 +54,7 @@ class Earlier:
 
     def settings(self) -> Settings:
         """Give the settings of a repetition; nearly everything may be bad where only bad records are read."""
-        return Settings(until=self.until, emit_from=self.start, brakes=False)
+        return Settings(until=self.until, emit_from=self.start, keep=self.keep, brakes=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +88,21 @@ def _moment() -> pl.Expr:
     return pl.from_epoch("time", "ms").dt.to_string("%Y-%m-%d %H:%M:%SZ")
 
 
-def earlier_run(state: Path) -> Earlier:
-    """Read the note that a run left in its state folder; StateError if there is none."""
+def earlier_run(state: Path, known: int | None = None) -> Earlier:
+    """Read the note that a run left in its state folder; StateError if there is none.
+
+    `known`: the event time (ms) of the last transition that is asked about. A run that goes on, or was told to stop, is
+    repeated up to there: how far it had decided is known of nothing else.
+    """
     note = read_note(state)
     note.refuse_other_key(load_pseudonyms(), state)
     topology = Path(note.topology)
-    until = note.until if note.reached is None else note.reached
+    until, keep = note.until if note.reached is None else note.reached, note.keep
+    if known is not None and (note.reached is None or note.stopped):
+        until, keep = known, True
     if until is None and any(uri.startswith(f"{KAFKA}:") for uri in note.sources.values()):
-        raise StateError(f"{topology} goes on over Kafka: what it raised can be computed again when it was stopped")
-    return Earlier(topology, compile_topology(load(topology)), note.sources, until, note.start)
+        raise StateError(f"{topology} goes on over Kafka: stop it first")
+    return Earlier(topology, compile_topology(load(topology)), note.sources, until, note.start, keep)
 
 
 def recompute(run: Earlier, rule: str) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from operators.alerting.immediate import ImmediateMachine, no_cells
+from operators.alerting.immediate import ImmediateMachine
 from operators.contract import Instant
 from tocsin.model.alerts import TRANSITIONS
 from tocsin.model.rows import HASH, ID
@@ -25,6 +25,7 @@ from tocsin.model.rows import HASH, ID
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from operators.alerting.immediate import Cells
     from operators.stage import Stage
     from tocsin.compiler import Plan
 
@@ -41,7 +42,7 @@ class _Early:
 
     stages: tuple[Stage, ...]
     machine: ImmediateMachine
-    seen: pl.DataFrame
+    seen: Cells = field(default_factory=dict)
 
     @property
     def stream(self) -> str:
@@ -52,8 +53,7 @@ class _Early:
         """Give the early copies of rows as they arrived."""
         for stage in self.stages:
             rows = _row_by_row(stage, rows, tables)
-        copies, self.seen = self.machine.early_copies(rows, self.seen)
-        return copies
+        return self.machine.early_copies(rows, self.seen)
 
 
 @dataclass(slots=True)
@@ -80,11 +80,11 @@ class EarlyCopies:
             copies = early.copies(rows, tables)
             if not copies.height:
                 continue
-            parts.append(copies.select(list(TRANSITIONS)))
+            parts.append(copies[list(TRANSITIONS)])
             cell = early.machine.spec.keep_ms or 1
-            end = (pl.col("time") // cell + 1) * cell - 1
+            until = pl.Series("until", (copies.get_column("time").to_numpy() // cell + 1) * cell - 1)
             with self._lock:
-                self.pending = pl.concat([self.pending, copies.select("alert_id", "rule", end.alias("until"))])
+                self.pending = pl.concat([self.pending, copies[["alert_id", "rule"]].hstack([until])])
         return pl.concat(parts) if parts else _NO_COPIES
 
     def decided(self, transitions: pl.DataFrame, watermark: int) -> dict[str, int]:
@@ -106,7 +106,7 @@ def _immediate(plan: Plan) -> Iterator[_Early]:
         machine = stage.chain[-1] if stage.chain else None
         if isinstance(machine, ImmediateMachine):
             before = stages.get(stage.inputs[0].upstream)
-            yield _Early((stage,) if before is None else (before, stage), machine, no_cells(machine.spec))
+            yield _Early((stage,) if before is None else (before, stage), machine)
 
 
 def _row_by_row(stage: Stage, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -6,12 +6,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from streams.ingest.together import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import polars as pl
 
     from streams.local.feed import Feed
     from streams.local.live_steps import LiveSteps
@@ -116,7 +116,7 @@ class Intake:
         done = feed.ingest.steps([Part(live.source.partition, raw, live.state) for live, raw in waiting])
         copies = None
         if self._early is not None:
-            copies = self._early(feed.plan.name, feed.span.within(pl.concat([step.rows for step in done])))
-        for (live, raw), step in zip(waiting, done, strict=True):
+            copies = self._early(feed.plan.name, feed.span.within(done.rows))
+        for (live, raw), step in zip(waiting, done.each, strict=True):
             live.put(step, raw.size, copies)
             copies = None if copies is None else copies.clear()  # told once

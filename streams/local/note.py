@@ -22,6 +22,8 @@ NAME = "run.json"
 class Note(msgspec.Struct, frozen=True):
     """Absolute paths; times in ms. `reached`: the event time at which the run ended, None while it runs.
 
+    `keep`: it leaves windows open at the end. `stopped`: it was told to stop before the end.
+
     `key`: the fingerprint of the key that made its pseudonyms, "" where it has none.
     """
 
@@ -31,20 +33,22 @@ class Note(msgspec.Struct, frozen=True):
     start: int | None
     reached: int | None = None
     key: str = ""
+    keep: bool = False
+    stopped: bool = False
 
     @classmethod
     def of(cls, topology: Path, sources: Mapping[str, str], settings: Settings, key: str = "") -> Note:
         """Note a run that begins."""
         absolute = {name: _absolute(uri) for name, uri in sources.items()}
-        return cls(str(topology.absolute()), absolute, settings.until, settings.emit_from, key=key)
+        return cls(str(topology.absolute()), absolute, settings.until, settings.emit_from, key=key, keep=settings.keep)
 
     def refuse_other_key(self, pseudonyms: Pseudonyms, state: Path) -> None:
         """Raise StateError if the pseudonyms of this run were made with another key."""
         refuse_other_key(self.key, pseudonyms, state)
 
-    def ended(self, reached: int | None) -> Note:
+    def ended(self, reached: int | None, *, stopped: bool) -> Note:
         """Give the note of the run when it has ended."""
-        return msgspec.structs.replace(self, reached=reached)
+        return msgspec.structs.replace(self, reached=reached, stopped=stopped)
 
     def write(self, state: Path) -> None:
         """Write it into a state folder, whole or not at all; StateError if that cannot be."""

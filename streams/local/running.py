@@ -130,7 +130,7 @@ def _carry_out_in(state: Path, store: Store, order: Order, prepared: Prepared) -
         dead.put(aside, round(order.settings.wall() * 1000))
         runner = Runner(order.plan, flow, inputs, deliveries, store, dead, order.settings, tally, begin)
         summary = runner.run(accepted=lambda: note.write(state))
-    note.ended(summary.until).write(state)
+    note.ended(summary.until, stopped=summary.stopped).write(state)
     if summary.flushed and not summary.stopped and not order.settings.keep:
         (state / THROUGH).touch()
     return summary

@@ -193,7 +193,7 @@ class TestSeveralPartitions:
             before = state_of([None, 20][partition % 2])
             parts.append(Part(partition, raw, before))
             alone.append(stage(partition).step(raw, before))
-        assert [told(step) for step in stage().steps(parts)] == [told(step) for step in alone]
+        assert [told(step) for step in stage().steps(parts).each] == [told(step) for step in alone]
 
     @settings(max_examples=30, deadline=None)
     @given(st.lists(lines, min_size=2, max_size=12), st.integers(1, 11))

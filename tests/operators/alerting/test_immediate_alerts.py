@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from operators.alerting import immediate
 from operators.alerting.canonical import canonical
-from operators.alerting.immediate import ImmediateMachine, no_cells
+from operators.alerting.immediate import Cells, ImmediateMachine
 from operators.alerting.rule import LevelSpec, MachineSpec
 from operators.contract import Instant
 from operators.state import dump, restore
@@ -149,35 +149,35 @@ class TestEarlyCopies:
     """At once, in the order of arrival."""
 
     def test_a_copy_has_the_id_of_the_truth_and_says_that_it_is_early(self) -> None:
-        copies, _ = ImmediateMachine(SPEC).early_copies(batch([event(12, "b")]), no_cells(SPEC))
+        copies = ImmediateMachine(SPEC).early_copies(batch([event(12, "b")]), {})
         assert copies.select("alert_id", "sequence", "early").rows() == [(cell_id("A", "orange", 1), 1, True)]
 
     def test_a_cell_is_copied_once(self) -> None:
-        _, seen = ImmediateMachine(SPEC).early_copies(batch([event(12, "b")]), no_cells(SPEC))
-        copies, seen = ImmediateMachine(SPEC).early_copies(batch([event(11, "a"), event(25, "c")]), seen)
-        assert said(copies) == [(25, "orange", "c")]
-        assert seen.height == 2
+        machine, seen = ImmediateMachine(SPEC), Cells()
+        machine.early_copies(batch([event(12, "b")]), seen)
+        copies = machine.early_copies(batch([event(11, "a"), event(25, "c"), event(24, "d")]), seen)
+        assert said(copies) == [(24, "orange", "d")]
+        assert len(seen) == 2
 
     def test_a_later_level_of_the_cell_is_copied_too(self) -> None:
-        _, seen = ImmediateMachine(SPEC).early_copies(batch([event(12, "b")]), no_cells(SPEC))
-        copies, _ = ImmediateMachine(SPEC).early_copies(batch([event(13, "c", red=True)]), seen)
+        machine, seen = ImmediateMachine(SPEC), Cells()
+        machine.early_copies(batch([event(12, "b")]), seen)
+        copies = machine.early_copies(batch([event(13, "c", red=True)]), seen)
         assert said(copies) == [(13, "red", "c")]
 
     def test_the_memory_is_bounded_and_the_oldest_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(immediate, "SEEN_MOST", 3)
-        seen = no_cells(SPEC)
+        seen = Cells()
         for number in range(5):
-            _, seen = ImmediateMachine(SPEC).early_copies(batch([event(1, "a", caller=str(number))]), seen)
-        assert seen["caller"].to_list() == ["2", "3", "4"]
+            ImmediateMachine(SPEC).early_copies(batch([event(1, "a", caller=str(number))]), seen)
+        assert [caller for caller, *_ in seen] == ["2", "3", "4"]
 
     @settings(max_examples=25, deadline=None)
     @given(events)
     def test_without_disorder_every_copy_is_the_truth_and_none_is_missing(self, given_events: list[Event]) -> None:
         ordered = batch(given_events).sort("__time", "__id")
-        seen, copies = no_cells(SPEC), []
-        for part in ordered.iter_slices(3):
-            out, seen = ImmediateMachine(SPEC).early_copies(part, seen)
-            copies.append(out)
+        seen = Cells()
+        copies = [ImmediateMachine(SPEC).early_copies(part, seen) for part in ordered.iter_slices(3)]
         confirmed = truth(given_events, [100])
         early = pl.concat(copies) if copies else confirmed.clear()
         assert early.drop("early").sort("__time", "__id").equals(confirmed.drop("early"))
