@@ -108,10 +108,9 @@ class FaustWire:
         """Send a packet to a shard."""
         return await self._app.producer.send(self._exchange, None, packet, shard, None, None)
 
-    async def ends(self, tps: Collection[Any]) -> Mapping[Any, int]:
-        """Ask the broker where the logs of partitions end."""
-        found: Mapping[Any, int] = await self._app.consumer.highwaters(*tps)
-        return found
+    async def left(self, taken: Mapping[Any, int]) -> Mapping[Any, int]:
+        """Ask the broker how far the logs of partitions go on behind what was taken; 0 or less where no record is."""
+        return await cast("BatchedConsumer", self._app.consumer).left(taken)
 
     def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
         """Fetch nothing more of some partitions; go on with others."""

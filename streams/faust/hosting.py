@@ -63,8 +63,8 @@ class Wire(Protocol):
         """Send a packet to a shard; the future is done when the broker has it."""
         ...
 
-    async def ends(self, tps: Collection[Any]) -> Mapping[Any, int]:
-        """Ask the broker where the logs of partitions end."""
+    async def left(self, taken: Mapping[Any, int]) -> Mapping[Any, int]:
+        """Ask the broker how far the logs of partitions go on behind what was taken; 0 or less where no record is."""
         ...
 
     def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
@@ -365,8 +365,8 @@ class Hosting:
         still = self._silence.still([self.units[tp] for tp in self._keeping]) if clock else []
         if not still:
             return
-        ends = await self.wire.ends([unit.tp for unit, _ in still])
-        for unit, task in self._silence.idle(still, ends, clock):
+        left = await self.wire.left({unit.tp: task.end for unit, task in still})
+        for unit, task in self._silence.idle(still, left, clock):
             async with unit.lock:
                 task.idle(clock)
                 unit.dirty = True

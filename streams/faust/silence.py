@@ -35,15 +35,15 @@ class Silence:
         return found
 
     def idle(
-        self, still: Iterable[tuple[Unit, SourceTask]], ends: Mapping[Any, int], clock: int
+        self, still: Iterable[tuple[Unit, SourceTask]], left: Mapping[Any, int], clock: int
     ) -> list[tuple[Unit, SourceTask]]:
-        """Give those that have been at their end for long enough; `ends`: of their logs, asked since.
+        """Give those that have been at their end for long enough; `left`: how far their logs went on, asked since.
 
-        One that has read something while they were asked is not idle.
+        One that has read something while that was asked is not idle.
         """
         found = []
         for unit, task in still:
-            if task.end != self._stood[unit.tp] or task.end < ends.get(unit.tp, task.end + 1):
+            if task.end != self._stood[unit.tp] or left.get(unit.tp, 1) > 0:
                 self._since.pop(unit.tp, None)
             elif clock - self._since.setdefault(unit.tp, clock) >= task.stream.idle:
                 found.append((unit, task))

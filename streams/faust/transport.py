@@ -6,6 +6,7 @@ take the usual way, so that recovery is Faust's.
 
 * One call of `getmany` gives, for each batched partition, one `Batch`; to Faust its offset is that of its last record.
 * What is committed to the group is what the state of a task holds: `Hosting.durable`, not what was acknowledged.
+* What a transaction has not committed is not read, as by librdkafka.
 * Recovery resumes partitions before it has sought: a *gate* holds batched partitions back until `perform_seek` is done.
   That asks the tasks where they stand, and goes there.
 """
@@ -89,9 +90,14 @@ class _Results(OrderedDict[Any, Any]):
 class BatchedThread(driver.AIOKafkaConsumerThread):
     """Fetches; in the thread of the client."""
 
+    def __init__(self, *words: Any, **named: Any) -> None:  # noqa: ANN401  # Faust's
+        super().__init__(*words, **named)
+        self._brought: dict[TP, int] = {}
+
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:  # noqa: ANN401  # aiokafka has no types
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # an argument that Faust does not pass on
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # arguments that Faust does not pass on
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
         return consumer
 
     async def on_start(self) -> None:
@@ -111,8 +117,26 @@ class BatchedThread(driver.AIOKafkaConsumerThread):
     def _packed(self, consumer: Any, tp: TP, records: list[Any]) -> list[Any]:  # noqa: ANN401
         if not records or not cast("BatchedConsumer", self.consumer).batched(TP(*tp)):
             return records
-        state = consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001
-        return [Batch(tp, records, state.position)]
+        self._brought[TP(*tp)] = end = self._position(consumer, tp)
+        return [Batch(tp, records, end)]
+
+    @staticmethod
+    def _position(consumer: Any, tp: TP) -> int:  # noqa: ANN401
+        position: int = consumer._subscription.subscription.assignment.state_value(tp).position  # noqa: SLF001
+        return position
+
+    async def left(self, taken: Mapping[TP, int]) -> dict[TP, int]:
+        """Ask how far the logs of partitions go on behind what was taken."""
+        return cast("dict[TP, int]", await self.call_thread(self._left, taken))
+
+    async def _left(self, taken: Mapping[TP, int]) -> dict[TP, int]:
+        """Marks of transactions and what was aborted are no records: the reader passes them, and brings nothing."""
+        consumer = self._ensure_consumer()
+        ends = await consumer.end_offsets(list(taken))
+        return {
+            tp: ends[tp] - (max(offset, self._position(consumer, tp)) if self._brought.get(tp, 0) <= offset else offset)
+            for tp, offset in taken.items()
+        }
 
 
 class BatchedConsumer(driver.Consumer):
@@ -187,6 +211,10 @@ class BatchedConsumer(driver.Consumer):
         for tp in mine:
             self.tasks.begin(tp, await self.position(tp) or 0)
         self.gate_open = True
+
+    async def left(self, taken: Mapping[TP, int]) -> dict[TP, int]:
+        """Ask the broker how far the logs of partitions go on behind what was taken; 0 or less where no record is."""
+        return await cast("BatchedThread", self._thread).left(taken)
 
     def committed(self, tp: TP) -> int | None:
         """Give the offset that the group has committed."""

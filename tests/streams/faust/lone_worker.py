@@ -73,8 +73,8 @@ class Cluster:
         done.set_result(None)
         return done
 
-    async def ends(self, tps: Collection[Any]) -> Mapping[Any, int]:
-        return {tp: self.log_ends[tp] for tp in tps}
+    async def left(self, taken: Mapping[Any, int]) -> Mapping[Any, int]:
+        return {tp: self.log_ends[tp] - offset for tp, offset in taken.items()}
 
     def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
         self.held = (self.held | set(hold)) - set(free)

@@ -198,6 +198,34 @@ class Shop:
                 time.sleep(pause * 100 / EVENTS)
         assert producer.flush(30) == 0
 
+    def produce_in_transactions(self) -> None:
+        """Write all records to the first partition; before each part of them comes one that is given up."""
+        producer = self._transactional()
+        written = list(records())
+        for begin in range(0, len(written), 1500):
+            self._give_up(producer, begin)
+            producer.begin_transaction()
+            for card, line in written[begin : begin + 1500]:
+                producer.produce(self.topic, line, card.encode(), 0)
+            producer.commit_transaction(30)
+
+    def give_up_a_transaction(self) -> None:
+        """Let the first partition end with what nobody is to read."""
+        self._give_up(self._transactional(), EVENTS)
+
+    def _transactional(self) -> Producer:
+        producer = Producer({"bootstrap.servers": self.servers, "transactional.id": self.group})
+        producer.init_transactions(30)
+        return producer
+
+    def _give_up(self, producer: Producer, begin: int) -> None:
+        producer.begin_transaction()
+        for number in range(50):
+            record = {"payment_id": f"x{begin + number}", "at": BEGIN + 200 * begin, "card": f"c{number}", "shop": "s1"}
+            producer.produce(self.topic, json.dumps({**record, "amount": "499.00"}).encode(), b"1", 0)
+        producer.flush(30)
+        producer.abort_transaction(30)
+
     def run(self, **more: object) -> bool:
         """Run the workers until they are through."""
         path = topology_in(self.folder, self.text)

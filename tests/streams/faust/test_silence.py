@@ -32,32 +32,32 @@ class TestSilence:
         silence, one = Silence(), unit(5)
         assert silence.still([one]) == [], "the first look knows nothing"
         still = silence.still([one])
-        assert silence.idle(still, {"p0": 5}, 10_000) == []
-        assert silence.idle(silence.still([one]), {"p0": 5}, 10_999) == []
-        assert silence.idle(silence.still([one]), {"p0": 5}, 11_000) == still
+        assert silence.idle(still, {"p0": 0}, 10_000) == []
+        assert silence.idle(silence.still([one]), {"p0": 0}, 10_999) == []
+        assert silence.idle(silence.still([one]), {"p0": 0}, 11_000) == still
 
     def test_one_that_has_not_read_all_is_not(self) -> None:
         silence, one = Silence(), unit(5)
         silence.still([one])
-        silence.idle(silence.still([one]), {"p0": 5}, 10_000)
-        assert silence.idle(silence.still([one]), {"p0": 6}, 20_000) == []
-        assert silence.idle(silence.still([one]), {"p0": 5}, 30_000) == [], "it begins anew"
+        silence.idle(silence.still([one]), {"p0": 0}, 10_000)
+        assert silence.idle(silence.still([one]), {"p0": 1}, 20_000) == []
+        assert silence.idle(silence.still([one]), {"p0": 0}, 30_000) == [], "it begins anew"
 
     def test_one_that_has_read_while_the_ends_were_asked_is_not(self) -> None:
         silence, one = Silence(), unit(5)
         silence.still([one])
-        silence.idle(silence.still([one]), {"p0": 5}, 10_000)
+        silence.idle(silence.still([one]), {"p0": 0}, 10_000)
         still = silence.still([one])
         one.task.end = 6
-        assert silence.idle(still, {"p0": 5}, 20_000) == []
+        assert silence.idle(still, {"p0": 0}, 20_000) == []
 
     def test_one_that_reads_is_not(self) -> None:
         silence, one = Silence(), unit(5)
         silence.still([one])
-        silence.idle(silence.still([one]), {"p0": 5}, 10_000)
+        silence.idle(silence.still([one]), {"p0": 0}, 10_000)
         one.task.end = 6
         assert silence.still([one]) == []
-        assert silence.idle(silence.still([one]), {"p0": 6}, 20_000) == []
+        assert silence.idle(silence.still([one]), {"p0": 0}, 20_000) == []
 
 
 class TestSkew:
