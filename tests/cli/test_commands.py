@@ -306,6 +306,26 @@ class TestExplain:
         assert said.code == 0, said.err
         assert "computed again from the source: the same" in said.out
 
+    def test_early_copies_are_no_transitions_of_their_own(self, say: Say, tmp_path: Path) -> None:
+        write_shop(tmp_path, 600)
+        say(*RUN, "--early")
+        assert _log(tmp_path).filter(rule="large", early=True).height
+        assert say("explain", self.first(tmp_path, "large"), "--alerts", "alerts.ndjson").code == 0
+
+    @pytest.mark.parametrize(("words", "kinds"), [((), ["raised", "cleared"]), (("--keep-state",), ["raised"])])
+    def test_windows_are_closed_at_the_end_if_the_run_did(
+        self, say: Say, tmp_path: Path, words: tuple[str, ...], kinds: list[str]
+    ) -> None:
+        (tmp_path / "shop.yaml").write_text(TOPOLOGY)
+        times = [BEGIN, BEGIN + 1, BEGIN + 2, BEGIN + 61_000, BEGIN + 75_000]
+        (tmp_path / "payments.ndjson").write_bytes(
+            b"".join(payment(number, at, "a") + b"\n" for number, at in enumerate(times))
+        )
+        say(*RUN, *words)
+        assert _log(tmp_path)["kind"].to_list() == kinds
+        said = say("explain", self.first(tmp_path, "busy"), "--alerts", "alerts.ndjson")
+        assert said.code == 0, said.err
+
     def test_another_source_gives_others(self, say: Say, tmp_path: Path) -> None:
         write_shop(tmp_path, 600)
         say(*RUN)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def command(alert_id: str, state: Path | None, alerts: Path | None, store: str | None, as_json: bool) -> None:  # noqa: FBT001  # click passes flags so
     """Show what an alert went through, with its values, and compute them again from the source.
 
-    Exits 1 if the source gives other numbers now.
+    Exits 1 if the source gives other numbers now. The run may still go on, if another process may read its alerts: from
+    a file or a server.
 
     \b
     tocsin explain 5df1c8e0a6c84a4f8f1ac57bd1c9c9d1
@@ -48,7 +49,8 @@ def command(alert_id: str, state: Path | None, alerts: Path | None, store: str |
     if log.is_empty():
         raise click.UsageError(f"no alert {alert_id} in {alerts or asked}")
     try:
-        again = recompute(earlier_run(folder), log["rule"][0]).filter(alert_id=alert_id)
+        run = earlier_run(folder, known=max(log["time"]))
+        again = recompute(run, log["rule"][0]).filter(alert_id=alert_id)
     except StateError:
         if not as_json:
             _show(log)  # what is known of it does not depend on that
@@ -64,6 +66,7 @@ def command(alert_id: str, state: Path | None, alerts: Path | None, store: str |
 
 
 def _log(alert_id: str, store: str, alerts: Path | None) -> pl.DataFrame:
+    """Give the transitions of an alert in order; early copies only where no truth came."""
     if alerts is None:
         from sinks.clickhouse_read import ClickHouseReader  # noqa: PLC0415
 
@@ -72,7 +75,8 @@ def _log(alert_id: str, store: str, alerts: Path | None) -> pl.DataFrame:
     from sinks.ndjson import decode  # noqa: PLC0415
 
     with alerts.open("rb") as lines:
-        return decode(lines).filter(alert_id=alert_id).sort("sequence")
+        told = decode(lines).filter(alert_id=alert_id)
+    return told.sort("sequence", "early").unique("sequence", keep="first", maintain_order=True)
 
 
 def _values(log: pl.DataFrame) -> list[tuple[object, ...]]:
