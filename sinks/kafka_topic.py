@@ -78,7 +78,8 @@ def find_topic(
         if time.monotonic() - began > min(seconds, _CREATION_SECONDS):
             if found.error.code() == kinds.UNKNOWN_TOPIC_OR_PART:
                 raise MissingTopic(
-                    f"{what} does not exist, and the broker does not make it: create it first (`tocsin topics apply`)"
+                    f"{what} does not exist, and the broker does not make it: create it first "
+                    f"(`tocsin topics apply … --alerts {topic}`)"
                 )
             raise SinkUnavailable(f"{what}: {found.error.str()}")
         producer.poll(0.1)
