@@ -5,9 +5,10 @@ of streams without an id are numbered, and all leave sorted by `__time`; those o
 behind may rely on that, but for what the compiler put behind a head that sorts `by_key`: row-wise steps, and windows
 that group rows by key at once. In which order keys follow one another within a time means nothing.
 
-One sort of one integer per row does nearly all of it: its time, as much of a hash of its key as there is room for, and
-its place, which comes out sorted so (three times as quick as sorting the places). Rows of one time and hash are few;
-only they are compared by id and content.
+Of rows that come in order of time only those of one time are looked at. Of others, one sort of one integer per row does
+nearly all of it: its time, as much of a hash of its key as there is room for, and its place, which comes out sorted so
+(three times as quick as sorting the places). Rows of one time and hash are few; only they are compared by id and
+content.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Reorder:
 
     def step(self, arrived: Sequence[pl.DataFrame], waiting: pl.DataFrame, watermark: int | None) -> Released:
         """Let through the rows with time <= watermark; None: all of them."""
-        rows = pl.concat([waiting, *arrived], rechunk=True) if arrived else waiting
+        parts = [part for part in (waiting, *arrived) if part.height] or [waiting]
+        rows = pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0].rechunk()
         times = rows.get_column(TIME).to_numpy()
         due = np.ones(times.size, dtype=np.bool_) if watermark is None else times <= watermark
         at = np.flatnonzero(due)
@@ -74,22 +76,23 @@ class Reorder:
     def _in_order(self, rows: pl.DataFrame, times: Index, at: Index) -> Index | None:
         """Give the places of the rows `at`, in order, copies left out; None if they lead and are in order already."""
         own = times[at]
-        order, ranked = _sorted(own, self._key_hash(rows)[at], by_key=self.by_key)
-        places = at[order]
-        same = ranked[1:] == ranked[:-1]
-        if not same.any():
-            ordered = not self.by_key and at[-1] == at.size - 1 and (own[1:] >= own[:-1]).all()
-            return None if ordered else places
-        tied = np.zeros(at.size, dtype=np.bool_)
-        tied[1:] = same
-        tied[:-1] |= same
-        places[tied] = self._untied(rows, places[tied], ranked[tied])
+        falls = self.by_key or bool((own[1:] < own[:-1]).any())
+        some = np.arange(at.size) if falls else _beside_equal(own)
+        order, ranked = _sorted(own[some], self._key_hash(rows, at[some]), by_key=self.by_key)
+        places = at[order] if falls else at.copy()
+        tied = _beside_equal(ranked)
+        if tied.size:
+            untied = self._untied(rows, at[some[order[tied]]], ranked[tied])
+            places[tied if falls else some[order[tied]]] = untied
+        if not falls and at[-1] == at.size - 1 and (places == at).all():
+            return None
         return places[places >= 0] if self.source else places
 
-    def _key_hash(self, rows: pl.DataFrame) -> Hashes:
+    def _key_hash(self, rows: pl.DataFrame, at: Index) -> Hashes:
         if not self.key:
-            return np.zeros(rows.height, dtype=np.uint64)
-        return hashes_of(rows.select(self.key))
+            return np.zeros(at.size, dtype=np.uint64)
+        keys = rows.select(self.key)
+        return hashes_of(keys)[at] if at.size > rows.height // 2 else hashes_of(taken(keys, at))
 
     def _untied(self, rows: pl.DataFrame, places: Index, ranks: Index) -> Index:
         """Order rows of one rank by id and content; of copies the first one stays, the others become -1."""
@@ -119,13 +122,22 @@ class Reorder:
         return rows.with_columns(pl.format("{}#{}", pl.col(HASH), number).alias(ID))
 
 
+def _beside_equal(values: Index) -> Index:
+    """Give the places of the values that are equal to one beside them."""
+    same = values[1:] == values[:-1]
+    beside = np.zeros(values.size, dtype=np.bool_)
+    beside[1:] = same
+    beside[:-1] |= same
+    return np.flatnonzero(beside)
+
+
 def _sorted(times: Index, hashes: Hashes, *, by_key: bool = False) -> tuple[Index, Index]:
     """Give the order by time and hash, and in that order a number that is equal for rows of one time and hash.
 
     `by_key`: by hash and time.
-
-    `hashes` is used up.
     """
+    if not times.size:
+        return times, times
     packed = times - times.min()
     place_bits, time_bits = times.size.bit_length(), int(packed.max()).bit_length()
     if time_bits + place_bits + _HASH_LEAST > _BITS:
@@ -134,7 +146,7 @@ def _sorted(times: Index, hashes: Hashes, *, by_key: bool = False) -> tuple[Inde
     hash_bits = _BITS - time_bits - place_bits
     # in place: pages of new arrays would cost as much as the work on them
     packed <<= place_bits + (0 if by_key else hash_bits)
-    hashes >>= np.uint64(64 - hash_bits)
+    hashes = hashes >> np.uint64(64 - hash_bits)
     hashes <<= np.uint64(place_bits + (time_bits if by_key else 0))
     packed |= hashes.view(np.int64)
     packed |= np.arange(times.size)
