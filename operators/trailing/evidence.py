@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from operators.trailing.ranges import Ranges
 
 ITEM = "__item"
+FULL = 0.75
+"""The part of all places of lists from which on it is quicker to fill the others, too, and to cut them off."""
 
 
 def source(columns: Sequence[str]) -> pl.Expr:
@@ -50,54 +52,49 @@ def latest(rows: Rows, ranges: Ranges, own: pl.Series | None, asker: Ints) -> pl
     each range's row in `own`, -1 for an empty row, which has none.
     """
     parts = [piece.get_column(ITEM) for piece in rows.pieces]
-    count = np.minimum(ranges.size, EVIDENCE_MOST)
-    asks = np.zeros(count.size, dtype=np.int64) if own is None else (asker >= 0).astype(np.int64)
-    count = np.minimum(count, EVIDENCE_MOST - asks)
-    first, count = ranges.high - count, count + asks
-    if own is not None:
-        parts = [*parts, own]
-    if parts[0].dtype != EVIDENCE_DTYPE:
-        return _pairs(parts, _last_places(rows, ranges.high + asks, asks, asker), count)
+    asks = np.zeros(asker.size, dtype=np.int64) if own is None else (asker >= 0).astype(np.int64)
+    count = np.minimum(ranges.size, EVIDENCE_MOST - asks) + asks
+    pairs = parts[0].dtype != EVIDENCE_DTYPE
+    full = pairs and count.sum() > FULL * EVIDENCE_MOST * count.size
+    laid = np.full_like(count, EVIDENCE_MOST) if full else count
     # What stands behind the range's last row gives way to the row itself.
-    source = np.append(rows.source, 0)[spread(first, count)]
+    source = np.append(rows.source, 0)[np.maximum(spread(ranges.high + asks - laid, laid), 0)]
     if own is not None:
         own_rows = np.flatnonzero(asks)
-        source[np.cumsum(count)[own_rows] - 1] = sum(len(part) for part in parts[:-1]) + asker[own_rows]
-    return _lists(gathered(parts, source), count)
+        source[np.cumsum(laid)[own_rows] - 1] = sum(len(part) for part in parts) + asker[own_rows]
+        parts = [*parts, own]
+    return _pairs(parts, source, count, full=full) if pairs else _lists(parts, source, count)
 
 
-def _last_places(rows: Rows, ends: Ints, asks: Ints, asker: Ints) -> Ints:
-    """Give where the last EVIDENCE_MOST items before each end lie, or anywhere if there are fewer."""
-    near = np.append(rows.source, 0)
-    slots = np.empty((ends.size, EVIDENCE_MOST), dtype=np.int64)
-    for slot in range(EVIDENCE_MOST):
-        slots[:, slot] = near[np.maximum(ends - EVIDENCE_MOST + slot, 0)]
-    own = np.flatnonzero(asks)
-    slots[own, -1] = sum(piece.height for piece in rows.pieces) + asker[own]
-    return slots.ravel()
+def _pairs(parts: Sequence[pl.Series], places: Ints, count: Ints, *, full: bool) -> pl.Series:
+    """Give one list of so many pairs each; columns are gathered faster than structs.
 
-
-def _pairs(parts: Sequence[pl.Series], places: Ints, count: Ints) -> pl.Series:
-    """Give lists of the last `count` of EVIDENCE_MOST pairs each; columns are gathered faster than structs."""
-    if not any(len(part) for part in parts):
-        return pl.Series(EVIDENCE, [[]], dtype=EVIDENCE_DTYPE).new_from_index(0, count.size)
+    `full`: there are EVIDENCE_MOST places for each, and the last of them count.
+    """
     fields = [gathered([part.struct.field(name) for part in parts], places) for name in EVIDENCE_ITEM.to_schema()]
-    items = pl.DataFrame(fields, schema=list(EVIDENCE_ITEM.to_schema())).to_struct()
+    items = pl.DataFrame(fields, schema=list(EVIDENCE_ITEM.to_schema())).to_struct(EVIDENCE)
+    if not full:
+        some, flat = _owned(items, count)
+        return _at(flat.group_by("owner", maintain_order=True).agg(EVIDENCE).get_column(EVIDENCE), some, count.size)
     lists = items.reshape((-1, EVIDENCE_MOST)).arr.to_list().alias(EVIDENCE)
-    if not count.size or count.min() == EVIDENCE_MOST:
+    if count.min() == EVIDENCE_MOST:
         return lists
-    cut = pl.DataFrame([lists, pl.Series("count", count)]).select(pl.col(EVIDENCE).list.tail("count"))
-    return cut.to_series()
+    return pl.DataFrame([lists, pl.Series("count", count)]).select(pl.col(EVIDENCE).list.tail("count")).to_series()
 
 
-def _lists(items: pl.Series, count: Ints) -> pl.Series:
-    """Give one list of so many lists of items each.
+def _owned(items: pl.Series, count: Ints) -> tuple[Ints, pl.DataFrame]:
+    """Give which rows have items, and each item with the number of its row among those.
 
     Groups that lie behind each other, as Polars knows of a sorted column, become lists at once.
     """
     some = np.flatnonzero(count)
     owner = pl.Series("owner", np.repeat(np.arange(some.size, dtype=np.uint32), count[some])).set_sorted()
-    flat = pl.DataFrame({"owner": owner, EVIDENCE: items})
+    return some, pl.DataFrame({"owner": owner, EVIDENCE: items})
+
+
+def _lists(parts: Sequence[pl.Series], places: Ints, count: Ints) -> pl.Series:
+    """Give the last items of so many lists of items each."""
+    some, flat = _owned(gathered(parts, places), count)
     flat = flat.explode(EVIDENCE).drop_nulls(EVIDENCE).unique(keep="last", maintain_order=True)
     found = flat.group_by("owner", maintain_order=True).agg(pl.col(EVIDENCE).tail(EVIDENCE_MOST))
     some = some[found.get_column("owner").to_numpy()]
