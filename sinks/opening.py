@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sinks.console import ConsoleSink
 from sinks.file import FileSink
-from tocsin.errors import SinkError
+from tocsin.errors import SinkError, did_you_mean
 from tocsin.language.sinks import KINDS as WORDS
 
 if TYPE_CHECKING:
@@ -30,9 +29,7 @@ def make_sink(kind: str, target: str) -> Sink:
     if kind in WORDS and kind not in KINDS:
         raise SinkError(f"sinks of kind {kind} are not there yet: use one of {', '.join(KINDS)}")
     if kind not in KINDS:
-        near = get_close_matches(kind, KINDS, n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise SinkError(f"unknown sink {kind!r}: expected one of {', '.join(KINDS)}{meant}")
+        raise SinkError(f"unknown sink {kind!r}: expected one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     if kind != "console" and not target:
         raise SinkError(f"the sink {kind} needs a target: {kind}:PATH")
     return KINDS[kind](target)

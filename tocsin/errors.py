@@ -16,10 +16,11 @@ TocsinError
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,8 +57,16 @@ class Problem:
 
 def _sentence(what: str, expected: str, nearest: str) -> str:
     wanted = f"; expected {expected}" if expected else ""
-    meant = f"; did you mean {nearest!r}?" if nearest else ""
-    return f"{what}{wanted}{meant}"
+    return f"{what}{wanted}{_meant(nearest)}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give the end of a sentence about an unknown name: the nearest that is known, "" if none is near."""
+    return _meant(next(iter(get_close_matches(name, list(known), n=1)), ""))
+
+
+def _meant(nearest: str) -> str:
+    return f"; did you mean {nearest!r}?" if nearest else ""
 
 
 class TocsinError(Exception):

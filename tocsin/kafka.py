@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from tocsin.credentials import FILE, credential
-from tocsin.errors import SourceError, TocsinError
+from tocsin.errors import SourceError, TocsinError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ class KafkaAddress:
         """Raise for an option that nobody reads, with the nearest that somebody does."""
         for name in self.options.keys() - set(known):
             expected = f"expected {' or '.join(known)}" if known else "none is expected"
-            raise error(f"{self.plain}: unknown option {name!r}: {expected}{_meant(name, known)}")
+            raise error(f"{self.plain}: unknown option {name!r}: {expected}{did_you_mean(name, known)}")
 
 
 def parse_address(uri: str, error: type[TocsinError] = SourceError) -> KafkaAddress:
@@ -197,8 +197,3 @@ def _with_port(host: str) -> str:
 def _refuse_topic(topic: str, error: type[TocsinError]) -> None:
     if not _TOPIC.fullmatch(topic) or topic in {".", ".."}:
         raise error(f"{topic!r} is no name of a Kafka topic: expected letters, digits, '.', '_' and '-', at most 249")
-
-
-def _meant(name: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -282,6 +282,12 @@ class TestSimulate:
         again = say("simulate", "fraud-caller", "--out", "sim", "--scale", "0.05", "--json").json
         assert again["sources"] == words[1::2]
 
+    @pytest.mark.parametrize("words", [("--rate", "5"), ("--topology", "x.yaml")])
+    def test_how_to_send_is_not_said_of_files(self, say: Say, words: tuple[str, str]) -> None:
+        said = say("simulate", "wangiri", "--out", "sim", *words)
+        assert said.code == 2
+        assert "say how to send with --to" in said.err
+
     def test_an_unknown_one_names_the_nearest(self, say: Say) -> None:
         said = say("simulate", "wangri", "--out", "sim")
         assert said.code == 2

@@ -10,13 +10,12 @@ import errno
 import os
 import sys
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from tocsin.errors import TocsinError
+from tocsin.errors import TocsinError, did_you_mean
 
 COMMANDS = {
     "alerts": "ask the embedded ClickHouse for alerts",
@@ -57,9 +56,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         if cmd_name not in COMMANDS:
-            near = get_close_matches(cmd_name, COMMANDS, n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"no command is called {cmd_name!r}; expected one of {', '.join(sorted(COMMANDS))}{meant}")
+            known = ", ".join(sorted(COMMANDS))
+            ctx.fail(f"no command is called {cmd_name!r}; expected one of {known}{did_you_mean(cmd_name, COMMANDS)}")
         command: click.Command = import_module(f"tocsin.cli.{cmd_name}").command
         ctx.ensure_object(list).append(cmd_name)
         return command

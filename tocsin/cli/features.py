@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tocsin.cli.files import FILE, JSON, SOURCES, load_plan, moment, named, warn
+from tocsin.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,10 +72,8 @@ def command(file: Path, name: str, sources: tuple[str, ...], out: Path, until: s
 def _refuse_unknown(plan: Plan, name: str, out: Path) -> None:
     """Refuse before hours of work what would be refused after them."""
     if name not in plan.outputs:
-        near = get_close_matches(name, plan.outputs, 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(plan.outputs)
-        raise click.BadParameter(f"{plan.name} has no feature {name!r}, only {known}{meant}", param_hint="NAME")
+        known = ", ".join(plan.outputs) + did_you_mean(name, plan.outputs)
+        raise click.BadParameter(f"{plan.name} has no feature {name!r}, only {known}", param_hint="NAME")
     if out.suffix not in WRITERS:
         raise click.BadParameter(f"{out} is neither .parquet, .csv nor .ndjson", param_hint="--out")
     if not out.absolute().parent.is_dir():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tocsin.cli.files import JSON, load_plan, moment
+from tocsin.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,12 +80,12 @@ def command(  # noqa: PLR0913, PLR0917  # one argument per option
     from streams.simulator import SCENARIOS, generate  # noqa: PLC0415  # keeps --help instant
 
     if scenario not in SCENARIOS:
-        near = get_close_matches(scenario, SCENARIOS, 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(SCENARIOS)
-        raise click.BadParameter(f"no scenario is called {scenario!r}, only {known}{meant}", param_hint="SCENARIO")
+        known = ", ".join(SCENARIOS) + did_you_mean(scenario, SCENARIOS)
+        raise click.BadParameter(f"no scenario is called {scenario!r}, only {known}", param_hint="SCENARIO")
     if out is None and address is None:
         raise click.UsageError("where to? Name a folder with --out, or brokers with --to kafka://HOST:PORT")
+    if address is None and (rate is not None or topology is not None):
+        raise click.UsageError("--rate and --topology say how to send with --to: leave them out")
     simulation = generate(scenario, seed, scale=scale, start=_hour(begin))
     sources: dict[str, str] = {}
     if address is not None:
@@ -129,8 +129,8 @@ def _send(simulation: Simulation, address: str, topology: Path, rate: float | No
         sent = send(simulation, to, writer, Pace(rate), _watch(sum(map(len, simulation.streams.values())), began))
     seconds = time.monotonic() - began
     begin = "\r" if sys.stderr.isatty() else ""  # over the line that showed progress
-    rate = sent / max(seconds, 0.001)
-    click.echo(f"{begin}sent {sent:,} records in {seconds:.1f} s, {rate:,.0f} a second", err=True)
+    speed = sent / max(seconds, 0.001)
+    click.echo(f"{begin}sent {sent:,} records in {seconds:.1f} s, {speed:,.0f} a second", err=True)
     return {name: f"{SCHEME}://{servers}/{target.topic}" for name, target in to.items()}
 
 

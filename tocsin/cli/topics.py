@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from tocsin.cli.files import FILE, JSON, load_plan
-from tocsin.errors import TopicError
+from tocsin.errors import TopicError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -165,9 +164,7 @@ def _compare(asked: Asked, insist: Sequence[str], delete: Sequence[str]) -> list
 def _refuse_unknown(option: str, names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise click.BadParameter(f"there is no topic {name!r}{meant}", param_hint=option)
+            raise click.BadParameter(f"there is no topic {name!r}{did_you_mean(name, known)}", param_hint=option)
 
 
 def _text(change: Change) -> str:
