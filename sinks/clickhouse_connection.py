@@ -15,7 +15,7 @@ from clickhouse_driver import Client, errors
 
 from sinks.clickhouse_address import PREFIX
 from tocsin.closing import Closing
-from tocsin.credentials import certificate, credential
+from tocsin.credentials import UNTRUSTED, certificate, credential
 from tocsin.errors import SinkError, SinkUnavailable
 from tocsin.model.rows import EVIDENCE_DTYPE
 
@@ -43,9 +43,6 @@ GONE: Final = frozenset({60, 81})
 """No such table or database."""
 
 logging.getLogger("clickhouse_driver").addHandler(logging.NullHandler())  # it logs what it also raises
-
-UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
-"""In what Python says of a server whose certificate nobody vouches for: no other try makes that better."""
 
 _PARAMETER = re.compile(r"\{(\w+):\w+\}")
 _SPOKEN = re.compile(

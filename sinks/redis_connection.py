@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from redis import CredentialProvider, Redis, exceptions
 
 from sinks.redis_address import PREFIX
-from tocsin.credentials import certificate, credential
+from tocsin.credentials import UNTRUSTED, certificate, credential
 from tocsin.errors import SinkError, TocsinError
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ SPOKEN: Final = (
     (exceptions.AuthenticationError, "WRONGPASS"),
 )
 """The classes that the client makes of some of these words, which it then leaves out."""
-UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 
 
 class Refusal(NamedTuple):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tocsin.errors import TocsinError
 
 FILE = "_FILE"
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""In what Python says of a server whose certificate nobody vouches for: no other try makes that better."""
 
 
 def credential(variable: str, error: type[TocsinError], environment: Mapping[str, str] = os.environ) -> str:
