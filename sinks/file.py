@@ -71,12 +71,9 @@ class FileSink(Sink):
             self._file = self._obtain()
             self._regular = self._path != STANDARD_OUTPUT and stat.S_ISREG(os.fstat(self._file).st_mode)
             if self._regular:
-                self._lock()
-                self._end = self._repair()
-                self._fresh = 0
-                there = self._read_identities(self._start(bookmark))
-                self._known, self._awaited = there.drop(BEGINS), there.filter(~pl.col("early"))
+                self._look(bookmark)
         except OSError as error:
+            self.close()  # or its lock would keep us out at the next try
             raise refusal(self._what, error) from error
 
     def deliver(self, batch: pl.DataFrame) -> None:
@@ -100,6 +97,13 @@ class FileSink(Sink):
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _look(self, bookmark: str) -> None:
+        self._lock()
+        self._end = self._repair()
+        self._fresh = 0
+        there = self._read_identities(self._start(bookmark))
+        self._known, self._awaited = there.drop(BEGINS), there.filter(~pl.col("early"))
 
     def _move(self, batch: pl.DataFrame, fresh: pl.DataFrame) -> None:
         """Let the bookmark pass lines that came again, and all that was read back once none of it can come."""

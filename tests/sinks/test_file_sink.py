@@ -153,6 +153,22 @@ class TestRestarts:
         deliver(path, log("a1", "b1"))
         assert written(path) == ["a1", "b1"]
 
+    def test_a_file_that_could_not_be_repaired_is_opened_at_the_next_try(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "alerts.ndjson"
+        path.write_bytes(ndjson.encode(log("a1")).rstrip(b"\n"))
+        sink = FileSink(path)
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as disk, pytest.raises(SinkUnavailable, match="No space left"):
+            disk.setattr(os, "pwrite", full)
+            sink.open()
+        bring(sink, log("a1", "b1"))
+        assert written(path) == ["a1", "b1"]
+
     def test_lines_longer_than_a_block_are_found(self, tmp_path: Path) -> None:
         path = tmp_path / "alerts.ndjson"
         deliver(path, frame(transition("a", 1, says="x" * (3 << 20))))
