@@ -48,6 +48,7 @@ class EmbeddedClickHouseSink(Sink):
     def open(self, bookmark: str = "") -> None:
         """Open the folder and make what is missing in it."""
         del bookmark  # a second delivery changes no view
+        self.close()
         self._engine = Engine(self._folder, create=True)
         for statement in statements(retention=self._retention):
             self._engine.run(statement)

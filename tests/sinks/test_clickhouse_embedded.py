@@ -198,6 +198,19 @@ class TestAFullDisk:
             sink.close()
             subprocess.run(["umount", "-l", tmp_path], check=True)  # noqa: S607
 
+    def test_a_folder_that_could_not_be_made_is_free_after_the_next_try(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise SinkUnavailable("No space left on device")
+
+        sink = EmbeddedClickHouseSink(tmp_path / "one")
+        with monkeypatch.context() as disk, pytest.raises(SinkUnavailable, match="No space left"):
+            disk.setattr(Engine, "run", full)
+            sink.open()
+        bring(sink, log("a1"))
+        deliver(tmp_path / "two", log("a1"))  # one process can have one folder open
+
 
 class TestTables:
     """One place says what a version of ClickHouse gets."""
