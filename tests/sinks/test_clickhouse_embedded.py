@@ -205,9 +205,10 @@ class TestAFullDisk:
             raise SinkUnavailable("No space left on device")
 
         sink = EmbeddedClickHouseSink(tmp_path / "one")
-        with monkeypatch.context() as disk, pytest.raises(SinkUnavailable, match="No space left"):
+        with monkeypatch.context() as disk:
             disk.setattr(Engine, "run", full)
-            sink.open()
+            with pytest.raises(SinkUnavailable, match="No space left"):
+                sink.open()
         bring(sink, log("a1"))
         deliver(tmp_path / "two", log("a1"))  # one process can have one folder open
 

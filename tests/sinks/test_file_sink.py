@@ -163,9 +163,10 @@ class TestRestarts:
         def full(*_: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        with monkeypatch.context() as disk, pytest.raises(SinkUnavailable, match="No space left"):
+        with monkeypatch.context() as disk:
             disk.setattr(os, "pwrite", full)
-            sink.open()
+            with pytest.raises(SinkUnavailable, match="No space left"):
+                sink.open()
         bring(sink, log("a1", "b1"))
         assert written(path) == ["a1", "b1"]
 
