@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.chaos.material import Material
     from tests.chaos.orders import Record
 
-PATIENT, QUICKLY = "10m", "4s"
+PATIENT, QUICKLY = "10m", "8s"
 """How long a partition is silent until it is idle: for ever, or soon where one has no records at all."""
 TRICKLE_SECONDS: Final = 6.0
 PIECES: Final = 60
