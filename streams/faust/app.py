@@ -65,7 +65,7 @@ def changelog_of(group: str, topic: str) -> str:
 
 
 class FaustWire:
-    """What tasks need of the application (`hosting.Wire`)."""
+    """What tasks need of the application (`wire.Wire`)."""
 
     def __init__(self, app: faust.App, partitions: Mapping[str, int], exchange: str) -> None:
         self._app = app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -12,16 +13,24 @@ from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DEAD
+from streams.faust.following import Following
 from streams.faust.hosted import Hosted
+from streams.faust.hosting import Hosting
+from streams.faust.intake import Intake
+from streams.faust.key_check import KeyCheck
 from streams.faust.layout import SHARD, Layout, lay_out, needed, sender_of, streams_of
 from streams.faust.outgoing import Outgoing
 from streams.faust.shard_task import ShardTask
+from streams.faust.skew import Skew
 from streams.faust.source_task import SourceTask
+from streams.faust.telling import Telling
 from streams.faust.topics import exchange_of
 from streams.faust.upstreams import Upstreams
 from streams.ingest.stage import Ingest
 from streams.kafka.tables import require_topic
+from streams.local.assembly import follow_tables
 from streams.local.dataflow import BEGINNING, empty_table
+from streams.local.early import EarlyCopies
 from streams.local.feed import ingest_spec
 from streams.local.live import require_format
 from streams.needs import checked_tables, look_up_in
@@ -31,12 +40,17 @@ from tocsin.kafka import SCHEME
 from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from monitoring.metrics import Metrics
     from sinks.where import Where
+    from streams.dead_letters import TakesLetters
+    from streams.faust.beside import Fail
     from streams.faust.order import Order
+    from streams.faust.outlets import Outlets
     from streams.faust.task import Task
+    from streams.faust.wire import Wire
+    from streams.local.tally import Tally
     from streams.pseudonyms import Pseudonyms
     from tocsin.compiler import Plan
 
@@ -95,13 +109,13 @@ def layout_of(plan: Plan, order: Order) -> Layout:
 
 @dataclass(slots=True)
 class Factory:
-    """Makes tasks. `watch` is told of each step: stage, rows, seconds."""
+    """Makes tasks. `watch`: told of each step: stage, rows, seconds."""
 
     order: Order
     layout: Layout
     tables: Mapping[str, pl.DataFrame]
     pseudonyms: Pseudonyms
-    watch: Any = None
+    watch: Callable[[str, int, float], None] | None = None
     streams: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -138,6 +152,48 @@ class Factory:
         hosted = Hosted(layout.sharded, layout.near, self.tables, number, layout.shards, watch=self.watch)
         upstreams = Upstreams(layout.senders, layout.plan.version, layout.shards)
         return ShardTask(name, layout, hosted, Outgoing(name, layout), upstreams=upstreams, until=self.order.until)
+
+
+def batched(order: Order, layout: Layout) -> dict[str, int]:
+    """Give the topics that tasks read, with their partitions: those of streams, and the exchange if there is one."""
+    found = {order.topics[stream]: number for stream, number in order.partitions.items()}
+    return found | ({exchange_of(order.group): order.shards} if layout.sharded else {})
+
+
+class Around(NamedTuple):
+    """What a worker is given: the application, who takes dead letters, the sinks, who counts, what ends it."""
+
+    wire: Wire
+    letters: TakesLetters
+    outlets: Outlets
+    tally: Tally
+    fail: Fail
+
+
+def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Around) -> Hosting:
+    """Read the tables, and make what hosts the tasks of a worker."""
+    layout = layout_of(plan, order)
+    tables, dead, ends = load_tables(plan, order, pseudonyms)
+    around.tally.begin(order.topics)
+    keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
+    early = partial(EarlyCopies, plan) if order.early else None
+    intake = Intake(around.tally, around.letters, keys, early)
+    intake.put_aside(dead)
+    followed = follow_tables(plan, order.tables, ends, replace(pseudonyms))
+    keys_of = {name: table.key for name, table in plan.tables.items()}
+    return Hosting(
+        wire=around.wire,
+        topics=frozenset(batched(order, layout)),
+        tasks=layout.tasks,
+        make=Factory(order, layout, tables, pseudonyms, around.tally.stepped).make,
+        intake=intake,
+        outlets=around.outlets,
+        following=Following(tables, keys_of, followed, intake.table_changed),
+        skew=Skew(bool(layout.sharded)),
+        telling=Telling(around.tally, around.wire.seen),
+        fail=around.fail,
+        commit_seconds=order.commit_seconds,
+    )
 
 
 def deliveries(plan: Plan, sinks: Sequence[str], metrics: Metrics) -> list[tuple[Delivery, Where | None]]:

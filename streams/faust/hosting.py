@@ -1,10 +1,4 @@
-"""The tasks of one worker: got ready with an assignment, fed by agents, committed to the table, emptied into sinks.
-
-A commit, in its order: the stages step and a snapshot of references is taken (in a thread, the task waits) → changed
-frames go to the table's changelog, at last the head → the broker has all of it → the messages are acknowledged, packets
-go to the exchange, transitions to the sinks → what the head no longer names is deleted. Killed in between, the task
-goes on from the last head, sends its packets once more under their old numbers, and offers its outbox again.
-"""
+"""The tasks of one worker: got ready with an assignment, fed by agents, committed again and again (`committing.py`)."""
 
 from __future__ import annotations
 
@@ -14,29 +8,28 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from monitoring.health import SINKS, SOURCES, Health
 from streams.faust import values
+from streams.faust.beside import guarded, in_thread
 from streams.faust.clock import Tick
+from streams.faust.committing import Committing
 from streams.faust.silence import Silence
 from streams.faust.skew import Skew, standings
-from streams.faust.telling import MEASURE_SECONDS
 from streams.faust.unit import Unit
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping
+    from collections.abc import Callable, Collection, Coroutine, Mapping
 
     from streams.faust.following import Following
     from streams.faust.intake import Intake, Taken
-    from streams.faust.outgoing import Sealed
     from streams.faust.outlets import Outlets
     from streams.faust.task import Task
     from streams.faust.telling import Telling
-    from streams.faust.unit import Capture
-    from streams.faust.values import Write
+    from streams.faust.wire import Wire
 
 THREADS = 2
 PATIENCE_SECONDS = 0.05
@@ -46,39 +39,6 @@ QUEUED = 8
 """Batches of a partition that wait while the task works; they are taken together."""
 OUTBOX_MOST = 200_000
 """Transitions of a task that may wait for a slow sink before it takes no more records."""
-
-
-class Wire(Protocol):
-    """What a worker needs of its Faust app: the tables' values, ways to write, the offsets of the group."""
-
-    def table(self, topic: str) -> MutableMapping[bytes, bytes]:
-        """Give the values of the table beside a topic."""
-        ...
-
-    async def put(self, topic: str, partition: int, entries: Mapping[bytes, bytes | None]) -> None:
-        """Write values (None deletes) to the table beside a topic, and wait until the broker has them."""
-        ...
-
-    async def send(self, shard: int, packet: bytes) -> asyncio.Future[Any]:
-        """Send a packet to a shard; the future is done when the broker has it."""
-        ...
-
-    async def left(self, taken: Mapping[Any, int]) -> Mapping[Any, int]:
-        """Ask the broker how far the logs of partitions go on behind what was taken; 0 or less where no record is."""
-        ...
-
-    def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
-        """Fetch nothing more of some partitions; go on with others."""
-        ...
-
-    def committed(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
-        """Give the group's offset of a partition."""
-        ...
-
-    @property
-    def generation(self) -> int:
-        """The generation of the consumer group."""
-        ...
 
 
 @dataclass(slots=True)
@@ -106,7 +66,11 @@ class Hosting:
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "tocsin-task"))
     _keeping: dict[Any, asyncio.Future[Any]] = field(default_factory=dict)
     _resting: asyncio.Event = field(default_factory=asyncio.Event)
-    _sending: set[asyncio.Task[None]] = field(default_factory=set)
+    _committing: Committing = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Commit with the same threads in which tasks work."""
+        self._committing = Committing(self.wire, self._threads, self.intake, self.outlets, self.fail)
 
     def batches(self, topic: str) -> bool:
         """Whether a topic is delivered in batches."""
@@ -144,7 +108,7 @@ class Hosting:
         """Let a task of the assignment go on, from where the reader stands."""
         unit = self.units[tp]
         unit.task.end = max(unit.task.end, position)
-        self._keeping[tp] = asyncio.gather(self._guarded(self._pump(unit)), self._guarded(self._keep(unit)))
+        self._keeping[tp] = asyncio.gather(guarded(self.fail, self._pump(unit)), guarded(self.fail, self._keep(unit)))
         self.health.ready(SOURCES, ok=True)
         self.health.watch(SINKS, lambda: "; ".join(f"{name}: {why}" for name, why in self.outlets.troubles.items()))
 
@@ -160,7 +124,7 @@ class Hosting:
             self.outlets.drop(self.units[tp])
         table = self.wire.table(tp.topic)
         task = self.make(tp)
-        loaded = await self._in_thread(lambda: values.load(table, tp.partition))
+        loaded = await in_thread(self._threads, lambda: values.load(table, tp.partition))
         owner = values.Owner(uuid4().hex[:12], self.wire.generation)
         keeper = values.Keeper(tp.partition, owner, stale=values.keys_of(table, tp.partition))
         unit = Unit(tp, task, keeper)
@@ -190,7 +154,7 @@ class Hosting:
     async def _commit_dirty(self) -> None:
         for unit in self.units.values():
             if unit.dirty:
-                await self._commit(unit)
+                await self._committing.commit(unit)
 
     async def _hand_over(self) -> None:
         """Wait a moment for sinks, so that whoever takes the tasks over need not offer the same again."""
@@ -228,7 +192,9 @@ class Hosting:
             unit.wanted.clear()
             unit.room.set()
             async with unit.lock:
-                taken = await self._in_thread(partial(self.intake.take, unit, [event.value for event in events]))
+                taken = await in_thread(
+                    self._threads, partial(self.intake.take, unit, [event.value for event in events])
+                )
                 unit.events += events
                 unit.dirty = True
                 if taken is not None:
@@ -244,90 +210,24 @@ class Hosting:
         if taken.copies is not None and taken.copies.height:
             self.outlets.offer_early(taken.copies, unit)
         if taken.aside.height:
-            await asyncio.get_running_loop().run_in_executor(None, self.intake.put_aside, taken.aside)
+            await in_thread(None, partial(self.intake.put_aside, taken.aside))
         self.intake.judge(unit, taken)
 
     async def _keep(self, unit: Unit) -> None:
         """Commit a task again and again, until its partition is revoked."""
-        self._publish(unit)
+        self._committing.publish(unit)
         while not self._resting.is_set():
             self.outlets.offer(unit)
             self._collect()
             if unit.dirty and monotonic() >= unit.committed_at + self.commit_seconds:
-                await self._commit(unit)
+                await self._committing.commit(unit)
             await self._wait(self._resting)
-
-    async def _guarded(self, doing: Coroutine[Any, Any, None]) -> None:
-        """End the worker with what fails: it must not go on without one of its tasks."""
-        try:
-            await doing
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever it is
-            await self.fail(error)
 
     @staticmethod
     async def _wait(event: asyncio.Event) -> None:
         """Wait for a moment, or until something happens."""
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), PATIENCE_SECONDS)
-
-    async def _commit(self, unit: Unit) -> None:
-        async with unit.commits:
-            async with unit.lock:
-                unit.dirty = False
-                self.outlets.mark(unit)
-                capture = await self._in_thread(unit.capture)
-            begun = monotonic()
-            size = await self._write(unit, capture)
-            self.intake.committed(capture, size, monotonic() - begun)
-            unit.durable, unit.through, unit.chunks = capture.end, capture.through, capture.chunks
-            unit.opened = capture.opened
-            unit.committed_at = monotonic()
-            for event in capture.events:
-                event.ack()
-            self._publish(unit)
-            self.outlets.offer(unit)
-            await self._measure(unit, capture)
-
-    async def _measure(self, unit: Unit, capture: Capture) -> None:
-        if monotonic() >= unit.measured_at + MEASURE_SECONDS:
-            unit.sizes = await self._in_thread(lambda: unit.measured(capture))
-            unit.measured_at = monotonic()
-
-    async def _write(self, unit: Unit, capture: Capture) -> int:
-        """Write a commit; give how many bytes that were."""
-        topic, partition = unit.tp.topic, unit.tp.partition
-        write: Write = await self._in_thread(lambda: unit.written(capture))
-        await self.wire.put(topic, partition, write.values)
-        await self.wire.put(topic, partition, dict([write.head]))
-        if write.stale:
-            await self.wire.put(topic, partition, dict.fromkeys(write.stale))
-        return write.size
-
-    def _publish(self, unit: Unit) -> None:
-        """Hand the packets that are durable to the broker, in order."""
-        sealed = [one for one in unit.task.outgoing.waiting if one.serial > unit.sent]
-        if sealed:
-            unit.sent = sealed[-1].serial
-            sending = asyncio.create_task(self._send(unit, sealed))
-            self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
-
-    async def _send(self, unit: Unit, sealed: list[Sealed]) -> None:
-        try:
-            async with unit.sends:
-                futures = [
-                    await self.wire.send(shard, packet)
-                    for _, packets in sealed
-                    for shard, _, packet in packets.iter_rows()
-                ]
-            await asyncio.gather(*futures)
-            self.intake.sent(len(futures))
-            unit.acknowledged = max(unit.acknowledged, sealed[-1].serial)
-            unit.dirty = True
-        except Exception as error:  # noqa: BLE001  # packets that are lost would be missed by shards
-            await self.fail(error)
 
     @property
     def through(self) -> list[str]:
@@ -358,7 +258,7 @@ class Hosting:
         """Take in what tables were told."""
         if self.following.followed and self._keeping:
             passed = min(self.units[tp].task.hosted.least for tp in self._keeping)
-            await asyncio.get_running_loop().run_in_executor(None, self.following.look, passed)
+            await in_thread(None, partial(self.following.look, passed))
 
     async def pass_time(self, clock: int) -> None:
         """Let time pass in partitions at whose end nothing happens."""
@@ -375,11 +275,6 @@ class Hosting:
         """Commit what was done, and give the sinks what is durable, within some seconds."""
         self.health.drain("told to stop")
         await self.release()
-        if self._sending:
-            await asyncio.wait(self._sending, timeout=seconds)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self.outlets.close, seconds)
-        await loop.run_in_executor(None, self.following.close)
-
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever the call gives
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        await self._committing.sent(seconds)
+        await in_thread(None, partial(self.outlets.close, seconds))
+        await in_thread(None, self.following.close)

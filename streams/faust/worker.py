@@ -13,7 +13,6 @@ import logging
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +20,18 @@ from monitoring import registry
 from monitoring.metrics import MemoryMetrics
 from streams.dead_letters import DeadLetterStore
 from streams.faust.app import FaustWire, add_agents, make_app
-from streams.faust.assembly import Factory, deliveries, layout_of, load_tables
+from streams.faust.assembly import Around, batched, deliveries, layout_of, make_hosting
+from streams.faust.beside import guarded
+from streams.faust.client_log import spare_the_log
 from streams.faust.clock import Clock, listen, tell
 from streams.faust.ending import Ending, EndingWorker
-from streams.faust.following import Following
-from streams.faust.hosting import Hosting
-from streams.faust.intake import Intake
-from streams.faust.key_check import KeyCheck
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
 from streams.faust.pages import add_pages
 from streams.faust.security import aiokafka_settings, credentials_of
-from streams.faust.skew import Skew
-from streams.faust.telling import Telling
 from streams.faust.topics import clock_of, exchange_of, partitions_of
 from streams.garbage import search_rarely
 from streams.kafka.dead_letters import DeadLettersByStream
-from streams.local.assembly import follow_tables
-from streams.local.early import EarlyCopies
 from streams.local.pages import keep_pages
 from streams.local.tally import Tally, process_of
 from streams.pseudonyms import load_pseudonyms
@@ -48,9 +41,9 @@ from tocsin.kafka import SCHEME
 from tocsin.language import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     import faust
+
+    from streams.faust.hosting import Hosting
 
 REFUSED = 3
 UNREACHABLE = 4
@@ -82,49 +75,19 @@ class Failure:
 
 def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosting]:
     """Make the application of a worker."""
-    plan = compile_topology(load(order.topology))
-    pseudonyms = load_pseudonyms()
-    tables, dead, ends = load_tables(plan, order, pseudonyms)
-    layout = layout_of(plan, order)
-    metrics = MemoryMetrics()
+    plan, pseudonyms = compile_topology(load(order.topology)), load_pseudonyms()
+    metrics, folder = MemoryMetrics(), order.folder / f"worker-{number}"
     metrics.gauge(registry.PROCESS_INFO.of(process_of(plan, "faust")), 1)
-    tally = Tally(metrics)
-    tally.begin(order.topics)
-    factory = Factory(order, layout, tables, pseudonyms, tally.stepped)
     web: dict[str, Any] = {"web_enabled": False}
     if order.web_ports:
         web = {"web_bind": order.web_host, "web_port": order.web_ports[number]}
-    folder = order.folder / f"worker-{number}"
     settings: dict[str, Any] = {**web, **order.settings}
     app = make_app(order.group, order.servers, folder, credentials_of(order.servers), **settings)
-    exchange = exchange_of(order.group)
-    partitions = {order.topics[stream]: count for stream, count in order.partitions.items()}
-    if layout.sharded:
-        partitions[exchange] = order.shards
-    wire = FaustWire(app, partitions, exchange)
+    wire = FaustWire(app, batched(order, layout_of(plan, order)), exchange_of(order.group))
     uris = {stream: f"{SCHEME}://{order.servers}/{topic}" for stream, topic in order.topics.items()}
     letters = DeadLettersByStream.of(uris, DeadLetterStore(folder / "dead"), warn)
-    keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
-    intake = Intake(tally, letters, keys, early=(lambda: EarlyCopies(plan)) if order.early else None)
-    intake.put_aside(dead)
-    keys_of = {name: table.key for name, table in plan.tables.items()}
-    followed = follow_tables(plan, order.tables, ends, replace(pseudonyms))
-    following = Following(tables, keys_of, followed, intake.table_changed)
-    skew = Skew(bool(layout.sharded))
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
-    hosting = Hosting(
-        wire,
-        frozenset(partitions),
-        layout.tasks,
-        factory.make,
-        intake,
-        outlets,
-        following,
-        skew,
-        Telling(tally, wire.seen),
-        failure,
-        order.commit_seconds,
-    )
+    hosting = make_hosting(plan, order, pseudonyms, Around(wire, letters, outlets, Tally(metrics), failure))
     add_agents(app, hosting)
     add_pages(app, metrics, hosting.health)
     failure.app = app
@@ -151,7 +114,7 @@ def run(order: Order, number: int) -> int:
     app.on_before_shutdown.connect(finish)
 
     async def keep_time() -> None:
-        await _guarded(failure, _keep_time(app, hosting, order))
+        await guarded(failure, _keep_time(app, hosting, order))
 
     app.task(keep_time)
     settings = {"loglevel": os.environ.get("TOCSIN_LOG", "WARN"), "redirect_stdouts": False, "quiet": True}
@@ -166,18 +129,6 @@ def run(order: Order, number: int) -> int:
     return code or (0 if failure.error is None else 1)
 
 
-async def _guarded(
-    fail: Callable[[BaseException], Coroutine[Any, Any, None]], doing: Coroutine[Any, Any, None]
-) -> None:
-    """Do something beside the agents; the worker ends with it if it fails."""
-    try:
-        await doing
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:  # noqa: BLE001  # as agents do
-        await fail(error)
-
-
 async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
     """Read and write the clock topic; end the process when the run is over for all tasks of the group."""
     clock, topic = Clock(hosting.intake.keys), clock_of(order.group)
@@ -186,8 +137,8 @@ async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
         await app.producer.send(topic, None, tick, 0, None, None)
 
     beside = [
-        asyncio.create_task(_guarded(hosting.fail, listen(clock, topic, aiokafka_settings(order.servers)))),
-        asyncio.create_task(_guarded(hosting.fail, tell(send, hosting.say))),
+        asyncio.create_task(guarded(hosting.fail, listen(clock, topic, aiokafka_settings(order.servers)))),
+        asyncio.create_task(guarded(hosting.fail, tell(send, hosting.say))),
     ]
     try:
         tasks, started = hosting.tasks, os.getppid()
@@ -221,6 +172,7 @@ def main() -> int:
     path, number = sys.argv[1:]
     end_with_parent()
     logging.captureWarnings(capture=True)
+    spare_the_log()
     sys.setswitchinterval(SWITCH_SECONDS)
     order = Order.read(Path(path))
     try:

@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from shop_runs import TOPOLOGY, records, topology_in
 
 from monitoring.metrics import MemoryMetrics
-from streams.faust.assembly import Factory, layout_of, load_tables
+from streams.faust.assembly import Around, make_hosting
 from streams.faust.batches import Batch
-from streams.faust.following import Following
-from streams.faust.hosting import Hosting
-from streams.faust.intake import Intake
-from streams.faust.key_check import KeyCheck
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
-from streams.faust.skew import Skew
-from streams.faust.telling import Telling
 from streams.local.tally import Tally
 from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
 from tocsin.compiler import compile_topology
@@ -33,6 +27,7 @@ if TYPE_CHECKING:
 
     from sinks.delivery import Delivery
     from streams.faust.batches import Record
+    from streams.faust.hosting import Hosting
 
 
 class Tp(NamedTuple):
@@ -44,7 +39,7 @@ class Tp(NamedTuple):
 
 @dataclass(slots=True)
 class Cluster:
-    """What outlives workers (`hosting.Wire`). `heads`: the table of the stream as it was after each commit."""
+    """What outlives workers (`wire.Wire`). `heads`: the table of the stream as it was after each commit."""
 
     tables: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
     sent: list[tuple[int, bytes]] = field(default_factory=list)
@@ -79,6 +74,9 @@ class Cluster:
     def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
         self.held = (self.held | set(hold)) - set(free)
 
+    def seen(self, tp: object) -> int | None:
+        return self.log_ends.get(tp)
+
     def committed(self, tp: object) -> int | None:
         del tp
 
@@ -105,6 +103,7 @@ class LoneWorker:
     commit_seconds: float = 0.0
     text: str = TOPOLOGY
     until: int | None = None
+    group: str = "g"
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     failed: list[BaseException] = field(default_factory=list)
     hosting: Hosting = field(init=False)
@@ -115,31 +114,23 @@ class LoneWorker:
         plan = compile_topology(loads(self.text, str(path)))
         order = Order(
             topology=path,
-            group="g",
+            group=self.group,
             servers="",
             topics={"payments": "payments"},
             partitions={"payments": 1},
             shards=1,
             folder=self.folder,
             until=self.until,
+            commit_seconds=self.commit_seconds,
         )
-        layout, tables = layout_of(plan, order), load_tables(plan, order, self.pseudonyms).tables
-        tally = Tally(self.metrics)
-        tally.begin(order.topics)
-        intake = Intake(tally, Letters(), KeyCheck({}))
-        self.hosting = Hosting(
+        around = Around(
             self.cluster,
-            frozenset({"payments", "g-exchange"}),
-            layout.tasks,
-            Factory(order, layout, tables, self.pseudonyms).make,
-            intake,
+            Letters(),
             Outlets([(delivery, None) for delivery in self.deliveries]),
-            Following(tables, {}, (), intake.table_changed),
-            Skew(exchanged=True),
-            Telling(tally, self.cluster.log_ends.get),
+            Tally(self.metrics),
             self._fail,
-            self.commit_seconds,
         )
+        self.hosting = make_hosting(plan, order, self.pseudonyms, around)
 
     async def _fail(self, error: BaseException) -> None:
         self.failed.append(error)

@@ -152,7 +152,7 @@ class Shop:
     """One run of workers over a topic of its own.
 
     `direct`: the stream says that cards cut its partitions; `scattered`: that is not true. `tabled`: the table of shops
-    is a topic. `idle`: longer than the pauses of a producer on a busy machine, where records come meanwhile.
+    is a topic. `idle`: nobody waits for it where a last record of each partition is beyond the end of the run.
     """
 
     folder: Path
@@ -164,7 +164,7 @@ class Shop:
     direct: bool = True
     scattered: bool = False
     tabled: bool = False
-    idle: str = "2s"
+    idle: str = "60s"
     command: tuple[str, ...] = ()
     topic: str = field(init=False)
     alerts: str = field(init=False)
@@ -187,15 +187,23 @@ class Shop:
         text = TOPOLOGY.replace("idle: 2s", f"idle: {self.idle}")
         return text if self.direct else text.replace("    partitioned_by: card\n", "")
 
-    def produce(self, pause: float = 0.0) -> None:
-        """Write all records, in about `pause` seconds."""
-        producer = Producer({"bootstrap.servers": self.servers, "compression.type": "lz4", "linger.ms": 5})
+    def produce(self, pause: float = 0.0, until: threading.Event | None = None) -> None:
+        """Write all records, in about `pause` seconds; then, but not before `until`, those that end the run.
+
+        That is one in each partition, beyond the end.
+        """
+        kept_in_order = {"enable.idempotence": True}  # also where a broker that has just begun refuses some at first
+        producer = Producer({"bootstrap.servers": self.servers, "compression.type": "lz4", **kept_in_order})
         for number, (card, line) in enumerate(records()):
             place = number // 7 if self.scattered or not self.direct else zlib.crc32(card.encode())
             producer.produce(self.topic, line, card.encode(), place % self.partitions)
             if pause and number % 100 == 99:
                 producer.flush(30)
                 time.sleep(pause * 100 / EVENTS)
+        assert until is None or until.wait(60)
+        for place in range(self.partitions):
+            last = {"payment_id": f"end{place}", "at": UNTIL + 60_000, "card": f"end{place}", "amount": "1.00"}
+            producer.produce(self.topic, json.dumps(last).encode(), b"end", place)
         assert producer.flush(30) == 0
 
     def produce_in_transactions(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lone_worker import PAYMENTS, Cluster, LoneWorker, settled
 
 from monitoring import registry
-from streams.faust import hosting
+from streams.faust import committing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ LAG = registry.CONSUMER_LAG.of({**STREAM, "partition": "0"})
 
 class TestWhatAWorkerTells:
     def test_of_partitions_states_and_open_alerts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hosting, "MEASURE_SECONDS", 0.0)
+        monkeypatch.setattr(committing, "MEASURE_SECONDS", 0.0)
         cluster = Cluster()
 
         async def life(end: int) -> LoneWorker:

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
@@ -93,7 +94,7 @@ class TestOneWorker:
     def test_beside_one_partition_and_behind_the_exchange(
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
-        shop, port = make(), free_port()
+        shop, port = make(idle="2s"), free_port()
         letters = shop.topics(f"{shop.topic}.dlq")
         shop.produce_in_transactions()
         pages: dict[str, str] = {}
@@ -120,16 +121,17 @@ class TestThreeWorkers:
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
         chance = random.Random(SEED)  # noqa: S311  # chaos, not secrets
-        shop = make(workers=3, partitions=4, idle="8s")
+        shop, struck = make(workers=3, partitions=4), Event()
 
         def disturb() -> None:
             until(lambda: len(workers_of(shop.folder)) == 3)
-            shop.produce(pause=12)
+            shop.produce(pause=8, until=struck)
 
         def strike() -> None:
-            until(lambda: len(workers_of(shop.folder)) == 3)
-            time.sleep(chance.uniform(4, 10))  # the moment is the point
+            until(lambda: shop.told() > 0)
+            time.sleep(chance.uniform(0, 4))  # the moment is the point
             kill(shop.folder, chance.randint(0, 2))
+            struck.set()
 
         with Aside(disturb), Aside(strike):
             assert shop.run(), (SEED, shop.logs())
@@ -140,14 +142,16 @@ class TestThreeWorkers:
     def test_workers_come_and_go_while_keys_are_exchanged(
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
-        shop = make(workers=3, partitions=4, direct=False, tabled=True, idle="8s")
+        shop, struck = make(workers=3, partitions=4, direct=False, tabled=True), Event()
         shop.produce_table()
 
         def disturb() -> None:
             until(lambda: len(workers_of(shop.folder)) == 3)
-            with Aside(lambda: shop.produce(pause=12)):
-                time.sleep(random.Random(SEED).uniform(3, 8))  # noqa: S311  # the moment is the point
+            with Aside(lambda: shop.produce(pause=8, until=struck)):
+                until(lambda: shop.told() > 0)
+                time.sleep(random.Random(SEED).uniform(0, 4))  # noqa: S311  # the moment is the point
                 kill(shop.folder, 1, signal.SIGTERM)
+                struck.set()
 
         with Aside(disturb):
             assert shop.run(), (SEED, shop.logs())
