@@ -7,12 +7,14 @@ take the usual way, so that recovery is Faust's.
 * One call of `getmany` gives, for each batched partition, one `Batch`; to Faust its offset is that of its last record.
 * What is committed to the group is what the state of a task holds: `Hosting.durable`, not what was acknowledged.
 * What a transaction has not committed is not read, as by librdkafka.
+* Recovery counts from -1. Faust's own counts from 0, so that a changelog with one record counts as read.
 * Recovery resumes partitions before it has sought: a *gate* holds batched partitions back until `perform_seek` is done.
-  That asks the tasks where they stand, and goes there.
+  That asks the tasks where they stand, and goes there: once for an assignment, when its tables are whole.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 SCHEME = "batched"
+BEFORE_FIRST = -1
+"""The offset of the last record that was read, where none was."""
 FETCH_WAIT_MS = 100
 """How long a broker may hold a fetch that has nothing; Faust's 1500 would be latency."""
 
@@ -142,7 +146,11 @@ class BatchedThread(driver.AIOKafkaConsumerThread):
 class BatchedConsumer(driver.Consumer):
     """Keeps offsets by what tasks made durable."""
 
-    gate_open: bool = False
+    def __init__(self, *words: Any, **named: Any) -> None:  # noqa: ANN401  # Faust's
+        super().__init__(*words, **named)
+        self.gate_open = False
+        self._revocations = 0
+        self._seeking = asyncio.Lock()
 
     def _new_consumer_thread(self) -> BatchedThread:
         return BatchedThread(self, loop=self.loop, beacon=self.beacon)
@@ -195,21 +203,42 @@ class BatchedConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit first: Faust forgets what was acknowledged before it asks anybody."""
         self.gate_open = False
+        self._revocations += 1
         await self.tasks.release()
         await self.commit()
         await super().on_partitions_revoked(revoked)
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Say that nothing of a new changelog was read: where nothing is said Faust passes over its first record."""
+        offsets = self.app.tables.recovery.active_offsets  # type: ignore[attr-defined]  # of Faust's own tables
+        for tp in assigned:
+            if tp.topic in self.app.tables.changelog_topics:
+                offsets.setdefault(tp, BEFORE_FIRST)
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def perform_seek(self) -> None:
-        """Go to where the tasks stand, and open the gate; not where Faust only rewinds a fetch that came too late."""
+        """Go to where the tasks stand, and open the gate, once their tables are recovered.
+
+        Faust also calls this where it only rewinds a fetch that came too late, at any time.
+        """
         await super().perform_seek()
-        if not self.flow_active:
-            return
+        async with self._seeking:
+            recovering = self.app.tables.recovery.in_recovery  # type: ignore[attr-defined]  # of Faust's own tables
+            if self.flow_active and not recovering and not self.gate_open:
+                await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Let tasks go on with an assignment, unless it is revoked meanwhile: then another one follows."""
+        revocations = self._revocations
         mine = {tp for tp in self.assignment() if self.batched(tp)}
         for tp, offset in (await self.tasks.load(mine)).items():
             await self.seek(tp, offset)
             self._committed_offset[tp] = offset
-        for tp in mine:
-            self.tasks.begin(tp, await self.position(tp) or 0)
+        positions = {tp: await self.position(tp) or 0 for tp in mine}
+        if revocations != self._revocations:
+            return
+        for tp, position in positions.items():
+            self.tasks.begin(tp, position)
         self.gate_open = True
 
     async def left(self, taken: Mapping[TP, int]) -> dict[TP, int]:
