@@ -73,8 +73,8 @@ class Groups:
             return self.aggregated(wide, [pl.col(values.name).sum()]).to_series()
         if self.alone or not array.size:
             return pl.Series(values.name, array, dtype=pl.Int64)
-        running = np.cumsum(array if self.sorted else array[self.order], dtype=np.int64)
-        up_to = running[self.ends - 1]
+        running = np.cumsum(array if self.sorted else array.take(self.order), dtype=np.int64)
+        up_to = running.take(self.ends - 1)
         return pl.Series(values.name, np.diff(up_to, prepend=0), dtype=pl.Int64)
 
     def there(self, values: pl.Series) -> pl.Series:
@@ -109,7 +109,9 @@ def taken(rows: pl.DataFrame, places: Index) -> pl.DataFrame:
 def gathered(values: pl.Series, places: Index) -> pl.Series:
     """Give the values at some places."""
     if values.dtype in _NARROW and not values.null_count():
-        return pl.Series(values.name, values.to_numpy()[places], dtype=values.dtype)  # a third of what Polars takes
+        return pl.Series(
+            values.name, values.to_numpy().take(places), dtype=values.dtype
+        )  # a third of what Polars takes
     return values.gather(pl.Series(places.astype(np.uint32)))
 
 
@@ -172,7 +174,7 @@ def _differ(keys: pl.DataFrame, order: Index | None = None) -> Mask:
     places = None if order is None else pl.Series(order.astype(np.uint32))
     for column in keys.get_columns():
         if column.dtype == pl.Int64 and not column.null_count():
-            values = column.to_numpy() if order is None else column.to_numpy()[order]
+            values = column.to_numpy() if order is None else column.to_numpy().take(order)
             differs |= values[1:] != values[:-1]
         else:
             sorted_ = column if places is None else column.gather(places)

@@ -58,14 +58,16 @@ def _or_null(rows: pl.DataFrame, row: Ints) -> list[pl.Series]:
 def answers(operator: TrailingOperator, asked: Asked, held: Rows, line: Line) -> pl.DataFrame:
     """Evaluate all windows for all rows that ask."""
     order = stable_order(asked.key)  # they come in order of time
+    back = np.empty_like(order)
+    back[order] = np.arange(order.size)
     evaluation = Evaluation(_kept(operator, held), operator.calls)
     edges = _edges(operator, asked, held, line, order)
     found: list[pl.Series] = []
     for (window, columns), calls in zip(operator.windows, operator.calls, strict=True):
-        results = evaluation.results(calls, edges.ranges(window.delayed + window.width, window.delayed), order)
+        results = evaluation.results(calls, edges.ranges(window.delayed + window.width, window.delayed), back)
         found += results.select(a.expr.cast(a.type.physical).alias(name) for name, a in columns.items()).get_columns()
     hull = edges.ranges(operator.memory, min(window.delayed for window, _ in operator.windows))
-    items = evidence.latest(held, hull.put(order), asked.own, asked.row)
+    items = evidence.latest(held, hull.taken(back), asked.own, asked.row)
     return asked.frame.with_columns(*found, items.alias(EVIDENCE)).select(list(operator.output.physical))
 
 
@@ -81,12 +83,12 @@ def _edges(operator: TrailingOperator, asked: Asked, held: Rows, line: Line, ord
     and an empty row stands behind the event before it, or behind the older rows of its key, all of which are earlier.
     """
     places = line.places(held.key, held.time)
-    edges = Edges(line, places, asked.key[order], asked.frame.get_column(TIME).to_numpy()[order])
+    edges = Edges(line, places, asked.key.take(order), asked.frame.get_column(TIME).to_numpy().take(order))
     if not operator.probe:
-        last, own = held.own + 1, places[held.own]
+        last, own = held.own + 1, places.take(held.own)
         tied = np.flatnonzero(own[1:] == own[:-1])
         last[tied] = np.searchsorted(places, own[tied], side="right")
-        up_to_now = held.newest[edges.key]
-        up_to_now[asked.row[order] >= 0] = last
+        up_to_now = held.newest.take(edges.key)
+        up_to_now[asked.row.take(order) >= 0] = last
         edges.found[0] = np.maximum.accumulate(up_to_now)
     return edges

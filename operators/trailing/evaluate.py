@@ -63,13 +63,13 @@ class Evaluation:
     def results(self, calls: Compiled, ranges: Ranges, places: Ints) -> pl.DataFrame:
         """Give the result of every call for every range, in columns named by the calls' texts.
 
-        `ranges` ascend; the result of each stands at its place of `places`. Parts are put there rather than results:
-        hardly any of them are null, which costs less, and many are the same.
+        `ranges` ascend; results are those at `places` of them. Parts are taken from there rather than results: hardly
+        any of them are null, which costs less, and many are the same.
         """
         parts = {name: self._plain(part) for name, part in calls.ranged.items()}
-        found = {part: _put(self._part(part, ranges), places) for part in dict.fromkeys(parts.values())}
+        found = {part: _taken(self._part(part, ranges), places) for part in dict.fromkeys(parts.values())}
         columns = [found[part].alias(name) for name, part in parts.items()]
-        columns += [_put(self._bag(call, column, ranges), places).alias(call.text) for call, column in calls.bags]
+        columns += [_taken(self._bag(call, column, ranges), places).alias(call.text) for call, column in calls.bags]
         finals = [value.alias(name) for name, value in calls.finals.items()]
         return pl.DataFrame(columns).select(*finals, *(call.text for call, _ in calls.bags))
 
@@ -151,15 +151,11 @@ def _spread(found: pl.Series, some: Ints, ranges: Ranges) -> pl.Series:
     return pl.concat([pl.Series([None], dtype=found.dtype), found.alias("")]).gather(places)
 
 
-def _put(found: pl.Series, places: Ints) -> pl.Series:
-    """Put each value at its place."""
+def _taken(found: pl.Series, places: Ints) -> pl.Series:
+    """Give the values at some places."""
     if found.dtype == pl.Int64 and not found.null_count():
-        moved = np.empty(places.size, dtype=np.int64)
-        moved[places] = found.to_numpy()
-        return pl.Series(moved)
-    back = np.empty(places.size, dtype=np.uint32)
-    back[places] = np.arange(places.size)
-    return found.gather(pl.Series(back))
+        return pl.Series(found.to_numpy().take(places))
+    return found.gather(pl.Series(places.astype(np.uint32)))
 
 
 def _distinct(_: AggregateCall, values: pl.Series, ranges: Ranges) -> pl.Series:

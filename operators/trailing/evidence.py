@@ -58,7 +58,7 @@ def latest(rows: Rows, ranges: Ranges, own: pl.Series | None, asker: Ints) -> pl
     full = pairs and count.sum() > FULL * EVIDENCE_MOST * count.size
     laid = np.full_like(count, EVIDENCE_MOST) if full else count
     # What stands behind the range's last row gives way to the row itself.
-    source = np.append(rows.source, 0)[np.maximum(spread(ranges.high + asks - laid, laid), 0)]
+    source = np.append(rows.source, 0).take(np.maximum(spread(ranges.high + asks - laid, laid), 0))
     if own is not None:
         own_rows = np.flatnonzero(asks)
         source[np.cumsum(laid)[own_rows] - 1] = sum(len(part) for part in parts) + asker[own_rows]

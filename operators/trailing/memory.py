@@ -57,7 +57,7 @@ def merge(pieces: Sequence[pl.DataFrame], after: int | None = None) -> pl.DataFr
     at = np.concatenate([index[2] + start for (_, index), start in zip(parts, starts, strict=False)])
     order = np.argsort(codes, kind="stable")  # of sorted runs: a merge
     kept = pl.concat([kept for kept, _ in parts], rechunk=True)
-    return kept.with_columns(_index(codes[order], times[order], at[order]))
+    return kept.with_columns(_index(codes.take(order), times.take(order), at.take(order)))
 
 
 def recoded(piece: pl.DataFrame, known: Ints, codes: Ints) -> pl.DataFrame:
@@ -149,7 +149,7 @@ def rows_of(codes: Ints, pieces: Sequence[pl.DataFrame]) -> Rows:
         times, at = piece.get_column(CODE_TIME).to_numpy(), piece.get_column(AT).to_numpy()
         if count.sum() < at.size:
             some = spread(low, count)
-            times, at = times[some], at[some]
+            times, at = times.take(some), at.take(some)
         place = spread(first + earlier, count)
         time[place] = times
         source[place] = at + start

@@ -32,11 +32,9 @@ class Ranges(NamedTuple):
         """How many rows each has."""
         return self.high - self.low
 
-    def put(self, places: Ints) -> Ranges:
-        """Give them at other places."""
-        low, high = np.empty_like(self.low), np.empty_like(self.high)
-        low[places], high[places] = self
-        return Ranges(low, high)
+    def taken(self, places: Ints) -> Ranges:
+        """Give those at some places."""
+        return Ranges(self.low.take(places), self.high.take(places))
 
     def covered(self, rows: int) -> npt.NDArray[np.bool_]:
         """Tell of so many rows which lie in any range."""
@@ -46,7 +44,7 @@ class Ranges(NamedTuple):
     def within(self, chosen: npt.NDArray[np.bool_]) -> Ranges:
         """Give the ranges among the chosen rows only."""
         before = np.concatenate(([0], np.cumsum(chosen)))
-        return Ranges(before[self.low], before[self.high])
+        return Ranges(before.take(self.low), before.take(self.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +103,8 @@ class Edges:
         if np.count_nonzero(far) * 2 > far.size:
             return np.searchsorted(self.rows, places, side="right")
         for _ in range(NEAR):
-            count -= rows[count] > places
-        left = np.flatnonzero(rows[count] > places)
+            count -= rows.take(count) > places
+        left = np.flatnonzero(rows.take(count) > places)
         count[left] = np.searchsorted(self.rows, places[left], side="right")
         return count
 
@@ -134,7 +132,7 @@ class PrefixSums(NamedTuple):
         """Give the exact sum of each range, 0 for an empty one: Int64 where all of them fit, else Int128."""
         longest = int(ranges.size.max(initial=0))
         if self.narrow is not None and self.greatest * longest <= INT64_MOST:
-            return pl.Series(self.narrow[ranges.high] - self.narrow[ranges.low], dtype=pl.Int64)
+            return pl.Series(self.narrow.take(ranges.high) - self.narrow.take(ranges.low), dtype=pl.Int64)
         wide = self.values.cast(pl.Int128).cum_sum()
         wide = pl.concat([pl.Series(wide.name, [0], dtype=pl.Int128), wide])
         return wide.gather(ranges.high) - wide.gather(ranges.low)

@@ -100,7 +100,7 @@ def of_gaps(rows: Rows, windows: Sequence[Trailing], since: int) -> Timers:
     Codes are indices of keys, as in `rows`.
     """
     least = min(window.width for window in windows)
-    key, before, after = rows.key[rows.own], rows.time[rows.own - 1], rows.time[rows.own]
+    key, before, after = rows.key.take(rows.own), rows.time[rows.own - 1], rows.time.take(rows.own)
     follows = (rows.own > 0) & (key == rows.key[rows.own - 1]) & (after - before > least)
     key, before, after = key[follows], before[follows], after[follows]
     parts: list[Timers] = []

@@ -104,7 +104,7 @@ class _Places(NamedTuple):
 def _places(counts: Index, groups: Groups) -> _Places:
     """Walk back from the last row of each group, an item at a time."""
     order, starts, row = groups.order, groups.starts, groups.ends - 1
-    ordered = counts[order]
+    ordered = counts.take(order)
     if not ordered.all():
         some = ordered > 0
         up_to = np.concatenate([[0], np.cumsum(some)])
@@ -116,9 +116,9 @@ def _places(counts: Index, groups: Groups) -> _Places:
     for _ in BACK:
         has += row >= starts
         at = np.maximum(row, 0)
-        places.append((EVIDENCE_MOST - 1 - used) * counts.size + order[at])
+        places.append((EVIDENCE_MOST - 1 - used) * counts.size + order.take(at))
         used += 1
-        used *= used < ordered[at]
+        used *= used < ordered.take(at)
         row = row - (used == 0)
     return _Places(places[::-1], has)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from operators.grouping import hashes_of, taken
 from operators.windows import runs
@@ -20,8 +21,6 @@ from operators.windows.runs import SPARE, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    import polars as pl
 
     from operators.contract import State
     from operators.grouping import Hashes
@@ -161,4 +160,9 @@ def _cut(run: pl.DataFrame, by: Sequence[str], leasts: Sequence[int]) -> list[tu
     if (number[1:] < number[:-1]).any():
         run = taken(run, np.argsort(number.astype(np.uint16), kind="stable"))
     parts = zip(leasts, np.cumsum(sizes) - sizes, sizes, strict=True)
-    return [(least, run.slice(start, size)) for least, start, size in parts if size]
+    return [(least, _alone(run.slice(start, size))) for least, start, size in parts if size]
+
+
+def _alone(part: pl.DataFrame) -> pl.DataFrame:
+    """Give a slice with memory of its own: it may be held long after the other ranges have let theirs go."""
+    return pl.concat([part.head(1), part.slice(1)], rechunk=True)

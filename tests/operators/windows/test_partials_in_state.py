@@ -136,6 +136,22 @@ class TestRanges:
                 assert range_ is held.ranges[0] or (hashes >= np.uint64(range_.least)).all()
         assert dict(_merge(pl.concat(held.all)).iter_rows()) == counts
 
+    @pytest.mark.parametrize("by_hash", [False, True])
+    def test_are_cut_alike_whether_their_runs_are_sorted_by_hash_or_not(self, *, by_hash: bool) -> None:
+        held, random = KeyRanges(("key",)), np.random.default_rng(2)
+        for _ in range(20):
+            run_ = pl.DataFrame({"key": random.integers(0, 300, 40), "n": [1] * 40})
+            held.add(run_.sort(pl.Series(hashes_of(run_.select("key")))) if by_hash else run_)
+            held.compact(_merge)
+        held.cut()
+        leasts = np.array([range_.least for range_ in held.ranges[1:]], dtype=np.uint64)
+        assert leasts.size > 4
+        for number, range_ in enumerate(held.ranges):
+            for held_run in range_.runs:
+                found = np.searchsorted(leasts, hashes_of(held_run.select("key")), side="right")
+                assert (found == number).all()
+        assert _merge(pl.concat(held.all)).get_column("n").sum() == 20 * 40
+
     def test_few_of_many_full_ones_are_merged_in_one_step(self) -> None:
         held = KeyRanges(("key",))
         everyone = pl.DataFrame({"key": range(400), "n": [1] * 400})
