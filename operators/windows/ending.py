@@ -80,6 +80,10 @@ class Ending:
         """Whether a partial comes in at one of these ends."""
         return (pl.col(PANE) < self.most) & (pl.lit(value=True) if self.done is None else pl.col(PANE) >= self.done)
 
+    def may_be_fresh(self, run: pl.DataFrame) -> bool:
+        """Whether any partial of a run comes in at one of these ends, as far as the greatest pane tells."""
+        return self.done is None or bool((run.get_column(PANE) >= self.done).any())
+
     def gone(self, window: int) -> pl.Expr:
         """Whether a partial was in its last window at the end before this step's first, or at one of its ends."""
         before = pl.col(PANE) < self.grid.oldest(window, self.most)

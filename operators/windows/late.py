@@ -35,8 +35,7 @@ def with_late(
     merged: pl.DataFrame, end: Ending, partials: Sequence[pl.DataFrame], late: pl.DataFrame | None, wide: int
 ) -> Late:
     """Add the items of the window `wide` to merged partials, whose ends are those of a step."""
-    coming = [*([] if late is None else [late]), *(_fresh(run, end) for run in partials)]
-    rows = joined(coming) if coming else merged.select(end.by).clear()
+    rows = joined([*([] if late is None else [late]), _fresh(partials, end)])
     groups = grouped(rows.select(end.by))
     keys = groups.firsts(rows.select(end.by))
     known = keys.hstack(items.latest(rows, groups, [PANES]))
@@ -52,9 +51,11 @@ def with_late(
     return Late(found, kept.filter(pl.col(items.HAS) > 0))
 
 
-def _fresh(run: pl.DataFrame, end: Ending) -> pl.DataFrame:
-    """Give what comes in of a run, with the pane of each item."""
-    rows = run.lazy().filter(end.fresh).select(*end.by, PANE, *items.ITEMS).collect()
+def _fresh(partials: Sequence[pl.DataFrame], end: Ending) -> pl.DataFrame:
+    """Give what comes in, with the pane of each item."""
+    fresh, columns = end.fresh, [*end.by, PANE, *items.ITEMS]
+    found = [run.lazy().filter(fresh).select(columns).collect() for run in partials if end.may_be_fresh(run)]
+    rows = joined(found) if found else partials[0].select(columns).clear()
     rows = rows.sort(PANE, maintain_order=True) if end.grid.splits else rows
     return rows.select(*end.by, *items.ITEMS, *(pl.col(PANE).alias(name) for name in PANES))
 
@@ -69,9 +70,8 @@ def _cut(known: pl.DataFrame, wanted: Callable[[pl.Series], pl.Series]) -> pl.Da
 def _all_items(end: Ending, partials: Sequence[pl.DataFrame], late: pl.DataFrame | None) -> pl.DataFrame:
     """Give a row per item, by key and in time order, with the end where it comes in (AT) and its key's first index."""
     rows = [] if late is None else [late.with_columns(pl.lit(None, dtype=pl.Int64).alias(_AT))]
-    for run in partials:
-        fresh = _fresh(run, end)
-        rows.append(fresh.with_columns(end.grid.first_end(fresh.get_column(PANES[-1])).alias(_AT)))
+    fresh = _fresh(partials, end)
+    rows.append(fresh.with_columns(end.grid.first_end(fresh.get_column(PANES[-1])).alias(_AT)))
     each = joined(rows)
     panes = items.interleaved(each.select(PANES).get_columns()).reshape((-1, EVIDENCE_MOST)).arr.to_list()
     cut = each.select(*end.by, _AT, items.lists(each), panes.alias(PANE), items.HAS)

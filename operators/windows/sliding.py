@@ -14,6 +14,7 @@ import polars as pl
 from operators.grouping import grouped
 from operators.windows.ending import END, PANE
 from operators.windows.parts import ROWS
+from operators.windows.runs import joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,17 +68,16 @@ class Sliding:
         begin = pl.lit(end.done, dtype=pl.Int64)
         changes = [] if sums is None or end.done is None else [sums.with_columns((begin + end.grid.every).alias(_AT))]
         columns = [*end.by, *self._additive]
-        for run in partials:
-            some = run.lazy().filter(end.fresh | end.gone(self.window)).select(*columns, PANE).collect()
-            rows = self.accumulators.wide(some)
-            panes = rows.get_column(PANE)
-            first, last = end.grid.first_end(panes).alias(_AT), end.grid.last_end(self.window, panes).alias(_LAST)
-            held = rows.with_columns(first, last).filter(pl.col(_LAST) >= pl.col(_AT))
-            changes.append(held.filter(end.fresh).select(*columns, _AT))
-            going = pl.col(self._additive) * -1
-            changes.append(
-                held.filter(end.gone(self.window)).select(*end.by, going, pl.col(_LAST).alias(_AT) + end.grid.every)
-            )
+        wanted = end.fresh | end.gone(self.window)
+        some = [run.lazy().filter(wanted).select(*columns, PANE).collect() for run in partials]
+        rows = self.accumulators.wide(joined(some))
+        panes = rows.get_column(PANE)
+        first, last = end.grid.first_end(panes).alias(_AT), end.grid.last_end(self.window, panes).alias(_LAST)
+        held = rows.with_columns(first, last).filter(pl.col(_LAST) >= pl.col(_AT))
+        changes.append(held.filter(end.fresh).select(*columns, _AT))
+        going = pl.col(self._additive) * -1
+        left = pl.col(_LAST).alias(_AT) + end.grid.every
+        changes.append(held.filter(end.gone(self.window)).select(*end.by, going, left))
         return pl.concat(changes)
 
     def _many_hops(self, end: Ending, changes: pl.DataFrame) -> pl.DataFrame:
