@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from streams.sources.contract import RawBatch
 
 
+_LONG_AGO = -(1 << 62)
+
+
 def refuse_look_ups(rows: pl.DataFrame, lookups: Sequence[Lookup]) -> pl.DataFrame:
     """Stand in where a stream's checks need no table."""
     raise LookupError(f"no tables for {', '.join(lookup.table for lookup in lookups)} ({rows.height} rows)")
@@ -175,9 +178,8 @@ class _Own(NamedTuple):
 
 def _after_watermark(times: pl.Series, before: pl.Series, lateness: int) -> npt.NDArray[np.bool_]:
     """Mark the rows that came after their watermark."""
-    if before.null_count():  # before the first one there is none
-        return (times < before - lateness).fill_null(value=False).to_numpy()
-    return times.to_numpy() < before.to_numpy() - lateness
+    known = before.fill_null(_LONG_AGO) if before.null_count() else before  # before the first one there is none
+    return times.to_numpy() < known.to_numpy() - lateness
 
 
 def _content(layout: Layout) -> list[str]:
