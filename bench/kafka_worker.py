@@ -72,7 +72,7 @@ class Notes:
 def watch(notes: Notes, streams: set[str]) -> None:
     """Put notes around what the worker does. `streams`: the topics whose partitions count."""
     fetch, assigned = BatchedThread._fetch_records, BatchedConsumer.on_partitions_assigned  # noqa: SLF001  # to look on
-    take, collect = SourceTask.take, Outlets.collect
+    took, collect = SourceTask.took, Outlets.collect
 
     @wraps(fetch)
     async def fetching(self: Any, consumer: Any, active_partitions: Any, **limits: Any) -> Any:  # noqa: ANN401
@@ -85,11 +85,11 @@ def watch(notes: Notes, streams: set[str]) -> None:
         notes.put("assigned", sorted(tp.partition for tp in given if tp.topic in streams))
         await assigned(self, given, *rest, **more)
 
-    @wraps(take)
-    def taking(self: Any, raw: Any, end: int) -> Any:  # noqa: ANN401
-        taken = take(self, raw, end)
-        notes.put("taken", [self.ingest.spec.partition], raw.count)
-        return taken
+    @wraps(took)
+    def taking(self: Any, done: Any, end: int) -> Any:  # noqa: ANN401
+        rows = took(self, done, end)
+        notes.put("taken", [self.partition], done.counts.records)
+        return rows
 
     @wraps(collect)
     def collecting(self: Any) -> Any:  # noqa: ANN401
@@ -100,7 +100,7 @@ def watch(notes: Notes, streams: set[str]) -> None:
 
     _put(BatchedThread, "_fetch_records", fetching)
     _put(BatchedConsumer, "on_partitions_assigned", assigning)
-    _put(SourceTask, "take", taking)
+    _put(SourceTask, "took", taking)
     _put(Outlets, "collect", collecting)
 
 

@@ -16,6 +16,8 @@ from streams.faust import values
 from streams.faust.beside import guarded, in_thread
 from streams.faust.clock import Tick
 from streams.faust.committing import Committing
+from streams.faust.gathering import Gathering
+from streams.faust.intake import News
 from streams.faust.silence import Silence
 from streams.faust.skew import Skew, standings
 from streams.faust.unit import Unit
@@ -67,10 +69,12 @@ class Hosting:
     _keeping: dict[Any, asyncio.Future[Any]] = field(default_factory=dict)
     _resting: asyncio.Event = field(default_factory=asyncio.Event)
     _committing: Committing = field(init=False)
+    _gathering: Gathering = field(init=False)
 
     def __post_init__(self) -> None:
         """Commit with the same threads in which tasks work."""
         self._committing = Committing(self.wire, self._threads, self.intake, self.outlets, self.fail)
+        self._gathering = Gathering(self._threads, self.intake)
 
     def batches(self, topic: str) -> bool:
         """Whether a topic is delivered in batches."""
@@ -192,9 +196,7 @@ class Hosting:
             unit.wanted.clear()
             unit.room.set()
             async with unit.lock:
-                taken = await in_thread(
-                    self._threads, partial(self.intake.take, unit, [event.value for event in events])
-                )
+                taken = await self._gathering.take(News(unit, [event.value for event in events]))
                 unit.events += events
                 unit.dirty = True
                 if taken is not None:

@@ -12,11 +12,12 @@ import polars as pl
 
 from monitoring import registry
 from streams.faust.source_task import SourceTask
+from streams.ingest.together import Part
 from streams.local.feed import Read, late_letters
 from streams.sources.contract import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from streams.dead_letters import TakesLetters
     from streams.faust.batches import Batch
@@ -35,18 +36,38 @@ EXCHANGE: dict[Literal["stage"], str] = {"stage": "exchange"}
 
 
 class Taken(NamedTuple):
-    """What a batch of records gave: ingested, put aside, early copies if there are any to give."""
+    """What records of a task gave: ingested, put aside; early copies, of tasks taken together with the first one."""
 
     ingested: Ingested
     aside: pl.DataFrame
-    copies: pl.DataFrame | None
+    copies: pl.DataFrame | None = None
+
+
+class News(NamedTuple):
+    """Consecutive batches of a task's partition, at least one."""
+
+    unit: Unit
+    batches: Sequence[Batch]
+
+    @property
+    def records(self) -> int:
+        """How many messages they hold."""
+        return sum(len(batch.records) for batch in self.batches)
+
+
+class _Source(NamedTuple):
+    """Records of a task of a stream that are new, and the offset behind them; None where there are none."""
+
+    task: SourceTask
+    raw: Records | None
+    end: int
 
 
 @dataclass(slots=True)
 class Intake:
     """Takes batches for all tasks of a worker.
 
-    `early`: makes the early copies of one partition; None gives none.
+    `early`: makes the early copies of one stream; None gives none.
     """
 
     tally: Tally
@@ -57,40 +78,56 @@ class Intake:
     _counting: Lock = field(default_factory=Lock)
     _dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     _early: dict[str, EarlyCopies] = field(default_factory=dict)
+    _copying: Lock = field(default_factory=Lock)
 
-    def take(self, unit: Unit, batches: Sequence[Batch]) -> Taken | None:
-        """Take what is new in consecutive batches; in a thread, with the task's lock held."""
-        task = unit.task
-        if isinstance(task, SourceTask):
-            return self._records(task, batches)
-        shard = cast("ShardTask", task)
-        self.tally.metrics.count(registry.STAGE_BATCHES_READ.of(EXCHANGE), sum(len(batch.records) for batch in batches))
-        for batch in batches:
+    def take(self, news: Sequence[News]) -> Sequence[Taken | None]:
+        """Take what is new, of one shard or of partitions of one stream; in a thread, with the tasks' locks held."""
+        first, *_ = news
+        if not isinstance(first.unit.task, SourceTask):
+            self._packets(cast("ShardTask", first.unit.task), first)
+            return [None]
+        sources = [_new(cast("SourceTask", one.unit.task), one.batches) for one in news]
+        return self._records(sources)
+
+    def _packets(self, shard: ShardTask, news: News) -> None:
+        self.tally.metrics.count(registry.STAGE_BATCHES_READ.of(EXCHANGE), news.records)
+        for batch in news.batches:
             shard.take(batch.values_from(shard.end), max(shard.end, batch.end))
-        return None
 
-    def _records(self, task: SourceTask, batches: Sequence[Batch]) -> Taken | None:
-        name, end = task.stream.name, max(task.end, batches[-1].end)
-        parts = [part for batch in batches if (part := batch.raw_from(task.end)) is not None]
-        if not parts or task.through:
-            task.end = end
-            return None
-        raw = Records.joined(parts)
-        done, rows = task.take(raw, end)
-        self.keys.note(name, batches[0].tp.partition, rows)
-        aside = pl.concat([done.dead, late_letters(done.late)])
+    def _records(self, sources: Sequence[_Source]) -> Sequence[Taken | None]:
+        """Take in the records of all in one pass; what it gives goes to each task by itself."""
+        for task, raw, end in sources:
+            if raw is None:
+                task.end = end
+        given: dict[str, Taken] = {}
+        full = sorted((one for one in sources if one.raw is not None), key=lambda one: one.task.partition)
+        if full:
+            ingest, stream = full[0].task.ingest, full[0].task.stream.name
+            parts = [Part(task.partition, raw, task.state) for task, raw, _ in full if raw is not None]
+            done = ingest.steps(parts)
+            for (task, raw, end), step in zip(full, done.each, strict=True):
+                given[task.name] = self._taken(task, cast("Records", raw), step, end)
+            copies = self._copies(stream, full[0].task.within(done.rows), full[0].task.hosted.tables)
+            given[full[0].task.name] = given[full[0].task.name]._replace(copies=copies)
+        return [given.get(one.task.name) for one in sources]
+
+    def _taken(self, task: SourceTask, raw: Records, done: Ingested, end: int) -> Taken:
+        name, rows = task.stream.name, task.took(done, end)
+        self.keys.note(name, task.partition, rows)
+        aside = pl.concat([done.dead, late_letters(done.late)]) if done.late.height else done.dead
         with self._counting:
             self.tally.read(name, Read(rows, aside, done, done.rows.height - rows.height, raw.size), time.time())
-        return Taken(done, aside, self._copies(task, rows))
+        return Taken(done, aside)
 
-    def _copies(self, task: SourceTask, rows: pl.DataFrame) -> pl.DataFrame | None:
+    def _copies(self, stream: str, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame | None:
         if self.early is None:
             return None
-        if task.name not in self._early:
-            self._early[task.name] = self.early()
-        early = self._early[task.name]
-        copies = early.arrived(task.stream.name, rows, task.hosted.tables)
-        early.pending = early.pending.clear()  # the truth is raised by another task
+        with self._copying:
+            if stream not in self._early:
+                self._early[stream] = self.early()
+            early = self._early[stream]
+            copies = early.arrived(stream, rows, tables)
+            early.pending = early.pending.clear()  # the truth is raised by another task
         with self._counting:
             self.tally.early_copies(copies)
         return copies
@@ -134,3 +171,10 @@ class Intake:
         """Let the brake see a step whose dead letters are durable; BrakeError if nearly all is bad."""
         if isinstance(unit.task, SourceTask):
             unit.task.brake.watch(taken.ingested)
+
+
+def _new(task: SourceTask, batches: Sequence[Batch]) -> _Source:
+    """Give what a task has not taken yet; nothing where it is through."""
+    end = max(task.end, batches[-1].end)
+    parts = [part for batch in batches if (part := batch.raw_from(task.end)) is not None]
+    return _Source(task, Records.joined(parts) if parts and not task.through else None, end)

@@ -44,12 +44,25 @@ class SourceTask(Task):
     def take(self, raw: Records, end: int) -> tuple[Ingested, pl.DataFrame]:
         """Take records up to the offset `end`; give what ingest made of them, and the rows of this run."""
         done = self.ingest.step(raw, self.state)
+        return done, self.took(done, end)
+
+    def took(self, done: Ingested, end: int) -> pl.DataFrame:
+        """Take what ingest made of the records up to the offset `end`; give the rows of this run."""
         self.state, self.end = done.state, end
-        rows = done.rows if self.until is None else done.rows.filter(pl.col(TIME) <= self.until)
+        rows = self.within(done.rows)
         if rows.height:
             self.hosted.feed(self.stream.name, rows)
             self.send(self.stream.name, rows)
-        return done, rows
+        return rows
+
+    def within(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give the rows of this run."""
+        return rows if self.until is None else rows.filter(pl.col(TIME) <= self.until)
+
+    @property
+    def partition(self) -> int:
+        """The number of the partition."""
+        return self.ingest.spec.partition
 
     def idle(self, clock: int) -> None:
         """Go on although nothing comes: the partition has been at its end for `idle` when the clock shows this (ms)."""

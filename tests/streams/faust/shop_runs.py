@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import polars.selectors as cs
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -318,7 +319,11 @@ def stored_texts(shop: Shop) -> Iterator[str]:
 
 
 def _texts(frames: Iterable[pl.DataFrame]) -> Iterator[str]:
-    return (frame.write_json() for frame in frames)
+    """Give what frames hold as texts; bytes, which JSON has no word for, as if each was a letter."""
+    for frame in frames:
+        yield frame.select(~cs.binary()).write_json()
+        for column in frame.select(cs.binary()):
+            yield "\n".join((value or b"").decode("latin-1") for value in column)
 
 
 @dataclass

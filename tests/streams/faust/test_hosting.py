@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from streams.faust.batches import Batch
-    from streams.faust.intake import Taken
-    from streams.faust.unit import Unit
+    from streams.faust.intake import News, Taken
 
 
 class TestAWorker:
@@ -48,10 +46,10 @@ class TestAWorker:
             worker = LoneWorker(tmp_path, Cluster())
             take = type(worker.hosting.intake).take
 
-            def slowly(self: object, unit: Unit, batches: Sequence[Batch]) -> Taken | None:
+            def slowly(self: object, news: Sequence[News]) -> Sequence[Taken | None]:
                 busy.wait(10)
-                taken.extend((batch.records[0].offset, batch.end) for batch in batches)
-                return take(self, unit, batches)  # type: ignore[arg-type]  # of an intake
+                taken.extend((batch.records[0].offset, batch.end) for one in news for batch in one.batches)
+                return take(self, news)  # type: ignore[arg-type]  # of an intake
 
             monkeypatch.setattr(type(worker.hosting.intake), "take", slowly)
             await worker.begin(PAYMENTS)

@@ -36,8 +36,8 @@ from streams.faust import intake, worker
 
 taken, mark = intake.Intake.take, Path(__file__).with_suffix(".failed")
 
-def take(self, unit, batches):
-    done = taken(self, unit, batches)
+def take(self, news):
+    done = taken(self, news)
     if not mark.exists():
         mark.touch()
         raise ValueError("on purpose")
