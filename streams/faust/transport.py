@@ -121,8 +121,9 @@ class BatchedThread(driver.AIOKafkaConsumerThread):
     def _packed(self, consumer: Any, tp: TP, records: list[Any]) -> list[Any]:  # noqa: ANN401
         if not records or not cast("BatchedConsumer", self.consumer).batched(TP(*tp)):
             return records
+        begin = self._brought.get(TP(*tp))
         self._brought[TP(*tp)] = end = self._position(consumer, tp)
-        return [Batch(tp, records, end)]
+        return [Batch(tp, records, end, begin)]
 
     @staticmethod
     def _position(consumer: Any, tp: TP) -> int:  # noqa: ANN401
