@@ -12,7 +12,7 @@ from streams.faust.transport import SCHEME, Whole, register
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping
     from pathlib import Path
 
     from streams.faust.hosting import Hosting
@@ -112,10 +112,9 @@ class FaustWire:
         """Ask the broker how far the logs of partitions go on behind what was taken; 0 or less where no record is."""
         return await cast("BatchedConsumer", self._app.consumer).left(taken)
 
-    def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
-        """Fetch nothing more of some partitions; go on with others."""
-        self._app.consumer.pause_partitions(hold)
-        self._app.consumer.resume_partitions(free)
+    def hold(self, held: frozenset[Any]) -> None:
+        """Fetch nothing more of these partitions, until other ones are named; what was fetched of them still comes."""
+        cast("BatchedConsumer", self._app.consumer).held = held
 
     def seen(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP
         """Give where the log of a partition ended when it was last fetched; None if nothing of it was."""

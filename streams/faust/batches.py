@@ -30,15 +30,12 @@ class Record(Protocol):
 class Batch:
     """Consecutive records of one partition, at least one. `end`: where the reader goes on behind them.
 
-    `begin`: where it went on behind those that it brought before, None if there were none.
-
     Faust sees it as one message: its offset and timestamp are those of the last record.
     """
 
     tp: Any
     records: Sequence[Record]
     end: int
-    begin: int | None = None
 
     @property
     def last(self) -> Record:
@@ -59,16 +56,3 @@ class Batch:
         stamps = [None if record.timestamp == NO_TIMESTAMP else record.timestamp for record in taken]
         values, keys = [record.value for record in taken], [record.key for record in taken]
         return joined(values, [record.offset for record in taken], stamps, keys, RECORD_MOST)
-
-
-def refuse_gap(batch: Batch, expected: int) -> None:
-    """Raise RuntimeError if a batch that was fetched before this one never came: a restart reads it again.
-
-    Faust may drop what was fetched while a connection was lost and the group came together anew. Offsets that hold no
-    record, such as marks of transactions, are no gap: the batch before ended behind them.
-    """
-    if batch.begin is not None and expected < batch.begin <= batch.records[0].offset:
-        raise RuntimeError(
-            f"{batch.tp.topic}/{batch.tp.partition}: the records from offset {expected} to {batch.begin} were fetched "
-            "and did not arrive; the worker starts again from its last state"
-        )

@@ -13,7 +13,6 @@ from uuid import uuid4
 
 from monitoring.health import SINKS, SOURCES, Health
 from streams.faust import values
-from streams.faust.batches import refuse_gap
 from streams.faust.beside import guarded, in_thread
 from streams.faust.clock import Tick
 from streams.faust.committing import Committing
@@ -112,7 +111,7 @@ class Hosting:
     def begin(self, tp: Any, position: int) -> None:  # noqa: ANN401  # Faust's TP
         """Let a task of the assignment go on, from where the reader stands."""
         unit = self.units[tp]
-        unit.task.end = unit.next = max(unit.task.end, position)
+        unit.task.end = max(unit.task.end, position)
         self._keeping[tp] = asyncio.gather(guarded(self.fail, self._pump(unit)), guarded(self.fail, self._keep(unit)))
         self.health.ready(SOURCES, ok=True)
         self.health.watch(SINKS, lambda: "; ".join(f"{name}: {why}" for name, why in self.outlets.troubles.items()))
@@ -149,7 +148,6 @@ class Hosting:
     async def release(self) -> None:
         """Make durable what was done, before partitions are revoked; tasks rest until `load`."""
         self._resting.set()
-        self.skew.held.clear()
         self.health.ready(SOURCES, ok=False, why="the consumer group is being rebalanced")
         keeping, self._keeping = self._keeping, {}
         await asyncio.gather(*keeping.values())
@@ -183,8 +181,6 @@ class Hosting:
             await self._wait(unit.room)
         if resting.is_set():
             return  # those before it in the queue were given up: it is read again with them
-        refuse_gap(event.value, unit.next)
-        unit.next = event.value.end
         unit.queue.append(event)
         unit.room.clear()
         unit.wanted.set()
@@ -251,9 +247,7 @@ class Hosting:
 
     def balance(self, marks: Mapping[str, int]) -> None:
         """Hold partitions back that are too far ahead of the others."""
-        hold, free = self.skew.look([self.units[tp] for tp in self._keeping], marks)
-        if hold or free:
-            self.wire.hold(hold, free)
+        self.wire.hold(self.skew.look([self.units[tp] for tp in self._keeping], marks))
 
     def tell(self) -> None:
         """Say how this worker stands, for whoever looks at its metrics."""

@@ -6,7 +6,7 @@ where their partitions stand. Stages beside partitions wait for nobody, so where
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streams.faust.source_task import SourceTask
@@ -29,20 +29,18 @@ class Skew:
     """What is held back. `exchanged`: whether any rows meet those of other partitions."""
 
     exchanged: bool
-    held: set[Any] = field(default_factory=set)
+    held: frozenset[Any] = frozenset()
 
-    def look(self, units: Iterable[Unit], marks: Mapping[str, int]) -> tuple[set[Any], set[Any]]:
-        """Give the partitions to hold back from now on, and those to fetch again; `marks`: of the whole group."""
+    def look(self, units: Iterable[Unit], marks: Mapping[str, int]) -> frozenset[Any]:
+        """Give the partitions to hold back for now; `marks`: of the whole group."""
         known = {**marks, **standings(units := list(units))}
         least = min(known.values(), default=BEGINNING)
-        ahead = {
+        self.held = frozenset(
             unit.tp
             for unit in units
             if self.exchanged and isinstance(unit.task, SourceTask) and self._ahead(unit.task, least)
-        }
-        hold, free = ahead - self.held, (self.held - ahead) & {unit.tp for unit in units}
-        self.held = ahead
-        return hold, free
+        )
+        return self.held
 
     @staticmethod
     def _ahead(task: SourceTask, least: int) -> bool:

@@ -10,6 +10,7 @@ take the usual way, so that recovery is Faust's.
 * Recovery counts from -1. Faust's own counts from 0, so that a changelog with one record counts as read.
 * Recovery resumes partitions before it has sought: a *gate* holds batched partitions back until `perform_seek` is done.
   That asks the tasks where they stand, and goes there: once for an assignment, when its tables are whole.
+* A partition that is *held* is not fetched. Faust's own pause throws away what was already fetched of a partition.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 SCHEME = "batched"
 BEFORE_FIRST = -1
 """The offset of the last record that was read, where none was."""
+REST_SECONDS = 0.02
+"""Until the reader looks again where there is nothing to fetch."""
 FETCH_WAIT_MS = 100
 """How long a broker may hold a fetch that has nothing; Faust's 1500 would be latency."""
 
@@ -112,8 +115,9 @@ class BatchedThread(driver.AIOKafkaConsumerThread):
 
     async def _fetch_records(self, consumer: Any, active_partitions: set[TP], **limits: Any) -> Any:  # type: ignore[override]  # noqa: ANN401  # passed by name
         owner = cast("BatchedConsumer", self.consumer)
-        wanted = {tp for tp in active_partitions if owner.gate_open or not owner.batched(tp)}
+        wanted = {tp for tp in active_partitions if owner.wants(tp)}
         if not wanted:
+            await asyncio.sleep(REST_SECONDS)
             return {}
         fetched = await super()._fetch_records(consumer, wanted, **limits)
         return {tp: self._packed(consumer, tp, records) for tp, records in fetched.items()}
@@ -121,9 +125,8 @@ class BatchedThread(driver.AIOKafkaConsumerThread):
     def _packed(self, consumer: Any, tp: TP, records: list[Any]) -> list[Any]:  # noqa: ANN401
         if not records or not cast("BatchedConsumer", self.consumer).batched(TP(*tp)):
             return records
-        begin = self._brought.get(TP(*tp))
         self._brought[TP(*tp)] = end = self._position(consumer, tp)
-        return [Batch(tp, records, end, begin)]
+        return [Batch(tp, records, end)]
 
     @staticmethod
     def _position(consumer: Any, tp: TP) -> int:  # noqa: ANN401
@@ -150,6 +153,7 @@ class BatchedConsumer(driver.Consumer):
     def __init__(self, *words: Any, **named: Any) -> None:  # noqa: ANN401  # Faust's
         super().__init__(*words, **named)
         self.gate_open = False
+        self.held: frozenset[TP] = frozenset()
         self._revocations = 0
         self._seeking = asyncio.Lock()
 
@@ -164,6 +168,10 @@ class BatchedConsumer(driver.Consumer):
     def batched(self, tp: TP) -> bool:
         """Whether a partition is delivered in batches."""
         return self.tasks.batches(tp.topic)
+
+    def wants(self, tp: TP) -> bool:
+        """Whether a partition is to be fetched now."""
+        return not self.batched(tp) or (self.gate_open and tp not in self.held)
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:  # noqa: ANN401
         if not isinstance(record, Batch):

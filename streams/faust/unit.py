@@ -50,8 +50,7 @@ class Unit:
     `through`, `chunks`: whether that state is at the end of the run, and its outbox. `sent`: the serial up to which
     packets were handed to the broker, `acknowledged` the one up to which it has them. `places`: of sinks, as they were
     confirmed. `inherited`: where its outbox ended when it was taken over, `since`: when that was. `opened`: episodes in
-    the durable state, by rule. `sizes`: of the states of stages, as they were `measured_at`. `next`: the
-    offset behind the last message that came.
+    the durable state, by rule. `sizes`: of the states of stages, as they were `measured_at`.
     """
 
     tp: Any
@@ -77,7 +76,6 @@ class Unit:
     opened: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, StateSize] = field(default_factory=dict)
     measured_at: float = 0.0
-    next: int = 0
 
     def capture(self) -> Capture:
         """Settle the task and give what a commit says; in a thread, with the lock held."""

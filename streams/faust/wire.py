@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Collection, Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 
 class Wire(Protocol):
@@ -28,8 +28,8 @@ class Wire(Protocol):
         """Ask the broker how far the logs of partitions go on behind what was taken; 0 or less where no record is."""
         ...
 
-    def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
-        """Fetch nothing more of some partitions; go on with others."""
+    def hold(self, held: frozenset[Any]) -> None:
+        """Fetch nothing more of these partitions, until other ones are named; what was fetched of them still comes."""
         ...
 
     def seen(self, tp: Any) -> int | None:  # noqa: ANN401  # Faust's TP

@@ -20,7 +20,7 @@ from tocsin.compiler import compile_topology
 from tocsin.language import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -43,7 +43,7 @@ class Cluster:
 
     tables: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
     sent: list[tuple[int, bytes]] = field(default_factory=list)
-    held: set[Any] = field(default_factory=set)
+    held: frozenset[Any] = frozenset()
     log_ends: dict[Any, int] = field(default_factory=dict)
     generation: int = 1
     heads: list[dict[bytes, bytes]] = field(default_factory=list)
@@ -71,8 +71,8 @@ class Cluster:
     async def left(self, taken: Mapping[Any, int]) -> Mapping[Any, int]:
         return {tp: self.log_ends[tp] - offset for tp, offset in taken.items()}
 
-    def hold(self, hold: Collection[Any], free: Collection[Any]) -> None:
-        self.held = (self.held | set(hold)) - set(free)
+    def hold(self, held: frozenset[Any]) -> None:
+        self.held = held
 
     def seen(self, tp: object) -> int | None:
         return self.log_ends.get(tp)

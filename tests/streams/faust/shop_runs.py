@@ -153,7 +153,8 @@ class Shop:
     """One run of workers over a topic of its own.
 
     `direct`: the stream says that cards cut its partitions; `scattered`: that is not true. `tabled`: the table of shops
-    is a topic. `idle`: nobody waits for it where a last record of each partition is beyond the end of the run.
+    is a topic. `idle`: nobody waits for it where a last record of each partition is beyond the end of the run. `skew`:
+    of the stream.
     """
 
     folder: Path
@@ -166,6 +167,7 @@ class Shop:
     scattered: bool = False
     tabled: bool = False
     idle: str = "60s"
+    skew: str = "1h"
     command: tuple[str, ...] = ()
     topic: str = field(init=False)
     alerts: str = field(init=False)
@@ -185,7 +187,7 @@ class Shop:
     @property
     def filed(self) -> str:
         """The same with its table in a file."""
-        text = TOPOLOGY.replace("idle: 2s", f"idle: {self.idle}")
+        text = TOPOLOGY.replace("idle: 2s", f"idle: {self.idle}, skew: {self.skew}")
         return text if self.direct else text.replace("    partitioned_by: card\n", "")
 
     def produce(self, pause: float = 0.0, until: threading.Event | None = None) -> None:

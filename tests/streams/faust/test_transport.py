@@ -1,4 +1,4 @@
-"""When tasks go on with an assignment: once, when their tables are whole, and not if it is revoked meanwhile."""
+"""When tasks go on with an assignment: once, when their tables are whole, not if it is revoked; and what is fetched."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def consumer(monkeypatch: pytest.MonkeyPatch, tasks: Tasks, *, recovering: bool 
     made: Any = BatchedConsumer.__new__(BatchedConsumer)
     recovery = SimpleNamespace(in_recovery=recovering, active_offsets=Counter[TP]())
     made.app = SimpleNamespace(hosting=tasks, tables=SimpleNamespace(recovery=recovery))
-    made.gate_open, made._revocations, made._seeking = False, 0, asyncio.Lock()
+    made.gate_open, made.held, made._revocations, made._seeking = False, frozenset(), 0, asyncio.Lock()
     made.flow_active, made._committed_offset = True, {}
     return made
 
@@ -88,3 +88,15 @@ class TestTasksGoOn:
         tasks.meanwhile = revoke
         asyncio.run(made.perform_seek())
         assert (made.gate_open, tasks.begun) == (False, {})
+
+
+class TestWhatIsFetched:
+    def test_other_topics_always_and_batched_ones_while_the_gate_is_open_and_they_are_not_held(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = consumer(monkeypatch, Tasks())
+        assert (made.wants(OTHER), made.wants(HERE)) == (True, False)
+        made.gate_open = True
+        assert made.wants(HERE)
+        made.held = frozenset({HERE})
+        assert (made.wants(OTHER), made.wants(HERE)) == (True, False)

@@ -113,6 +113,19 @@ class TestOneWorker:
         assert len(dead) == EVENTS // 997
         assert all(key(letter) in value(letter) for letter in dead), "each has the key of its record, the card"
 
+    def test_whose_partitions_wait_for_one_another_again_and_again(
+        self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
+    ) -> None:
+        shop = make(partitions=2, direct=False, skew="1s")
+
+        def produce() -> None:
+            until(lambda: len(workers_of(shop.folder)) == 1)
+            shop.produce(pause=5)
+
+        with Aside(produce):
+            assert shop.run(), shop.logs()
+        assert shop.given().equals(wanted(shop)), (shop.unlike(wanted(shop)), shop.logs())
+
 
 class TestThreeWorkers:
     """Records come while they run."""
