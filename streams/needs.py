@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from operators.lookups import look_up
-from tocsin.errors import SourceError
+from tocsin.errors import SourceError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -46,6 +45,5 @@ def refuse_unknown(plan: Plan, sources: Iterable[str]) -> None:
     known = [*plan.streams, *plan.tables]
     for name in sources:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise SourceError(f"{plan.name} has no stream or table {name!r}, only {', '.join(known)}{meant}")
+            only = ", ".join(known) + did_you_mean(name, known)
+            raise SourceError(f"{plan.name} has no stream or table {name!r}, only {only}")

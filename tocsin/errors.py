@@ -60,13 +60,22 @@ def _sentence(what: str, expected: str, nearest: str) -> str:
     return f"{what}{wanted}{_meant(nearest)}"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], least: float = 0.6) -> str:
+    """Give the known name that is spelled most like `name`, small or capital letters alike; "" if none is near.
+
+    `least`: how alike they have to be, from 0 to 1 (`difflib.SequenceMatcher.ratio`).
+    """
+    lower = {one.lower(): one for one in known}
+    return next((lower[found] for found in get_close_matches(name.lower(), lower, n=1, cutoff=least)), "")
+
+
+def did_you_mean(name: str, known: Iterable[str], least: float = 0.6) -> str:
     """Give the end of a sentence about an unknown name: the nearest that is known, "" if none is near."""
-    return _meant(next(iter(get_close_matches(name, list(known), n=1)), ""))
+    return _meant(nearest(name, known, least))
 
 
-def _meant(nearest: str) -> str:
-    return f"; did you mean {nearest!r}?" if nearest else ""
+def _meant(name: str) -> str:
+    return f"; did you mean {name!r}?" if name else ""
 
 
 class TocsinError(Exception):

@@ -12,13 +12,12 @@ import logging
 import os
 import re
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from tocsin.credentials import FILE, credential
-from tocsin.errors import SourceError, TocsinError, did_you_mean
+from tocsin.errors import SourceError, TocsinError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,8 +174,8 @@ def _explained(refusal: str) -> str:
     if found is None:
         quoted = [name for name in re.findall(r"[a-z]+(?:\.[a-z]+)+", refusal) if name in NAMES]
         return f"{_variable(quoted[0])}: {refusal}" if quoted else f"the settings {PREFIX}…: {refusal}"
-    near = get_close_matches(found[1], NAMES, n=1)
-    meant = f"; did you mean {_variable(near[0])}?" if near else ""
+    near = nearest(found[1], NAMES)
+    meant = f"; did you mean {_variable(near)}?" if near else ""
     return f"{_variable(found[1])}: the Kafka client has no setting {found[1]}{meant}"
 
 

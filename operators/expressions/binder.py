@@ -18,8 +18,9 @@ from operators.expressions.conditional import case
 from operators.expressions.names import Names
 from operators.expressions.parse import CALL, call_name, offset_of, path
 from operators.expressions.registry import FUNCTIONS, SPECIAL
-from operators.expressions.term import Term, constant, fail, nearest, null_term, number_term
+from operators.expressions.term import Term, constant, fail, null_term, number_term
 from operators.expressions.text_functions import concatenate
+from tocsin.errors import nearest
 from tocsin.model.types import BOOLEAN, FLOAT64, INT64, STRING, Kind
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import polars as pl
 
 from operators.expressions.arithmetic import narrowed, real, scaled
 from operators.expressions.math_functions import rounded
-from operators.expressions.term import SCALE_MOST, Term, fail, finite, nearest
+from operators.expressions.term import SCALE_MOST, Term, fail, finite
+from tocsin.errors import nearest
 from tocsin.model.types import BOOLEAN, FLOAT64, INT64, STRING, TIMESTAMP, Kind, Type, decimal
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import polars as pl
 
 from operators.expressions.bound import Lookup
 from operators.expressions.canonical import column_prefix
-from operators.expressions.term import Term, fail, nearest, number_term
+from operators.expressions.term import Term, fail, number_term
+from tocsin.errors import nearest
 from tocsin.model.types import BOOLEAN, Kind, Type
 
 if TYPE_CHECKING:

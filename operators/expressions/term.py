@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 import polars as pl
@@ -13,7 +12,7 @@ from tocsin.errors import ExpressionError
 from tocsin.model.types import FLOAT64, INT64, Kind, Type, decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from fractions import Fraction
 
 SCALE_MOST = 18
@@ -93,10 +92,3 @@ def finite(expr: pl.Expr) -> pl.Expr:
 def fail(code: str, what: str, expected: str = "", nearest: str = "", *, at: int = 0) -> NoReturn:
     """Raise the error about an expression."""
     raise ExpressionError(what, expected, nearest, at, code=code)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Give the name spelled most like `name`, "" if none is near."""
-    choices = sorted(names)
-    same = next((choice for choice in choices if choice.lower() == name.lower()), "")
-    return same or next(iter(get_close_matches(name, choices, n=1, cutoff=0.6)), "")

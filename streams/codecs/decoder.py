@@ -7,7 +7,6 @@ record went never changes what it becomes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from streams.codecs.reasons import Bad, Dead, Reason
 from streams.codecs.record import Layout, dead_letter, event_time, read_record
 from streams.codecs.times import EVENT_LEAST, EVENT_MOST
 from streams.sources.contract import Columns, RawBatch, Records
-from tocsin.errors import SourceError
+from tocsin.errors import SourceError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -206,6 +205,5 @@ def _names_of_first(raw: Records) -> frozenset[str]:
 
 def _no_column(name: str, raw: Columns) -> str:
     there = sorted({*raw.frame.columns, *raw.unknown})
-    near = get_close_matches(name, there, n=1, cutoff=0.5)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
-    return f"the source has no column {name!r}, which every record needs; it has {', '.join(there)}{meant}"
+    it_has = ", ".join(there) + did_you_mean(name, there, 0.5)
+    return f"the source has no column {name!r}, which every record needs; it has {it_has}"

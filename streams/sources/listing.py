@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
-from tocsin.errors import SourceError
+from tocsin.errors import SourceError, nearest
 
 
 def list_files(path: str, suffixes: tuple[str, ...]) -> list[Path]:
@@ -39,5 +38,5 @@ def _nearest(place: Path) -> str:
         while not folder.parent.is_dir():
             folder = folder.parent
         return f": there is no folder {folder}"
-    near = get_close_matches(place.name, [file.name for file in folder.iterdir()], n=1, cutoff=0.3)
-    return f"; did you mean {folder / near[0]}?" if near else ""
+    near = nearest(place.name, [file.name for file in folder.iterdir()], 0.3)
+    return f"; did you mean {folder / near}?" if near else ""

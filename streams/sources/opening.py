@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from streams.sources.columnar import ColumnFiles
@@ -10,7 +9,7 @@ from streams.sources.contract import RECORD_MOST, Source
 from streams.sources.json_documents import JsonFiles
 from streams.sources.lines import LineFiles
 from streams.sources.listing import list_files
-from tocsin.errors import SourceError
+from tocsin.errors import SourceError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -37,9 +36,8 @@ def open_source(uri: str, fields: Collection[str] | None = None, *, record_most:
     if not colon or not path:
         raise SourceError(f"{uri!r} names no source: expected SCHEME:PATH, with SCHEME one of {', '.join(SUFFIXES)}")
     if scheme not in SUFFIXES:
-        near = get_close_matches(scheme, SUFFIXES, n=1, cutoff=0.4)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise SourceError(f"{uri!r}: there is no source {scheme!r}, only {', '.join(SUFFIXES)}{meant}")
+        only = ", ".join(SUFFIXES) + did_you_mean(scheme, SUFFIXES, 0.4)
+        raise SourceError(f"{uri!r}: there is no source {scheme!r}, only {only}")
     files = list_files(path, SUFFIXES[scheme])
     if scheme in {"parquet", "arrow"}:
         return ColumnFiles(uri, files, scheme, fields)

@@ -10,7 +10,7 @@ import polars as pl
 from operators.expressions.bound import Bound
 from operators.rowwise import Column
 from tocsin.compiler.groups import past
-from tocsin.compiler.report import nearest
+from tocsin.errors import nearest
 from tocsin.model.rows import Schema
 from tocsin.model.types import STRING
 

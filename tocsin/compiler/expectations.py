@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tocsin.compiler.log_reading import ALERTS, base_rules
-from tocsin.compiler.report import nearest
+from tocsin.errors import nearest
 from tocsin.language.model import Text
 from tocsin.model.quality import FIELDS, QUALITY
 

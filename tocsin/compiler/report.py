@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from operators.expressions import bind, bind_aggregate
-from tocsin.errors import ExpressionError, Mark, Problem, TopologyError
+from tocsin.errors import ExpressionError, Mark, Problem, TopologyError, nearest
 from tocsin.language.model import Text
 from tocsin.language.places import place_in
 
@@ -66,8 +65,3 @@ class Report:
         """Raise TopologyError if anything was noted."""
         if self.problems:
             raise TopologyError(self.problems)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Give the name that is spelled most like this one, "" if none is near."""
-    return next(iter(get_close_matches(name, sorted(known), 1)), "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from operators.expressions.scope import Constant, Scope
 from tocsin.compiler.plan import LEVEL_NUMBERS, LogCondition, SinkPlan
-from tocsin.compiler.report import nearest
+from tocsin.errors import nearest
 from tocsin.language.places import place_in
 from tocsin.model.rates import rate_of
 from tocsin.model.types import BOOLEAN, INT64, STRING, Type

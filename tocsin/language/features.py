@@ -7,11 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tocsin.errors import nearest
 from tocsin.language.collections import Many, MapOf, NamedExpressions
 from tocsin.language.detect_words import DETECTORS, DetectWord
 from tocsin.language.parameters import PARAMETERS, ParameterWord
 from tocsin.language.records import Record, word
-from tocsin.language.report import nearest
 from tocsin.language.scalars import COLUMN, DURATION, EXPRESSION, NAME
 from tocsin.language.sequences import STEPS, SequenceStep
 from tocsin.language.shapes import one_of

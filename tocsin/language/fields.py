@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tocsin.errors import nearest
 from tocsin.language.collections import MapOf
 from tocsin.language.records import Record, word
-from tocsin.language.report import Wrong, nearest
+from tocsin.language.report import Wrong
 from tocsin.language.scalars import COLUMN, NAME_PATTERN, STEP, TEXT
 from tocsin.language.shapes import Reading, Scalar, one_of
 from tocsin.language.text import NOWHERE, Text

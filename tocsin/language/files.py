@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tocsin.errors import Mark
+from tocsin.errors import Mark, nearest
 from tocsin.language.collections import Many
 from tocsin.language.nodes import MapNode, Node, kind_of
-from tocsin.language.report import Refused, nearest
+from tocsin.language.report import Refused
 from tocsin.language.scalars import TEXT
 from tocsin.language.shapes import Reading
 from tocsin.language.text import Text

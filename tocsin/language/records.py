@@ -10,9 +10,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tocsin.errors import nearest
 from tocsin.language.collections import entries_of
 from tocsin.language.nodes import MapNode, Node
-from tocsin.language.report import Refused, nearest
+from tocsin.language.report import Refused
 from tocsin.language.scalars import ANY_TEXT
 from tocsin.language.shapes import one_of
 from tocsin.language.text import Text

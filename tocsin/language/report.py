@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tocsin.errors import Problem, TopologyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tocsin.errors import Mark
 
 
@@ -50,10 +47,3 @@ class Report:
         """Raise `TopologyError` with all problems, if there are any."""
         if self.problems:
             raise TopologyError(tuple(dict.fromkeys(self.problems)))
-
-
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """Give the valid word that was most probably meant, or nothing."""
-    lower = {candidate.lower(): candidate for candidate in valid}
-    found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
-    return lower[found[0]] if found else ""

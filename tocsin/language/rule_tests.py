@@ -7,10 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tocsin.errors import nearest
 from tocsin.language.collections import ListOf, Many, MapOf
 from tocsin.language.nodes import MapNode, Node
 from tocsin.language.records import Record, word
-from tocsin.language.report import Refused, nearest
+from tocsin.language.report import Refused
 from tocsin.language.scalars import ANY_TEXT, DURATION, INTEGER, MOMENT, MOMENT_PATTERN, NAME
 from tocsin.language.shapes import Reading, Schema, wrong_shape
 from tocsin.language.text import NOWHERE, Duration, Text

@@ -6,8 +6,9 @@ import re
 import zoneinfo
 from typing import TYPE_CHECKING
 
+from tocsin.errors import nearest
 from tocsin.language.durations import length_of
-from tocsin.language.report import Wrong, nearest
+from tocsin.language.report import Wrong
 from tocsin.language.shapes import Choice, Reading, Scalar, Schema, matching
 from tocsin.language.text import Duration, Expression, Text
 from tocsin.model.alerts import LEVELS

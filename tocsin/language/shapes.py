@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tocsin.errors import UnitError
+from tocsin.errors import UnitError, nearest
 from tocsin.language.nodes import MapNode, Node, kind_of
-from tocsin.language.report import Refused, Report, Wrong, nearest
+from tocsin.language.report import Refused, Report, Wrong
 from tocsin.language.text import Text
 from tocsin.language.yaml_text import QUOTE
 

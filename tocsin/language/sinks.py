@@ -7,10 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tocsin.errors import nearest
 from tocsin.language.collections import entries_of
 from tocsin.language.nodes import MapNode, Node
 from tocsin.language.records import WHY, Record, described, word, words_of
-from tocsin.language.report import Refused, nearest
+from tocsin.language.report import Refused
 from tocsin.language.scalars import EXPRESSION, TEXT
 from tocsin.language.shapes import Reading, Scalar, Schema, matching
 from tocsin.language.text import NOWHERE, Expression, Text

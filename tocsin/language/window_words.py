@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tocsin.errors import UnitError
+from tocsin.errors import UnitError, nearest
 from tocsin.language.collections import MapOf, entries_of, every
 from tocsin.language.durations import length_of
-from tocsin.language.report import Refused, Wrong, nearest
+from tocsin.language.report import Refused, Wrong
 from tocsin.language.scalars import CLOCK_PATTERN, COLUMN, DURATION_PATTERN, EXPRESSION
 from tocsin.language.text import NOWHERE, Expression, Text
 from tocsin.model.units import DURATIONS
