@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from operators.expressions.bound import Bound
     from streams.ingest.spec import Check, IngestSpec, LookUp
-    from streams.ingest.together import Whole
 
 FAILING: Mapping[str, pl.DataType] = {
     "offset": pl.Int64(),
@@ -51,15 +50,7 @@ class Judged(NamedTuple):
 
     rows: pl.DataFrame
     failing: pl.DataFrame
-    spec: IngestSpec
     marks: pl.DataFrame | None = None
-
-    def failed(self, whole: Whole, number: int) -> Mapping[str, int]:
-        """Count the failures in a part, by its number in the batch: per field, and under "" the records that died."""
-        if self.marks is None:
-            return {}
-        marks = self.marks[whole.spans(self.marks)[number]]
-        return {**_failures(marks, self.spec), "": int(marks.select(_fatal(self.spec)).to_series().sum())}
 
 
 def judge(rows: pl.DataFrame, spec: IngestSpec, evaluation: Evaluation) -> Judged:
@@ -67,16 +58,16 @@ def judge(rows: pl.DataFrame, spec: IngestSpec, evaluation: Evaluation) -> Judge
     for name, bound in spec.derive:
         rows = evaluation.add(rows, name, bound)
     if not spec.checks:
-        return Judged(rows, _NOTHING_FAILS, spec)
+        return Judged(rows, _NOTHING_FAILS)
     marks = rows
     for number, check in enumerate(spec.checks):
         marks = evaluation.add(marks, f"__check{number}", check.condition)
     if not marks.select(pl.any_horizontal(_fails(number) for number in range(len(spec.checks))).any()).item():
-        return Judged(rows, _NOTHING_FAILS, spec)
+        return Judged(rows, _NOTHING_FAILS)
     dying = marks.select(_fatal(spec)).to_series()
     if not dying.any():
-        return Judged(rows, _NOTHING_FAILS, spec, marks)
-    return Judged(rows.filter(~dying), _failing(marks.filter(dying), spec), spec, marks)
+        return Judged(rows, _NOTHING_FAILS, marks)
+    return Judged(rows.filter(~dying), _failing(marks.filter(dying), spec), marks)
 
 
 def _fatal(spec: IngestSpec) -> pl.Expr:
@@ -103,10 +94,11 @@ def _field(check: Check) -> str:
     return next(iter(check.condition.columns)) if len(check.condition.columns) == 1 else ""
 
 
-def _failures(marks: pl.DataFrame, spec: IngestSpec) -> dict[str, int]:
+def failures(marks: pl.DataFrame, spec: IngestSpec) -> Mapping[str, int]:
+    """Count the failures in rows as they were judged: per field, and under "" the records that died."""
     counts = marks.select(_fails(number).sum().alias(str(number)) for number in range(len(spec.checks))).row(0)
     failed: Counter[str] = Counter()
     for check, count in zip(spec.checks, counts, strict=True):
         for name in check.condition.columns:
             failed[name] += count
-    return dict(failed)
+    return {**failed, "": int(marks.select(_fatal(spec)).to_series().sum())}

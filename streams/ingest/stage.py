@@ -13,7 +13,7 @@ from streams.codecs.decoder import OFFSET, Decoder
 from streams.codecs.raws import keys_at, places_of, raw_bytes
 from streams.codecs.reasons import Dead
 from streams.dead_letters import dead_frame
-from streams.ingest.checks import Evaluation, judge
+from streams.ingest.checks import Evaluation, failures, judge
 from streams.ingest.counts import count_quality
 from streams.ingest.lateness import State, advanced, greatest_before, initial, watermark_of
 from streams.ingest.spec import NOBODY_LATE, Ingested, IngestSpec, LookUp
@@ -79,38 +79,45 @@ class Ingest:
         punctual = decoded.rows.filter(~late) if late.any() else decoded.rows
         judged = judge(punctual, self.spec, self._evaluation())
         died = list(_died(whole.raw, judged.failing))
-        rows, of_rows = self._finished(judged.rows, whole.base), whole.spans(judged.rows)
+        rows = self._finished(judged.rows, whole.base)
+        of_rows = whole.apart(rows, judged.rows.get_column(OFFSET))
         lates = self._late(whole, owns, decoded.rows, late) if late.any() else [NOBODY_LATE] * len(owns)
+        faults = self._failures(whole, judged.marks)
         each = [
             Ingested(
-                rows=rows[span] if len(owns) > 1 else rows,
-                late=lates[number],
-                dead=self._letters(own.part, [*own.dead, *whole.own(own.part, died)]),
+                rows=of_part,
+                late=behind,
+                dead=self._letters(whole, own, died),
                 watermark=watermark_of(own.after, self.spec.lateness),
-                counts=count_quality(self.spec, own.rows, own.dead, judged.failed(whole, number), int(own.late.sum())),
+                counts=count_quality(self.spec, own.rows, own.dead, failed, int(own.late.sum())),
                 state=own.after,
                 unknown=decoded.unknown,
             )
-            for number, (own, span) in enumerate(zip(owns, of_rows, strict=True))
+            for own, of_part, behind, failed in zip(owns, of_rows, lates, faults, strict=True)
         ]
         return Together(rows, each)
 
     def _apart(self, whole: Whole, decoded: Decoded) -> list[_Own]:
         """Give what was decoded of each part, and which rows of it are late."""
         owns = []
-        for part, span in zip(whole.parts, whole.spans(decoded.rows), strict=True):
-            rows, dead = decoded.rows[span] if len(whole.parts) > 1 else decoded.rows, whole.own(part, decoded.dead)
-            offsets, times = rows.get_column(OFFSET), rows.get_column(self.spec.layout.time)
-            if part.base != whole.base:
-                offsets -= part.base - whole.base
-            before = greatest_before(offsets, times, dead, part.state)
+        parts = whole.apart(decoded.rows, decoded.rows.get_column(OFFSET))
+        for part, rows in zip(whole.parts, parts, strict=True):
+            dead, times = whole.own(part, decoded.dead), rows.get_column(self.spec.layout.time)
+            before = greatest_before(rows.get_column(OFFSET), times, dead, part.state)
             late = _after_watermark(times, before, self.spec.lateness)
             owns.append(_Own(part, rows, dead, before, late, advanced(times, dead, part.state)))
         return owns
 
-    def _letters(self, part: Part, letters: Sequence[Dead]) -> pl.DataFrame:
-        ordered = sorted(letters, key=lambda letter: letter.offset)
-        return dead_frame(self.spec.stream, part.partition, ordered, _form(part.raw))
+    def _failures(self, whole: Whole, marks: pl.DataFrame | None) -> list[Mapping[str, int]]:
+        """Count the failed checks of each part; `marks`: how all rows were judged, if any failed."""
+        if marks is None:
+            return [{}] * len(whole.parts)
+        return [failures(own, self.spec) for own in whole.apart(marks, marks.get_column(OFFSET))]
+
+    def _letters(self, whole: Whole, own: _Own, died: Sequence[Dead]) -> pl.DataFrame:
+        """Give the dead letters of a part; `died`: those of the batch that died of a check."""
+        letters = whole.under_own_offsets(own.part, [*own.dead, *whole.own(own.part, died)])
+        return dead_frame(self.spec.stream, own.part.partition, letters, _form(own.part.raw))
 
     def _evaluation(self) -> Evaluation:
         return Evaluation(self._pseudonymised, self.look_up)
@@ -152,7 +159,7 @@ class Ingest:
             pl.Series("key", keys_at(whole.raw, places), dtype=pl.Binary),
             pl.lit(_form(whole.raw)).alias("form"),
         )
-        return [told[span] for span in whole.spans(rows)]
+        return whole.apart(told, rows.get_column(OFFSET))
 
 
 class Together(NamedTuple):
@@ -163,7 +170,7 @@ class Together(NamedTuple):
 
 
 class _Own(NamedTuple):
-    """What was decoded of a part: rows, letters under their own offsets; and what the part's state makes of it.
+    """What was decoded of a part, under the offsets of the batch, and what the part's state makes of it.
 
     `before`: for each row the greatest time of all earlier records. `late`: whether it came after its watermark.
     """

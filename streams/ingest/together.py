@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streams.codecs.decoder import OFFSET
 from streams.sources.contract import Records
 from tocsin.model.rows import POSITION_BITS
 
@@ -46,20 +45,20 @@ class Whole(NamedTuple):
     raw: RawBatch
     base: int
 
-    def spans(self, rows: pl.DataFrame) -> list[slice]:
-        """Give where the rows of each part stand; those of the batch ascend by offset."""
-        if len(self.parts) == 1:
-            return [slice(0, rows.height)]
+    def apart(self, rows: pl.DataFrame, offsets: pl.Series) -> list[pl.DataFrame]:
+        """Give the rows of each part; `offsets`: of the rows in the batch, by which they ascend."""
         least = [part.base - self.base for part in self.parts[1:]]
-        between: list[int] = np.searchsorted(rows.get_column(OFFSET).to_numpy(), least).tolist()
-        return [slice(begin, end) for begin, end in pairwise([0, *between, rows.height])]
+        between: list[int] = np.searchsorted(offsets.to_numpy(), least).tolist()
+        return [rows[begin:end] for begin, end in pairwise([0, *between, rows.height])]
 
     def own(self, part: Part, letters: Iterable[Dead]) -> list[Dead]:
-        """Give the letters of a part, under their own offsets."""
-        if len(self.parts) == 1:
-            return list(letters)
-        mine = (letter for letter in letters if letter.offset >> POSITION_BITS == part.partition)
-        return [_moved(letter, -part.base) for letter in mine]
+        """Give the letters of a part."""
+        return [letter for letter in letters if letter.offset + self.base >> POSITION_BITS == part.partition]
+
+    def under_own_offsets(self, part: Part, letters: Iterable[Dead]) -> list[Dead]:
+        """Give letters of a part as its partition names them, in order."""
+        moved = (_moved(letter, self.base - part.base) for letter in letters)
+        return sorted(moved, key=lambda letter: letter.offset)
 
 
 def whole_of(parts: Sequence[Part]) -> Whole:
