@@ -12,7 +12,7 @@ from operators.lookups import merge_versions
 from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
-from streams.dead_letters import DEAD
+from streams.dead_letters import NO_LETTERS
 from streams.faust.following import Following
 from streams.faust.hosted import Hosted
 from streams.faust.hosting import Hosting
@@ -98,7 +98,7 @@ def load_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> Loaded:
         name: merge_versions(empty_table(plan, name), one.versions, plan.tables[name].key, BEGINNING)
         for name, one in read.items()
     }
-    dead = pl.concat([pl.DataFrame(schema=dict(DEAD)), *(one.dead for one in read.values())])
+    dead = pl.concat([NO_LETTERS, *(one.dead for one in read.values())])
     return Loaded(tables, dead, {name: one.ends for name, one in read.items() if one.ends})
 
 

@@ -23,7 +23,7 @@ from operators.lookups import ALWAYS, GONE
 from streams.codecs.decoder import INGESTED, OFFSET, Decoder
 from streams.codecs.reasons import Dead, Reason, shown
 from streams.codecs.record import Layout
-from streams.dead_letters import DEAD, dead_frame
+from streams.dead_letters import NO_LETTERS, dead_frame
 from streams.kafka.payloads import records_of, stamps_of
 from streams.kafka.reader import SETTINGS, TAKEN_ROWS
 from streams.sources.contract import RECORD_MOST, Records
@@ -104,7 +104,7 @@ class TableTopic:
     def take(self, seconds: float = 0.0) -> TopicRows:
         """Give what has come, after waiting for at most so long; SourceError if nothing ever will."""
         messages = self._consumer.consume(TAKEN_ROWS, seconds)
-        rows, dead = [self._empty()], [pl.DataFrame(schema=dict(DEAD))]
+        rows, dead = [self._empty()], [NO_LETTERS]
         for (number, is_event), run in groupby(messages, lambda one: (one.partition(), one.error() is not None)):
             if is_event:
                 for event in run:

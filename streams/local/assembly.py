@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from streams.dead_letters import DEAD
+from streams.dead_letters import NO_LETTERS
 from streams.ingest.stage import Ingest
 from streams.local.dataflow import Dataflow, empty_table
 from streams.local.feed import ALL, Feed, Span, ingest_spec, open_feed
@@ -53,7 +53,7 @@ def load_tables(flow: Dataflow, sources: Mapping[str, str], folder: Path, pseudo
     """
     plan = flow.plan
     refuse_unknown(plan, sources)
-    dead = [pl.DataFrame(schema=dict(DEAD))]
+    dead = [NO_LETTERS]
     ends: dict[str, Mapping[int, int]] = {}
     for name in sorted(flow.table_names | checked_tables(plan, flow.streams)):
         read = read_table(plan.tables[name], sources.get(name), folder, pseudonyms)
