@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from streams.ingest.together import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import polars as pl
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from streams.sources.contract import RawBatch
 
     Early = Callable[[str, pl.DataFrame], pl.DataFrame]
+    Waiting = list[tuple[LiveSteps, RawBatch]]
+    """Partitions with the records that have come of them."""
 
 WAIT_SECONDS = 0.02
 """How long nothing may come before it is asked whether partitions are silent."""
@@ -42,7 +44,6 @@ class Intake:
         self._streams: dict[str, list[tuple[Feed, LiveSteps]]] = {}
         self._error: BaseException | None = None
         self._stopping = False
-        self._taken = 0
         self._news = threading.Event()
         self._thread = threading.Thread(target=self._work, name="tocsin-intake", daemon=True)
 
@@ -81,37 +82,44 @@ class Intake:
         try:
             while not self._stopping:
                 self._bell.clear()
-                begun, before = time.monotonic(), self._taken
-                if any([self._go_on(feeds) for feeds in self._streams.values()]):  # noqa: C419  # all of them
-                    self._news.set()
-                    if self._taken - before < FEW:
-                        time.sleep(max(0.0, begun + ROUND_SECONDS - time.monotonic()))
-                else:
+                begun = time.monotonic()
+                taken = sum(self._go_on(partitions) for partitions in self._streams.values())
+                if not taken:
                     self._bell.wait(WAIT_SECONDS)
+                    continue
+                self._news.set()
+                if taken < FEW:
+                    time.sleep(max(0.0, begun + ROUND_SECONDS - time.monotonic()))
         except BaseException as error:  # noqa: BLE001  # raised where the stages are driven
             self._error = error
             self._news.set()
 
-    def _go_on(self, partitions: Sequence[tuple[Feed, LiveSteps]]) -> bool:
-        """Take in what has come of a stream, let time pass where nothing has; whether there is anything new."""
-        new, records = False, 0
-        waiting: list[tuple[LiveSteps, RawBatch]] = []
-        for feed, live in partitions:
-            raw = None if feed.ended else live.read(self._most)
-            if raw is None:
-                new |= not feed.ended and live.pass_time()
-                continue
-            waiting.append((live, raw))
-            records += raw.count
-            self._taken += raw.count
-            if records >= self._most:
-                self._take_in(feed, waiting)
-                new, records, waiting = True, 0, []
-        if waiting:
+    def _go_on(self, partitions: Sequence[tuple[Feed, LiveSteps]]) -> int:
+        """Take in what has come of a stream; give how many records that were."""
+        taken, (feed, _) = 0, partitions[0]
+        for waiting in self._waiting(partitions):
             self._take_in(feed, waiting)
-        return new or bool(waiting)
+            taken += sum(raw.count for _, raw in waiting)
+        return taken
 
-    def _take_in(self, feed: Feed, waiting: Sequence[tuple[LiveSteps, RawBatch]]) -> None:
+    def _waiting(self, partitions: Sequence[tuple[Feed, LiveSteps]]) -> Iterator[Waiting]:
+        """Give what has come of a stream, about `most` records at once; let time pass where nothing has."""
+        waiting: Waiting = []
+        for feed, live in partitions:
+            if feed.ended:
+                continue
+            raw = live.read(self._most)
+            if raw is not None:
+                waiting.append((live, raw))
+            elif live.pass_time():
+                self._news.set()
+            if sum(raw.count for _, raw in waiting) >= self._most:
+                yield waiting
+                waiting = []
+        if waiting:
+            yield waiting
+
+    def _take_in(self, feed: Feed, waiting: Waiting) -> None:
         """Take records of some partitions in; `feed`: any of their stream."""
         done = feed.ingest.steps([Part(live.source.partition, raw, live.state) for live, raw in waiting])
         copies = None
