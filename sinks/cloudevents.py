@@ -5,6 +5,7 @@ Headers, ids and what is left out of a message that is too large stand in `tocsi
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -16,10 +17,11 @@ from tocsin.errors import SinkError
 from tocsin.model.alert_events import CONTENT_TYPE, DATASCHEMA, EARLY, IS_EARLY, SHORTENED, TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Header = tuple[str, str]
 
+_READ = ("alert_id", "sequence", "kind", "topology", "rule", "early")
 _FRAME = 2048
 """Bytes of a message beside value, key and subject, rounded up: the other headers, lengths, the head of a batch."""
 
@@ -36,71 +38,59 @@ class Event(NamedTuple):
 
 def events(transitions: pl.DataFrame, limit: int) -> Iterator[Event]:
     """Give the messages of transitions, none of more than `limit` bytes; SinkError if that is too few for any."""
-    rows = _rendered(transitions)
-    size = pl.col("value").str.len_bytes() + 2 * pl.col("entity").str.len_bytes() + _FRAME
-    large = rows.select((size > limit).arg_true()).to_series().to_list()
-    names = _sources(transitions)
-    made = map(_event, *(rows[name].to_list() for name in rows.columns), [names] * rows.height)
-    if not large:
-        yield from made
-        return
-    for row, event in enumerate(made):
-        yield event if row not in large else _shortened(transitions[row], limit)
+    subjects = [entity or "" for entity in transitions.get_column("entity").to_list()]
+    for row, event in enumerate(_made(transitions, subjects)):
+        yield event if _bytes(event) <= limit else _shortened(transitions[row], subjects[row], limit)
 
 
-def _rendered(transitions: pl.DataFrame) -> pl.DataFrame:
-    return transitions.select(
-        "alert_id",
-        "sequence",
-        "kind",
-        "topology",
-        "rule",
-        "entity",
-        pl.from_epoch("time", time_unit="ms").dt.to_string(ndjson.TIME_FORMAT).alias("time"),
-        "early",
-        ndjson.objects(transitions).alias("value"),
-    ).with_columns(pl.col("entity").fill_null(""))
+def _made(transitions: pl.DataFrame, subjects: Iterable[str]) -> Iterator[Event]:
+    """Give the messages of transitions, however large; `subjects`: what each is about."""
+    columns = [transitions.get_column(name).to_list() for name in _READ]
+    times = transitions.select(ndjson.TIME_TEXT).to_series().to_list()
+    return map(_event, *columns, subjects, times, ndjson.objects(transitions).to_list())
 
 
-def _sources(transitions: pl.DataFrame) -> dict[tuple[str, str], str]:
-    """Give the source of each topology and rule, as a relative URI reference."""
-    pairs = transitions.select("topology", "rule").unique().rows()
-    return {pair: "/".join(["/tocsin", *(quote(part, safe="") for part in pair)]) for pair in pairs}
+def _bytes(event: Event) -> int:
+    return len(event.value) + 2 * len(event.key) + _FRAME
 
 
-def _event(  # noqa: PLR0913, PLR0917  # the columns of `_rendered`
+@lru_cache
+def _source(topology: str, rule: str) -> str:
+    """Give the source of a rule's transitions, as a relative URI reference."""
+    return f"/tocsin/{quote(topology, safe='')}/{quote(rule, safe='')}"
+
+
+def _event(  # noqa: PLR0913, PLR0917  # _READ, and what `_made` adds
     alert_id: str,
     sequence: int,
     kind: str,
     topology: str,
     rule: str,
-    entity: str,
-    time: str,
     early: bool,  # noqa: FBT001  # as above
+    subject: str,
+    time: str,
     value: str,
-    sources: dict[tuple[str, str], str],
 ) -> Event:
     event_id = f"{alert_id}/{sequence}/{EARLY}" if early else f"{alert_id}/{sequence}"
     headers = [
         ("content-type", CONTENT_TYPE),
         ("ce_specversion", "1.0"),
         ("ce_id", event_id),
-        ("ce_source", sources[topology, rule]),
+        ("ce_source", _source(topology, rule)),
         ("ce_type", TYPES[kind]),
         ("ce_time", time),
-        ("ce_subject", entity),
+        ("ce_subject", subject),
         ("ce_dataschema", DATASCHEMA),
     ]
     if early:
         headers.append((IS_EARLY, "true"))
-    return Event(event_id, entity.encode(), value.encode(), headers, early)
+    return Event(event_id, subject.encode(), value.encode(), headers, early)
 
 
-def _shortened(row: pl.DataFrame, limit: int) -> Event:
+def _shortened(row: pl.DataFrame, subject: str, limit: int) -> Event:
     """Leave out members, the largest first, until the rest fits; a fingerprint that does not fit becomes its hash."""
-    entity: str = row["entity"].fill_null("").item()
     gone: list[str] = []
-    while (event := next(_fitting(row, entity, limit), None)) is None:
+    while _bytes(event := next(_made(row, [subject]))) > limit:
         left = [name for name in SHORTENED if name not in gone]
         if not left:
             raise SinkError(
@@ -109,19 +99,10 @@ def _shortened(row: pl.DataFrame, limit: int) -> Event:
         sizes = row.select(_size(name) for name in left).row(0, named=True)
         name = max(left, key=lambda member: sizes[member])
         if name == "entity":
-            entity = f"blake2b:{blake2b(entity.encode(), digest_size=16).hexdigest()}"
+            subject = f"blake2b:{blake2b(subject.encode(), digest_size=16).hexdigest()}"
         row = row.with_columns(pl.lit(None, dtype=row.schema[name]).alias(name))
         gone.append(name)
     return event._replace(headers=[*event.headers, ("ce_shortened", " ".join(gone))])
-
-
-def _fitting(row: pl.DataFrame, entity: str, limit: int) -> Iterator[Event]:
-    """Give the message of a row under another name of its fingerprint, if it fits."""
-    rendered = _rendered(row)
-    size = rendered.select(pl.col("value").str.len_bytes()).item() + 2 * len(entity.encode()) + _FRAME
-    if size <= limit:
-        named = rendered.with_columns(pl.lit(entity).alias("entity"))
-        yield next(map(_event, *(named[name].to_list() for name in named.columns), [_sources(row)]))
 
 
 def _size(name: str) -> pl.Expr:

@@ -7,6 +7,7 @@ text, number or Boolean as in the log.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.3fZ"
+TIME_TEXT = pl.from_epoch("time", time_unit="ms").dt.to_string(TIME_FORMAT).alias("time")
 
 NESTED = ("entity", "values", "labels")
 NULL = b"null"
+_BY_LANGUAGE = "__by_language"
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -50,14 +53,10 @@ def encode(transitions: pl.DataFrame) -> bytes:
 
 def objects(transitions: pl.DataFrame) -> pl.Series:
     """Give the JSON object of each transition, as `encode` writes it into a line."""
-    time = pl.from_epoch("time", time_unit="ms").dt.to_string(TIME_FORMAT)
-    shown = transitions.select(list(TRANSITIONS)).with_columns(time.alias("time"))
-    by_language = pl.col("says").is_in(_by_language(shown["says"]))
-    says = pl.when(by_language).then(_object("says")).otherwise(_values("says"))
-    nested = {name: _object(name) for name in NESTED} | {"says": says}
-    first, *others = _members(nested)
-    members = [part for member in others for part in (pl.lit(","), member)]
-    return shown.select(pl.concat_str(pl.lit("{"), first, *members, pl.lit("}")).alias("object")).to_series()
+    says = transitions.get_column("says").to_list()
+    by_language = {text for text in set(says) if text is not None and _is_object_of_texts(text)}
+    marked = pl.Series(_BY_LANGUAGE, [text in by_language for text in says], dtype=pl.Boolean)
+    return transitions.hstack([marked]).select(_line()).to_series()
 
 
 def decode(lines: Iterable[bytes]) -> pl.DataFrame:
@@ -73,6 +72,15 @@ def identify(line: bytes) -> Written:
     return _written.decode(line)
 
 
+@cache
+def _line() -> pl.Expr:
+    """Give the object of a transition; `_BY_LANGUAGE` says whether what it says is an object of texts."""
+    says = pl.when(_BY_LANGUAGE).then(_object("says")).otherwise(_values("says"))
+    first, *others = _members({name: _object(name) for name in NESTED} | {"says": says})
+    members = [part for member in others for part in (pl.lit(","), member)]
+    return pl.concat_str(pl.lit("{"), first, *members, pl.lit("}")).alias("object")
+
+
 def _members(objects: Mapping[str, pl.Expr]) -> Iterator[pl.Expr]:
     """Give the members of a line in order; neighbours that need no care are encoded together."""
     for special, names in groupby(TRANSITIONS, key=lambda name: objects.keys() & {name}):
@@ -84,7 +92,12 @@ def _members(objects: Mapping[str, pl.Expr]) -> Iterator[pl.Expr]:
 
 def _values(*names: str) -> pl.Expr:
     """Give `"name":value,"name":value` of columns."""
-    return pl.struct(names).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
+    return (
+        pl.struct(TIME_TEXT if name == "time" else name for name in names)
+        .struct.json_encode()
+        .str.strip_prefix("{")
+        .str.strip_suffix("}")
+    )
 
 
 def _object(name: str) -> pl.Expr:
@@ -93,12 +106,10 @@ def _object(name: str) -> pl.Expr:
     return pl.concat_str(pl.lit(f'"{name}":'), text)
 
 
-def _by_language(says: pl.Series) -> list[str]:
-    """Give the sentences that are JSON objects of texts; one that merely begins with a brace stays text."""
-    return [text for text in says.filter(says.str.starts_with("{")).unique() if _is_object_of_texts(text)]
-
-
 def _is_object_of_texts(text: str) -> bool:
+    """Whether a sentence is there in several languages; one that merely begins with a brace stays text."""
+    if not text.startswith("{"):
+        return False
     try:
         _texts.decode(text)
     except msgspec.DecodeError:
