@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,27 +14,21 @@ from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import NO_LETTERS
 from streams.faust.following import Following
-from streams.faust.hosted import Hosted
 from streams.faust.hosting import Hosting
-from streams.faust.intake import Intake
-from streams.faust.key_check import KeyCheck
-from streams.faust.layout import SHARD, Layout, lay_out, needed, sender_of, streams_of
-from streams.faust.outgoing import Outgoing
-from streams.faust.shard_task import ShardTask
 from streams.faust.skew import Skew
-from streams.faust.source_task import SourceTask
 from streams.faust.telling import Telling
 from streams.faust.topics import exchange_of
-from streams.faust.upstreams import Upstreams
-from streams.ingest.stage import Ingest
 from streams.kafka.tables import require_topic
 from streams.local.assembly import follow_tables
 from streams.local.dataflow import BEGINNING, empty_table
 from streams.local.early import EarlyCopies
-from streams.local.feed import ingest_spec
 from streams.local.live import require_format
-from streams.needs import checked_tables, look_up_in
+from streams.needs import checked_tables
 from streams.tables import read_table
+from streams.tasks.intake import Intake
+from streams.tasks.key_check import KeyCheck
+from streams.tasks.layout import Layout, lay_out, needed, streams_of
+from streams.tasks.making import Maker
 from tocsin.errors import SourceError
 from tocsin.kafka import SCHEME
 from tocsin.model.quality import QUALITY
@@ -48,10 +42,10 @@ if TYPE_CHECKING:
     from streams.faust.beside import Fail
     from streams.faust.order import Order
     from streams.faust.outlets import Outlets
-    from streams.faust.task import Task
     from streams.faust.wire import Wire
     from streams.local.tally import Tally
     from streams.pseudonyms import Pseudonyms
+    from streams.tasks.task import Task
     from tocsin.compiler import Plan
 
 
@@ -107,57 +101,22 @@ def layout_of(plan: Plan, order: Order) -> Layout:
     return lay_out(plan, order.partitions, order.shards)
 
 
-@dataclass(slots=True)
-class Factory:
-    """Makes tasks. `watch`: told of each step: stage, rows, seconds."""
+def maker_of(order: Order, make: Maker) -> Callable[[Any], Task]:
+    """Give what makes the task of a partition of a topic."""
+    streams = {topic: stream for stream, topic in order.topics.items()}
 
-    order: Order
-    layout: Layout
-    tables: Mapping[str, pl.DataFrame]
-    pseudonyms: Pseudonyms
-    watch: Callable[[str, int, float], None] | None = None
-    streams: dict[str, str] = field(init=False)
+    def of(tp: Any) -> Task:  # noqa: ANN401  # Faust's TP
+        if tp.topic == exchange_of(order.group):
+            return make.shard(tp.partition)
+        return make.source(streams[tp.topic], tp.partition)
 
-    def __post_init__(self) -> None:
-        """Find streams by their topics."""
-        self.streams = {topic: stream for stream, topic in self.order.topics.items()}
-
-    def make(self, tp: Any) -> Task:  # noqa: ANN401  # Faust's TP
-        """Make the task of a partition."""
-        if tp.topic == exchange_of(self.order.group):
-            return self.shard(tp.partition)
-        return self.source(self.streams[tp.topic], tp.partition)
-
-    def source(self, stream: str, partition: int) -> SourceTask:
-        """Make the task of a partition of a stream."""
-        layout = self.layout
-        plan = layout.plan.streams[stream]
-        spec = ingest_spec(plan, plan.format, partition)
-        name = sender_of(stream, partition)
-        hosted = Hosted(layout.direct[stream], layout.near, self.tables, watch=self.watch)
-        return SourceTask(
-            name,
-            layout,
-            hosted,
-            Outgoing(name, layout),
-            stream=plan,
-            ingest=Ingest(spec, replace(self.pseudonyms), look_up_in(layout.plan, self.tables)),
-            until=self.order.until,
-        )
-
-    def shard(self, number: int) -> ShardTask:
-        """Make the task of a shard."""
-        layout = self.layout
-        name = sender_of(SHARD, number)
-        hosted = Hosted(layout.sharded, layout.near, self.tables, number, layout.shards, watch=self.watch)
-        upstreams = Upstreams(layout.senders, layout.plan.version, layout.shards)
-        return ShardTask(name, layout, hosted, Outgoing(name, layout), upstreams=upstreams, until=self.order.until)
+    return of
 
 
 def batched(order: Order, layout: Layout) -> dict[str, int]:
     """Give the topics that tasks read, with their partitions: those of streams, and the exchange if there is one."""
     found = {order.topics[stream]: number for stream, number in order.partitions.items()}
-    return found | ({exchange_of(order.group): order.shards} if layout.sharded else {})
+    return found | ({exchange_of(order.group): order.shards} if layout.layers else {})
 
 
 class Around(NamedTuple):
@@ -185,11 +144,11 @@ def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Aroun
         wire=around.wire,
         topics=frozenset(batched(order, layout)),
         tasks=layout.tasks,
-        make=Factory(order, layout, tables, pseudonyms, around.tally.stepped).make,
+        make=maker_of(order, Maker(layout, tables, pseudonyms, order.until, around.tally.stepped)),
         intake=intake,
         outlets=around.outlets,
         following=Following(tables, keys_of, followed, intake.table_changed),
-        skew=Skew(bool(layout.sharded)),
+        skew=Skew(bool(layout.layers)),
         telling=Telling(around.tally, around.wire.seen),
         fail=around.fail,
         commit_seconds=order.commit_seconds,

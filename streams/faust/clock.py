@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from streams.faust.key_check import KeyCheck
+    from streams.tasks.key_check import KeyCheck
 
 SECOND = 1.0
 WAIT_MS = 200

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from concurrent.futures import Executor
 
-    from streams.faust.intake import Intake
-    from streams.faust.outgoing import Sealed
     from streams.faust.outlets import Outlets
     from streams.faust.unit import Capture, Unit
-    from streams.faust.values import Write
     from streams.faust.wire import Wire
+    from streams.tasks.intake import Intake
+    from streams.tasks.outgoing import Sealed
+    from streams.tasks.values import Write
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Committing:
             write: Write = await in_thread(self.threads, lambda: unit.written(capture))
             await self._put(unit, write.values)
             await self._put(unit, dict([write.head]))
-            self.intake.committed(capture, write.size, monotonic() - begun)
+            self.intake.committed(capture.decided, capture.dropped, write.size, monotonic() - begun)
             self._let_out(unit, capture)
             await self._put(unit, dict.fromkeys(write.stale))
             await self._measure(unit, capture)

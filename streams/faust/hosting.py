@@ -8,30 +8,30 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from monitoring.health import SINKS, SOURCES, Health
-from streams.faust import values
 from streams.faust.beside import guarded, in_thread
 from streams.faust.clock import Tick
 from streams.faust.committing import Committing
-from streams.faust.gathering import Gathering
-from streams.faust.intake import News
+from streams.faust.gathering import Gathering, News
 from streams.faust.silence import Silence
 from streams.faust.skew import Skew, standings
 from streams.faust.unit import Unit
+from streams.tasks import values
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
 
     from streams.faust.following import Following
-    from streams.faust.intake import Intake, Taken
     from streams.faust.outlets import Outlets
-    from streams.faust.task import Task
     from streams.faust.telling import Telling
     from streams.faust.wire import Wire
+    from streams.tasks.intake import Intake, Taken
+    from streams.tasks.source_task import SourceTask
+    from streams.tasks.task import Task
 
 THREADS = 2
 PATIENCE_SECONDS = 0.05
@@ -212,7 +212,7 @@ class Hosting:
             self.outlets.offer_early(taken.copies, unit)
         if taken.aside.height:
             await in_thread(None, partial(self.intake.put_aside, taken.aside))
-        self.intake.judge(unit, taken)
+        cast("SourceTask", unit.task).brake.watch(taken.ingested)
 
     async def _keep(self, unit: Unit) -> None:
         """Commit a task again and again, until its partition is revoked."""

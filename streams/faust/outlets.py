@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sinks.contract import HERE
-from streams.faust.task import SinkPlace
+from streams.tasks.task import SinkPlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

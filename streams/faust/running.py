@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.faust.assembly import refuse_what_is_missing, tables_of
-from streams.faust.layout import lay_out, streams_of
 from streams.faust.order import Order
 from streams.faust.security import servers_of
 from streams.faust.supervisor import Supervisor
@@ -18,6 +17,7 @@ from streams.local.runner import never, silent
 from streams.local.running import warn_of_missing_key
 from streams.needs import refuse_unknown
 from streams.pseudonyms import load_pseudonyms
+from streams.tasks.layout import lay_out, streams_of
 from tocsin.errors import SinkError, SourceError, StateError
 from tocsin.kafka import SCHEME, parse_address
 
@@ -86,7 +86,7 @@ async def prepare(run: Run) -> Order:
     group = run.group or f"tocsin-{run.plan.name}"
     shards = await _shards(run, servers, group, max(partitions.values()))
     own = {topic: found[topic] for topic in topics.values()}
-    await make_own(servers, group, own, shards if lay_out(run.plan, partitions, shards).sharded else 0)
+    await make_own(servers, group, own, shards if lay_out(run.plan, partitions, shards).layers else 0)
     return Order(
         topology=run.topology.absolute(),
         group=group,

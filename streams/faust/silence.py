@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from streams.faust.source_task import SourceTask
+from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

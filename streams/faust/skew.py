@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from streams.faust.source_task import SourceTask
 from streams.local.dataflow import BEGINNING
+from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from monitoring import registry
-from streams.faust.source_task import SourceTask
 from streams.local.tally import StateSize
+from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

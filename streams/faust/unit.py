@@ -15,11 +15,11 @@ from streams.local.tally import sizes_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from streams.faust.hosted import Frames
-    from streams.faust.task import SinkPlace, Task
-    from streams.faust.values import Keeper, Write
     from streams.local.outbox import Chunk
     from streams.local.tally import StateSize
+    from streams.tasks.hosted import Frames
+    from streams.tasks.task import SinkPlace, Task
+    from streams.tasks.values import Keeper, Write
 
 
 class Capture(NamedTuple):

@@ -21,14 +21,14 @@ from confluent_kafka.cimpl import NewTopic
 
 from operators.alerting.canonical import canonical
 from sinks import ndjson
-from streams.faust import values
 from streams.faust.app import changelog_of
-from streams.faust.packets import decode
 from streams.faust.running import Run, carry_out
 from streams.faust.topics import clock_of, exchange_of
 from streams.local.runner import Settings
 from streams.local.running import Order
 from streams.local.running import carry_out as carry_out_local
+from streams.tasks import values
+from streams.tasks.packets import decode
 from tests.sinks.alert_topic import key, messages, value
 from tocsin.compiler import compile_topology
 from tocsin.language import loads

@@ -10,6 +10,7 @@ import pytest
 from lone_worker import PAYMENTS, Cluster, LoneWorker, become, settled
 from shop_runs import BEGIN, TOPOLOGY
 
+from streams.faust.gathering import Gathering
 from streams.faust.hosting import QUEUED
 from streams.pseudonyms import Pseudonyms
 from tocsin.errors import StateError
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from streams.faust.intake import News, Taken
+    from streams.faust.gathering import News
+    from streams.tasks.intake import Taken
 
 
 class TestAWorker:
@@ -44,14 +46,14 @@ class TestAWorker:
 
         async def story() -> None:
             worker = LoneWorker(tmp_path, Cluster())
-            take = type(worker.hosting.intake).take
+            take_in = Gathering.take_in
 
-            def slowly(self: object, news: Sequence[News]) -> Sequence[Taken | None]:
+            def slowly(self: Gathering, news: Sequence[News]) -> Sequence[Taken | None]:
                 busy.wait(10)
                 taken.extend((batch.records[0].offset, batch.end) for one in news for batch in one.batches)
-                return take(self, news)  # type: ignore[arg-type]  # of an intake
+                return take_in(self, news)
 
-            monkeypatch.setattr(type(worker.hosting.intake), "take", slowly)
+            monkeypatch.setattr(Gathering, "take_in", slowly)
             await worker.begin(PAYMENTS)
             await worker.give(PAYMENTS, 0, 10)
             await become(lambda: not worker.hosting.units[PAYMENTS].queue)

@@ -13,8 +13,8 @@ from sinks import kafka as kafka_sink
 from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from sinks.kafka import KafkaSink
-from streams.faust import values
-from streams.faust.task import Plain
+from streams.tasks import values
+from streams.tasks.task import Plain
 from tests.sinks.alert_topic import ids
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 import pytest
 
-from streams.faust.key_check import FEW, MOST, KeyCheck
 from streams.faust.silence import Silence
 from streams.faust.skew import Skew
-from streams.faust.source_task import SourceTask
 from streams.ingest.lateness import state_of
+from streams.tasks.key_check import FEW, MOST, KeyCheck
+from streams.tasks.source_task import SourceTask
 from tocsin.errors import SourceError
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 FAILING = """
 import sys
 from pathlib import Path
-from streams.faust import intake, worker
+from streams.faust import gathering, worker
 
-taken, mark = intake.Intake.take, Path(__file__).with_suffix(".failed")
+taken, mark = gathering.Gathering.take_in, Path(__file__).with_suffix(".failed")
 
 def take(self, news):
     done = taken(self, news)
@@ -43,7 +43,7 @@ def take(self, news):
         raise ValueError("on purpose")
     return done
 
-intake.Intake.take = take
+gathering.Gathering.take_in = take
 sys.exit(worker.main())
 """
 """A worker whose first batch fails once it is taken, the first time."""

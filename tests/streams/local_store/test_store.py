@@ -250,7 +250,7 @@ class TestWhatIsRefused:
         assert written is not None
         manifests.write(tmp_path, msgspec.structs.replace(written, format=99))
         manifests.put_in_force(tmp_path)
-        with pytest.raises(StateError, match="has the format 99, this version of Tocsin reads 3"):
+        with pytest.raises(StateError, match="has the format 99, this version of Tocsin reads 4"):
             Store.open(tmp_path, HASH)
 
 

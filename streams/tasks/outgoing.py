@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from streams.faust.packets import Header, cut, encode
+from streams.tasks.packets import Header, cut, encode
 from tocsin.model.keys import split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from streams.faust.layout import Layout
-    from streams.faust.packets import Parts
+    from streams.tasks.layout import Layout
+    from streams.tasks.packets import Parts
 
 SEALED: Mapping[str, pl.DataType] = {
-    "shard": pl.Int64(),
+    "slot": pl.Int64(),
     "number": pl.Int64(),
     "packet": pl.Binary(),
 }
@@ -33,7 +33,7 @@ class Sealed(NamedTuple):
 
 @dataclass(slots=True)
 class Outgoing:
-    """Rows on their way to shards. `numbers`: of the next packet to each; `told`: the watermarks said last."""
+    """Rows on their way to shards. `numbers`: of the next packet to each slot; `told`: the watermarks said last."""
 
     sender: str
     layout: Layout
@@ -46,7 +46,7 @@ class Outgoing:
 
     def __post_init__(self) -> None:
         """Begin with number 0 to each shard."""
-        self.numbers = [0] * self.layout.shards
+        self.numbers = [0] * len(self.layout.slots)
         self._parts = defaultdict(lambda: defaultdict(list))
 
     def add(self, node: str, rows: pl.DataFrame) -> dict[str, int]:
@@ -54,19 +54,23 @@ class Outgoing:
         nulls = {}
         for stage, item in self.layout.exchanged.get(node, ()):
             kept, nulls[stage.name] = item.prepare(rows)
+            first = self.layout.layer_of[stage.name] * self.layout.shards
             for bucket, part in split(kept, stage.key, self.layout.shards).items():
-                self._parts[bucket][stage.name, item.name].append(part)
+                self._parts[first + bucket][stage.name, item.name].append(part)
         return nulls
 
     def seal(self, watermarks: Mapping[str, int], closed: Collection[str] = ()) -> None:
-        """Make packets of what was gathered; to all shards, where a watermark has moved."""
+        """Make packets of what was gathered; to all shards of a layer, where a watermark has moved that it reads."""
         heard = {node: at for node, at in watermarks.items() if node in self.layout.exchanged}
         over = {node for node in closed if node in self.layout.exchanged}
-        moved = heard != self.told or over != self.closed
         rows = []
-        for shard in range(self.layout.shards if heard else 0):
-            if moved or shard in self._parts:
-                rows += self._packets(shard, heard, sorted(over))
+        for layer, read in enumerate(self.layout.read):
+            known = {node: at for node, at in heard.items() if node in read}
+            moved = over & read != self.closed & read or any(self.told.get(node) != at for node, at in known.items())
+            first = layer * self.layout.shards
+            for slot in range(first, first + self.layout.shards if known else first):
+                if moved or slot in self._parts:
+                    rows += self._packets(slot, known, sorted(over & read))
         self._parts.clear()
         self.told, self.closed = heard, over
         if rows:
@@ -74,23 +78,23 @@ class Outgoing:
             self._serial += 1
             self.waiting.append(Sealed(self._serial, sealed))
 
-    def _packets(self, shard: int, watermarks: dict[str, int], closed: list[str]) -> list[tuple[int, int, bytes]]:
+    def _packets(self, slot: int, watermarks: dict[str, int], closed: list[str]) -> list[tuple[int, int, bytes]]:
         """Give the packets to one shard; only the last one says how far event time is."""
-        parts: Parts = {place: pl.concat(frames) for place, frames in self._parts[shard].items()}
+        parts: Parts = {place: pl.concat(frames) for place, frames in self._parts[slot].items()}
         cuts = list(cut(parts))
         made = []
         for at, part in enumerate(cuts, start=1):
             last = at == len(cuts)
             header = Header(
                 self.sender,
-                self.numbers[shard],
+                self.numbers[slot],
                 self.layout.plan.version,
                 self.layout.shards,
                 watermarks if last else {},
                 closed if last else [],
             )
-            made.append((shard, self.numbers[shard], encode(header, part)))
-            self.numbers[shard] += 1
+            made.append((slot, self.numbers[slot], encode(header, part)))
+            self.numbers[slot] += 1
         return made
 
     def published(self, serial: int) -> None:

@@ -13,7 +13,7 @@ from tocsin.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.faust.packets import Header
+    from streams.tasks.packets import Header
 
 
 class Heard(msgspec.Struct):

@@ -10,11 +10,11 @@ import msgspec
 import polars as pl
 
 from sinks.where import Where
-from streams.faust.hosted import Marks  # noqa: TC001  # msgspec reads the annotations
-from streams.faust.outgoing import SEALED
-from streams.faust.upstreams import Heard  # noqa: TC001  # msgspec reads the annotations
 from streams.local.outbox import Chunk, Outbox
 from streams.local.tally import NULL_KEYS
+from streams.tasks.hosted import Marks  # noqa: TC001  # msgspec reads the annotations
+from streams.tasks.outgoing import SEALED
+from streams.tasks.upstreams import Heard  # noqa: TC001  # msgspec reads the annotations
 from tocsin.errors import StateError
 from tocsin.model.alerts import CLOSED_AT_BIRTH, TRANSITIONS, Transition
 from tocsin.model.display import display
@@ -23,10 +23,10 @@ from tocsin.model.types import TIMESTAMP
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.faust.hosted import Frames, Given, Hosted
-    from streams.faust.layout import Layout
-    from streams.faust.outgoing import Outgoing
-    from streams.faust.values import Loaded
+    from streams.tasks.hosted import Frames, Given, Hosted
+    from streams.tasks.layout import Layout
+    from streams.tasks.outgoing import Outgoing
+    from streams.tasks.values import Loaded
 
 
 class Plain(msgspec.Struct, kw_only=True):

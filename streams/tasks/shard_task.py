@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streams.faust.packets import decode
-from streams.faust.task import Task
+from streams.tasks.packets import decode
+from streams.tasks.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import polars as pl
 
-    from streams.faust.task import Plain
-    from streams.faust.upstreams import Upstreams
+    from streams.tasks.task import Plain
+    from streams.tasks.upstreams import Upstreams
 
 
 @dataclass(slots=True, kw_only=True)

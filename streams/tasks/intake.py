@@ -1,4 +1,4 @@
-"""What is done with a batch: records go through the ingest stage, packets to the stages of a shard."""
+"""What is done with what comes: records go through the ingest stage, packets to the stages of a shard."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
 from monitoring import registry
-from streams.faust.source_task import SourceTask
 from streams.ingest.together import Part
 from streams.local.feed import Read, late_letters
-from streams.sources.contract import Records
+from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from streams.dead_letters import TakesLetters
-    from streams.faust.batches import Batch
-    from streams.faust.key_check import KeyCheck
-    from streams.faust.shard_task import ShardTask
-    from streams.faust.task import Task
-    from streams.faust.unit import Capture, Unit
     from streams.ingest.spec import Ingested
     from streams.local.early import EarlyCopies
     from streams.local.tally import Tally
+    from streams.sources.contract import Records
     from streams.tables import TableRead
+    from streams.tasks.key_check import KeyCheck
+    from streams.tasks.shard_task import ShardTask
+    from streams.tasks.task import Task
 
 
 EXCHANGE: dict[Literal["stage"], str] = {"stage": "exchange"}
@@ -43,19 +41,7 @@ class Taken(NamedTuple):
     copies: pl.DataFrame | None = None
 
 
-class News(NamedTuple):
-    """Consecutive batches of a task's partition, at least one."""
-
-    unit: Unit
-    batches: Sequence[Batch]
-
-    @property
-    def records(self) -> int:
-        """How many messages they hold."""
-        return sum(len(batch.records) for batch in self.batches)
-
-
-class _Source(NamedTuple):
+class Fresh(NamedTuple):
     """Records of a task of a stream that are new, and the offset behind them; None where there are none."""
 
     task: SourceTask
@@ -65,7 +51,7 @@ class _Source(NamedTuple):
 
 @dataclass(slots=True)
 class Intake:
-    """Takes batches for all tasks of a worker.
+    """Takes what comes for all tasks of a process.
 
     `early`: makes the early copies of one stream; None gives none.
     """
@@ -80,35 +66,27 @@ class Intake:
     _early: dict[str, EarlyCopies] = field(default_factory=dict)
     _copying: Lock = field(default_factory=Lock)
 
-    def take(self, news: Sequence[News]) -> Sequence[Taken | None]:
-        """Take what is new, of one shard or of partitions of one stream; in a thread, with the tasks' locks held."""
-        first, *_ = news
-        if not isinstance(first.unit.task, SourceTask):
-            self._packets(cast("ShardTask", first.unit.task), first)
-            return [None]
-        sources = [_new(cast("SourceTask", one.unit.task), one.batches) for one in news]
-        return self._records(sources)
+    def packets(self, shard: ShardTask, packets: Sequence[bytes], end: int) -> None:
+        """Take packets of a shard up to an offset of the exchange."""
+        self.tally.metrics.count(registry.STAGE_BATCHES_READ.of(EXCHANGE), len(packets))
+        shard.take(packets, end)
 
-    def _packets(self, shard: ShardTask, news: News) -> None:
-        self.tally.metrics.count(registry.STAGE_BATCHES_READ.of(EXCHANGE), news.records)
-        for batch in news.batches:
-            shard.take(batch.values_from(shard.end), max(shard.end, batch.end))
-
-    def _records(self, sources: Sequence[_Source]) -> Sequence[Taken | None]:
-        """Take in the records of all in one pass; what it gives goes to each task by itself."""
+    def records(self, sources: Sequence[Fresh]) -> Sequence[Taken | None]:
+        """Take in records of partitions of one stream in one pass; what it gives goes to each task by itself."""
         for task, raw, end in sources:
             if raw is None:
                 task.end = end
         given: dict[str, Taken] = {}
-        full = sorted((one for one in sources if one.raw is not None), key=lambda one: one.task.partition)
+        full = sorted(((task, raw, end) for task, raw, end in sources if raw is not None), key=_by_partition)
         if full:
-            ingest, stream = full[0].task.ingest, full[0].task.stream.name
-            parts = [Part(task.partition, raw, task.state) for task, raw, _ in full if raw is not None]
+            first, *_ = full[0]
+            ingest, stream = first.ingest, first.stream.name
+            parts = [Part(task.partition, raw, task.state) for task, raw, _ in full]
             done = ingest.steps(parts)
             for (task, raw, end), step in zip(full, done.each, strict=True):
-                given[task.name] = self._taken(task, cast("Records", raw), step, end)
-            copies = self._copies(stream, full[0].task.within(done.rows), full[0].task.hosted.tables)
-            given[full[0].task.name] = given[full[0].task.name]._replace(copies=copies)
+                given[task.name] = self._taken(task, raw, step, end)
+            copies = self._copies(stream, first.within(done.rows), first.hosted.tables)
+            given[first.name] = given[first.name]._replace(copies=copies)
         return [given.get(one.task.name) for one in sources]
 
     def _taken(self, task: SourceTask, raw: Records, done: Ingested, end: int) -> Taken:
@@ -143,16 +121,18 @@ class Intake:
         with self._counting:
             self.tally.table_changed(name, read)
 
-    def committed(self, capture: Capture, size: int, seconds: float) -> None:
+    def committed(
+        self, decided: Iterable[pl.DataFrame], dropped: Counter[tuple[str, str]], size: int, seconds: float
+    ) -> None:
         """Count a commit that is durable now, and what it decided and dropped."""
         metrics = self.tally.metrics
         metrics.count(registry.COMMITS)
         metrics.count(registry.COMMIT_BYTES, size)
         metrics.observe(registry.COMMIT_SECONDS, seconds)
         with self._counting:
-            for log in capture.decided:
+            for log in decided:
                 self.tally.decided(log)
-            self._dropped.update(capture.dropped)
+            self._dropped.update(dropped)
             self.tally.dropped(self._dropped)
 
     def sent(self, packets: int) -> None:
@@ -167,14 +147,6 @@ class Intake:
             if kind == "records":
                 self.tally.metrics.gauge(registry.PARTITIONS.of({"stream": stream}), streams[stream])
 
-    def judge(self, unit: Unit, taken: Taken) -> None:
-        """Let the brake see a step whose dead letters are durable; BrakeError if nearly all is bad."""
-        if isinstance(unit.task, SourceTask):
-            unit.task.brake.watch(taken.ingested)
 
-
-def _new(task: SourceTask, batches: Sequence[Batch]) -> _Source:
-    """Give what a task has not taken yet; nothing where it is through."""
-    end = max(task.end, batches[-1].end)
-    parts = [part for batch in batches if (part := batch.raw_from(task.end)) is not None]
-    return _Source(task, Records.joined(parts) if parts and not task.through else None, end)
+def _by_partition(one: tuple[SourceTask, Records, int]) -> int:
+    return one[0].partition

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from streams.brake import Brake
-from streams.faust.task import Task
 from streams.ingest.idling import idled
 from streams.ingest.lateness import GREATEST, watermark_of
 from streams.local.dataflow import BEGINNING
 from streams.local.note import refuse_other_key
+from streams.tasks.task import Task
 from tocsin.model.rows import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.faust.hosted import Frames
-    from streams.faust.task import Plain
     from streams.ingest.lateness import State
     from streams.ingest.spec import Ingested
     from streams.ingest.stage import Ingest
     from streams.sources.contract import Records
+    from streams.tasks.hosted import Frames
+    from streams.tasks.task import Plain
     from tocsin.compiler.plan import StreamPlan
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from streams.faust import values
-from streams.faust.hosted import Hosted
-from streams.faust.layout import SHARD, Layout, lay_out, sender_of, streams_of
-from streams.faust.outgoing import Outgoing
-from streams.faust.shard_task import ShardTask
-from streams.faust.source_task import SourceTask
-from streams.faust.upstreams import Upstreams
+from streams.tasks import values
+from streams.tasks.hosted import Hosted
+from streams.tasks.layout import SHARD, Layout, lay_out, sender_of, streams_of
+from streams.tasks.outgoing import Outgoing
+from streams.tasks.shard_task import ShardTask
+from streams.tasks.source_task import SourceTask
+from streams.tasks.upstreams import Upstreams
 from tests.adversarial.case import as_records, make_ingest, outcome_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from streams.faust.task import Task
+    from streams.tasks.task import Task
     from tests.adversarial.case import Case, Event, Outcome
     from tocsin.compiler import Plan
 
@@ -38,7 +38,11 @@ class Member:
 
 @dataclass(slots=True)
 class MemoryCluster:
-    """A bounded run of a case. `by`: the field by which streams say they are partitioned, "" for none."""
+    """A bounded run of a case.
+
+    `by`: the field by which streams say they are partitioned, "" for none. `layered`: tasks send to later layers of
+    shards only.
+    """
 
     case: Case
     plan: Plan
@@ -46,6 +50,7 @@ class MemoryCluster:
     shards: int = 1
     partitions: int = 1
     by: str = ""
+    layered: bool = False
     exchange: list[list[bytes]] = field(init=False)
     logs: dict[str, list[Event]] = field(init=False)
     layout: Layout = field(init=False)
@@ -60,9 +65,9 @@ class MemoryCluster:
             said = {name: replace(s, partitioned_by=(self.by,)) for name, s in self.plan.streams.items()}
             self.plan = replace(self.plan, streams=said)
         numbers = dict.fromkeys(streams_of(self.plan), self.partitions)
-        self.layout = lay_out(self.plan, numbers, self.shards)
+        self.layout = lay_out(self.plan, numbers, self.shards, layered=self.layered)
+        self.exchange = [[] for _ in self.layout.slots]
         self.logs = {name: events for stream in numbers for name, events in self._cut(stream).items()}
-        self.exchange = [[] for _ in range(self.shards)]
         self.tables = {name: self.case.versions(self.plan, name) for name in self.plan.tables}
         self.stored = {name: {} for name in self.layout.tasks}
         self.members = {name: self._member(name) for name in sorted(self.layout.tasks)}
@@ -102,8 +107,9 @@ class MemoryCluster:
         )
 
     def _shard(self, name: str, number: int) -> ShardTask:
-        hosted = Hosted(self.layout.sharded, self.layout.near, self.tables, number, self.shards)
-        upstreams = Upstreams(self.layout.senders, self.plan.version, self.shards)
+        layer, bucket = divmod(number, self.shards)
+        hosted = Hosted(self.layout.layers[layer], self.layout.near, self.tables, bucket, self.shards)
+        upstreams = Upstreams(self.layout.senders(layer), self.plan.version, self.shards)
         return ShardTask(
             name, self.layout, hosted, Outgoing(name, self.layout), upstreams=upstreams, until=self.case.end
         )
@@ -166,10 +172,15 @@ class MemoryCluster:
             stored.pop(key, None)
         self._let_out(name, member)
 
+    def _layer(self, name: str) -> int:
+        node, _, at = name.rpartition("/")
+        return int(at) // self.shards if node == SHARD else -1
+
     def _let_out(self, name: str, member: Member) -> None:
         for serial, packets in member.task.outgoing.waiting:
-            for shard, _, packet in packets.iter_rows():
-                self.exchange[shard].append(packet)
+            for slot, _, packet in packets.iter_rows():
+                assert not self.layered or slot // self.shards > self._layer(name), "packets go in a circle"
+                self.exchange[slot].append(packet)
             if self.random.random() < 0.8:
                 member.sent = serial
             else:

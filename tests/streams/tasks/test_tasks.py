@@ -25,13 +25,27 @@ class TestTasksThatExchangePackets:
 
     @pytest.mark.parametrize("kind", KINDS)
     @few
-    @given(st.data(), st.integers(1, 4), st.integers(1, 3), st.sampled_from(["", "key"]), st.integers(0, 1 << 32))
-    def test_raise_the_alerts_of_the_plain_run(
-        self, kind: str, data: st.DataObject, shards: int, partitions: int, by: str, seed: int
+    @given(
+        st.data(),
+        st.integers(1, 4),
+        st.integers(1, 3),
+        st.sampled_from(["", "key"]),
+        st.booleans(),
+        st.integers(0, 1 << 32),
+    )
+    def test_raise_the_alerts_of_the_plain_run(  # what hypothesis draws
+        self,
+        kind: str,
+        data: st.DataObject,
+        shards: int,
+        partitions: int,
+        by: str,
+        layered: bool,  # noqa: FBT001  # as above
+        seed: int,
     ) -> None:
         case = data.draw(cases(kind))
         plan = compiled(case)
         expected = plain_run(case, plan)
         random = Random(seed)  # noqa: S311  # chaos, not secrets
-        given_rows = MemoryCluster(case, plan, random, shards, partitions, by).run()
+        given_rows = MemoryCluster(case, plan, random, shards, partitions, by, layered).run()
         assert given_rows == {stage: expected[stage] for stage in given_rows}

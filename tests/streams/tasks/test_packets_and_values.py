@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from streams.faust import values
-from streams.faust.packets import Header, cut, decode, encode
-from streams.faust.upstreams import Upstreams
 from streams.local.dataflow import BEGINNING
+from streams.tasks import values
+from streams.tasks.packets import Header, cut, decode, encode
+from streams.tasks.upstreams import Upstreams
 from tocsin.errors import StateError
 
 ROWS = pl.DataFrame({"key": ["a", "b", None], "sum": pl.Series([1, -(1 << 90), None], dtype=pl.Int128)})
