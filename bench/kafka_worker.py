@@ -19,7 +19,7 @@ from bench.kafka_job import processor_seconds
 from streams.faust import worker
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
-from streams.faust.source_task import SourceTask
+from streams.tasks.source_task import SourceTask
 from streams.faust.transport import BatchedConsumer, BatchedThread
 
 if TYPE_CHECKING:
