@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from operators.alerting.template import SIGNS
-from tocsin.model.rows import EVIDENCE_MOST, WINDOW_END, WINDOW_START
+from tocsin.model.rows import WINDOW_END, WINDOW_START
 from tocsin.model.types import BOOLEAN
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ class MachineSpec:
     parameters: Mapping[str, Constant] = field(default_factory=dict)
     runbook: str = ""
     zone: str = "UTC"
-    evidence_most: int = EVIDENCE_MOST
 
     def __post_init__(self) -> None:
         """Refuse what `check` should have found.

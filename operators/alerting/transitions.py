@@ -82,7 +82,6 @@ class Writer:
         self._values = _values(spec)
         self._voices = [_sentence(spec, level) for level in spec.levels]
         self._labels = json_object({name: (Quoted(text.parts),) for name, text in spec.labels.items()})
-        self._latest = pl.col("evidence").list.tail(spec.evidence_most).fill_null(pl.lit([], EVIDENCE_DTYPE))
         self._levels = tuple(level.name.lower() for level in (Level.CLEAR, *(one.level for one in spec.levels)))
 
     def write(self, said: Said, rows: pl.DataFrame, *, early: bool = False) -> pl.DataFrame:
@@ -111,7 +110,7 @@ class Writer:
             "rule_version": [spec.version] * rows.height,
             "entity": entity,
             "values": texts.joined(self._values),
-            "evidence": rows.get_column(EVIDENCE),
+            "evidence": _there(rows.get_column(EVIDENCE)),
             "says": self._says(texts, said),
             "labels": texts.joined(self._labels),
             "runbook": [spec.runbook] * rows.height,
@@ -119,7 +118,7 @@ class Writer:
             "early": [early] * rows.height,
         }
         series = [pl.Series(name, column, _DTYPES[name]) for name, column in columns.items()]
-        return pl.DataFrame(series).lazy().with_columns(self._latest).sort(TIME, ID).collect()
+        return pl.DataFrame(series).sort(TIME, ID)
 
     def _ids(self, entity: Sequence[str], said: Said) -> list[str]:
         told = zip(entity, said.identity, strict=True)
@@ -132,6 +131,11 @@ class Writer:
         spoken = [max(level or before, 1) - 1 for level, before in zip(said.level, said.before, strict=True)]
         voices = [iter(texts.joined(parts, [n == one for one in spoken])) for n, parts in enumerate(self._voices)]
         return [next(voices[number]) for number in spoken]
+
+
+def _there(evidence: pl.Series) -> pl.Series:
+    """Give an empty list where there is none."""
+    return evidence.fill_null(pl.lit([], EVIDENCE_DTYPE)) if evidence.null_count() else evidence
 
 
 def _values(spec: MachineSpec) -> Parts:

@@ -80,7 +80,7 @@ FLOATS = st.sampled_from([0.0, -0.0, 0.5, 999.5, 1000.0, 1e16, 1e-7, 1.235]) | s
     allow_nan=False, allow_infinity=False
 )
 TEXTS = st.text(max_size=4) | st.sampled_from(["{", '"', "\\", "\x00\x1f\x7f", "null", "é", "经常", "𝄞"])
-EVENTS = st.lists(st.fixed_dictionaries({"id": TEXTS, "position": st.none() | st.integers(0, 9)}), max_size=5)
+EVENTS = st.lists(st.fixed_dictionaries({"id": TEXTS, "position": st.none() | st.integers(0, 9)}), max_size=3)
 ROWS = st.fixed_dictionaries(
     {
         "text": st.none() | TEXTS,

@@ -107,7 +107,7 @@ def record(spec: MachineSpec, row: Row, said: Row, *, early: bool) -> Row:
         "rule_version": spec.version,
         "entity": entity,
         "values": dumps(_values(spec, row, signs)),
-        "evidence": (row["__evidence"] or [])[-spec.evidence_most :],
+        "evidence": row["__evidence"] or [],
         "says": _says(spoken, spec, told),
         "labels": dumps({name: sentence(text, told, spec.zone) for name, text in spec.labels.items()}),
         "runbook": spec.runbook,
