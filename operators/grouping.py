@@ -107,11 +107,9 @@ def taken(rows: pl.DataFrame, places: Index) -> pl.DataFrame:
 
 
 def gathered(values: pl.Series, places: Index) -> pl.Series:
-    """Give the values at some places."""
+    """Give the values at some places; of integers in a third of the time that Polars takes."""
     if values.dtype in _NARROW and not values.null_count():
-        return pl.Series(
-            values.name, values.to_numpy().take(places), dtype=values.dtype
-        )  # a third of what Polars takes
+        return pl.Series(values.name, values.to_numpy().take(places), dtype=values.dtype)
     return values.gather(pl.Series(places.astype(np.uint32)))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from operators.grouping import gathered
 from operators.trailing import sliding
 from operators.trailing.parts import RangePart
 from operators.trailing.ranges import PrefixSums, Ranges, prefix_sums
@@ -67,9 +68,9 @@ class Evaluation:
         any of them are null, which costs less, and many are the same.
         """
         parts = {name: self._plain(part) for name, part in calls.ranged.items()}
-        found = {part: _taken(self._part(part, ranges), places) for part in dict.fromkeys(parts.values())}
+        found = {part: gathered(self._part(part, ranges), places) for part in dict.fromkeys(parts.values())}
         columns = [found[part].alias(name) for name, part in parts.items()]
-        columns += [_taken(self._bag(call, column, ranges), places).alias(call.text) for call, column in calls.bags]
+        columns += [gathered(self._bag(call, column, ranges), places).alias(call.text) for call, column in calls.bags]
         finals = [value.alias(name) for name, value in calls.finals.items()]
         return pl.DataFrame(columns).select(*finals, *(call.text for call, _ in calls.bags))
 
@@ -149,13 +150,6 @@ def _spread(found: pl.Series, some: Ints, ranges: Ranges) -> pl.Series:
     places = np.zeros(size, dtype=np.int64)
     places[some] = np.arange(1, some.size + 1)
     return pl.concat([pl.Series([None], dtype=found.dtype), found.alias("")]).gather(places)
-
-
-def _taken(found: pl.Series, places: Ints) -> pl.Series:
-    """Give the values at some places."""
-    if found.dtype == pl.Int64 and not found.null_count():
-        return pl.Series(found.to_numpy().take(places))
-    return found.gather(pl.Series(places.astype(np.uint32)))
 
 
 def _distinct(_: AggregateCall, values: pl.Series, ranges: Ranges) -> pl.Series:
