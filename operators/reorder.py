@@ -82,9 +82,9 @@ class Reorder:
         places = at[order] if falls else at.copy()
         tied = _beside_equal(ranked)
         if tied.size:
-            untied = self._untied(rows, at[some[order[tied]]], ranked[tied])
-            places[tied if falls else some[order[tied]]] = untied
-        if not falls and at[-1] == at.size - 1 and (places == at).all():
+            among = tied if falls else some[order[tied]]
+            places[among] = self._untied(rows, places[among], ranked[tied])
+        if at[-1] == at.size - 1 and (places == at).all():
             return None
         return places[places >= 0] if self.source else places
 
