@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Compression = Literal["uncompressed", "lz4", "zstd"]
 MAGIC = b"TOCSINST"
-FORMAT = 3
+FORMAT = 4
 _PREFIX = struct.Struct(">8sHI")
 
 

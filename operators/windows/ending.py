@@ -63,7 +63,7 @@ class Ending:
 
     def _repeated(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give each row once per end."""
-        first = pl.max_horizontal(END, pl.lit(self.done, dtype=pl.Int64) + self.grid.every)
+        first = pl.max_horizontal(END, self.first)
         rows = rows.with_columns(first.alias(END), pl.min_horizontal(_LAST, self.limit))
         rows = rows.filter(pl.col(END) <= pl.col(_LAST))
         ends = pl.int_ranges(END, pl.col(_LAST) + self.grid.every, self.grid.every).alias(END)
@@ -75,19 +75,15 @@ class Ending:
         due = sum(pane < self.most for pane in least)  # type: ignore[operator, misc]  # Int64 column
         return due <= 1 and not self.grid.splits
 
+    def gone(self, window: int) -> tuple[int | None, int]:
+        """Give the panes that windows leave at these ends: from the first (None: the oldest there is) up to another."""
+        before = None if self.done is None else self.grid.oldest(window, self.done)
+        return before, self.grid.oldest(window, self.most)
+
     @property
-    def fresh(self) -> pl.Expr:
-        """Whether a partial comes in at one of these ends."""
-        return (pl.col(PANE) < self.most) & (pl.lit(value=True) if self.done is None else pl.col(PANE) >= self.done)
-
-    def may_be_fresh(self, run: pl.DataFrame) -> bool:
-        """Whether any partial of a run comes in at one of these ends, as far as the greatest pane tells."""
-        return self.done is None or bool((run.get_column(PANE) >= self.done).any())
-
-    def gone(self, window: int) -> pl.Expr:
-        """Whether a partial was in its last window at the end before this step's first, or at one of its ends."""
-        before = pl.col(PANE) < self.grid.oldest(window, self.most)
-        return before if self.done is None else before & (pl.col(PANE) >= self.grid.oldest(window, self.done))
+    def first(self) -> pl.Expr:
+        """The first of these ends, null if none was given before."""
+        return pl.lit(None if self.done is None else self.done + self.grid.every, dtype=pl.Int64)
 
     def hops(self) -> list[Ending]:
         """Give the ends one by one, if they are few: that is cheaper than to look at all of them at once."""

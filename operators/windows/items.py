@@ -77,7 +77,8 @@ def latest_rows(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
 def latest(rows: pl.DataFrame, groups: Groups, also: Sequence[tuple[str, ...]] = ()) -> pl.DataFrame:
     """Give the latest items of each group of rows that have several.
 
-    `also`: other columns that stand beside the items, a name for each of an item.
+    `also`: other columns that stand beside the items, a name for each of an item. `rows`: those that were grouped, or
+    the first of them, if the others have no items.
     """
     places, has = _places(rows.get_column(HAS).cast(pl.Int64).to_numpy(), groups)
     columns = [pl.Series(HAS, has, dtype=pl.Int64)]
@@ -104,7 +105,7 @@ class _Places(NamedTuple):
 def _places(counts: Index, groups: Groups) -> _Places:
     """Walk back from the last row of each group, an item at a time."""
     order, starts, row = groups.order, groups.starts, groups.ends - 1
-    ordered = counts.take(order)
+    ordered = np.append(counts, np.zeros(order.size - counts.size, dtype=np.int64)).take(order)
     if not ordered.all():
         some = ordered > 0
         up_to = np.concatenate([[0], np.cumsum(some)])

@@ -104,6 +104,13 @@ class KeyRanges:
         self.ranges = [range_ for range_ in self.ranges if range_.runs]
         self.new = [run for run in map(change, self.new) if run.height]
 
+    def take(self, wanted: Callable[[pl.DataFrame], pl.Series]) -> list[list[pl.DataFrame]]:
+        """Take out the rows that are `wanted`; give the runs of each range that has some."""
+        self.cut()
+        taken = [[part for run in range_.runs if (part := _some(run, wanted(run))).height] for range_ in self.ranges]
+        self.change(lambda run: _some(run, ~wanted(run)))
+        return [parts for parts in taken if parts]
+
     def cut(self) -> None:
         """Cut what waits into the ranges."""
         for run in self.new:
@@ -161,6 +168,10 @@ def _cut(run: pl.DataFrame, by: Sequence[str], leasts: Sequence[int]) -> list[tu
         run = taken(run, np.argsort(number.astype(np.uint16), kind="stable"))
     parts = zip(leasts, np.cumsum(sizes) - sizes, sizes, strict=True)
     return [(least, _alone(run.slice(start, size))) for least, start, size in parts if size]
+
+
+def _some(run: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+    return run if wanted.all() else run.filter(wanted)
 
 
 def _alone(part: pl.DataFrame) -> pl.DataFrame:

@@ -6,18 +6,19 @@ that no later window needs are dropped. A row is given for a key and an end if t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from operators.contract import Step
-from operators.windows import ids
+from operators.windows import closed, ids, items, runs
+from operators.windows.closed import ClosedPanes
 from operators.windows.ending import END, PANE, Ending, ending
 from operators.windows.key_ranges import KeyRanges
-from operators.windows.late import with_late
 from operators.windows.results import finished, in_order, side_by_side
+from operators.windows.runs import joined
 from operators.windows.sliding import Sliding
 from tocsin.model.keys import HASH_VERSION
 from tocsin.model.rows import EVIDENCE, TIME, WINDOW_END, WINDOW_START
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 Runs = list[pl.DataFrame]
 Frames = dict[str, pl.DataFrame]
 
-_RUN, _PROGRESS, _SUM, _LATE, _IDS = "run", "progress", "sum", "late", "ids"
+_RUN, _CLOSED, _PROGRESS, _CARRIED, _IDS = "run", "closed", "progress", "carried", "ids"
 _START, _SEEN = "start", "seen"
 _SPARED = 0.25
 _WORTH_NUMBERS = 1 << 18
@@ -73,8 +74,10 @@ class PaneWindows:
         """Add the rows to their panes; give the windows that have ended."""
         held = self._loaded(state)
         self._add(rows, held)
-        done, partials = _done(state), held.partials.all
-        end = ending(self.keys, self.grid, partials, done, instant) or self._only_expected(done, instant)
+        done = _done(state)
+        end = ending(self.keys, self.grid, held.all, done, instant) or self._only_expected(done, instant)
+        if end is not None and self.grid.slides:
+            self._close(held, end.most)
         hops = [] if end is None else end.hops()
         given = [rows for hop in hops for rows in self._given_by(hop, held, instant)]
         rows = in_order(pl.concat([self.output.empty(), *given], rechunk=False))
@@ -85,8 +88,7 @@ class PaneWindows:
         if reached != done:
             self._drop(held, reached)
         frames = self._stored(held, reached)
-        due = self.grid.after(reached) - 1 if self._expects(held.sums) else self._next_due(held.partials.all, reached)
-        return Step(rows, frames, due)
+        return Step(rows, frames, self._next_due(held, reached))
 
     def _only_expected(self, done: int | None, instant: Instant) -> Ending | None:
         """Without rows, only `for_all` may have something to give."""
@@ -122,6 +124,17 @@ class PaneWindows:
         inside = self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes)
         return run if inside.all() else run.filter(inside)
 
+    def _close(self, held: _Held, most: int) -> None:
+        """Merge the partials of panes that have ended, by ranges of keys; nothing comes into these panes any more."""
+        due = held.partials.take(lambda run: run.get_column(PANE) < most)
+        if not due:
+            return
+        merged = joined([self.accumulators.merge(joined(parts), [*self.keys, PANE], ascending=1) for parts in due])
+        fresh = merged if merged.get_column(PANE).is_sorted() else merged.sort(PANE, maintain_order=True)
+        held.fresh.append(fresh)
+        plain = replace(self.accumulators, evidence="")
+        held.closed.add(plain.packed(fresh.drop(items.ITEMS, strict=False)))
+
     def _given_by(self, end: Ending, held: _Held, instant: Instant) -> Iterator[pl.DataFrame]:
         """Give the rows of all windows that end, of a range of keys after the other where nothing else is kept."""
         if self.grid.slides or self.for_all is not None or self.accumulators.bags:
@@ -136,7 +149,7 @@ class PaneWindows:
         keys, sums = [*self.keys, END], held.sums
         results: list[pl.DataFrame | None] = []
         for number, window in enumerate(self.windows):
-            merged = self._merged(number, end, partials, sums)
+            merged = self._slid(number, end, held) if self.grid.slides else self._merged(number, end, partials)
             values = {bag.column: end.spread(held.bags[bag.column].all, number) for bag in window.accumulators.bags}
             named = number == self.wide
             results.append(
@@ -167,23 +180,26 @@ class PaneWindows:
             return expected.wanted
         return expected.wanted.join(base.select(columns), on=keys, how="left")
 
-    def _merged(self, number: int, end: Ending, partials: Runs, sums: Frames) -> pl.DataFrame | None:
+    def _merged(self, number: int, end: Ending, partials: Runs) -> pl.DataFrame | None:
         """Give the merged partials of one window per key and end, None if no window has rows."""
         own = self.windows[number].accumulators
         if not partials:
             return None
-        if not self.grid.slides:
-            pieces = end.spread(partials, number)
-            if pieces is None or (not self.by_key and end.merged(partials)):
-                return pieces
-            return own.merge(pieces, [*self.keys, END], ascending=1)
-        slid = Sliding(own, number).slide(end, partials, sums.get(f"{_SUM}{number}"))
-        sums[f"{_SUM}{number}"] = slid.sums
-        merged = slid.merged
-        if own.evidence and number == self.wide:
-            late = with_late(merged, end, partials, sums.get(_LATE), self.wide)
-            merged, sums[_LATE] = late.merged, late.kept
-        return merged if merged.height else None
+        pieces = end.spread(partials, number)
+        if pieces is None or (not self.by_key and end.merged(partials)):
+            return pieces
+        return own.merge(pieces, [*self.keys, END], ascending=1)
+
+    def _slid(self, number: int, end: Ending, held: _Held) -> pl.DataFrame | None:
+        """Do the same for windows that slide; brings what is carried up to date."""
+        own, name = self.windows[number].accumulators, f"{_CARRIED}{number}"
+        sliding = Sliding(own, number, bool(own.evidence) and number == self.wide)
+        fresh = [part for run in held.fresh if (part := closed.between(run, end.done, end.most)).height]
+        slid = sliding.slide(end, fresh, held.closed, held.sums.get(name))
+        if slid is None:
+            return None
+        held.sums[name] = slid.carried
+        return slid.merged if slid.merged.height else None
 
     def _drop(self, held: _Held, reached: int) -> None:
         """Drop the panes that no window after `reached` needs.
@@ -191,6 +207,7 @@ class PaneWindows:
         Where windows slide, a run is cut only when a quarter of it is not needed: it is not copied at every hop, and a
         pane that is past its last window is not read again.
         """
+        held.closed.drop(self.grid.oldest(self.wide, reached))
         oldest, spared = self.grid.oldest(self.wide, reached), _SPARED if self.grid.slides else 0.0
 
         def needed(run: pl.DataFrame) -> pl.DataFrame:
@@ -200,8 +217,11 @@ class PaneWindows:
         for pieces in (held.partials, *held.bags.values()):
             pieces.change(needed)
 
-    def _next_due(self, partials: Runs, reached: int) -> int | None:
-        least = [run.get_column(PANE).min() for run in partials if run.height]
+    def _next_due(self, held: _Held, reached: int) -> int | None:
+        newest = held.closed.newest
+        if self._expects(held.sums) or (newest is not None and newest >= self.grid.oldest(self.wide, reached)):
+            return self.grid.after(reached) - 1
+        least = [run.get_column(PANE).min() for run in held.partials.all if run.height]
         if not least:
             return None
         first = self.grid.first_end(pl.Series(least, dtype=pl.Int64)).min()
@@ -213,8 +233,9 @@ class PaneWindows:
         return _Held(
             KeyRanges.load(state, _RUN, self.keys, cut=cut),
             {bag.column: KeyRanges.load(state, f"bag{number}", self.keys, cut=cut) for number, bag in bags},
-            {name: frame for name, frame in state.items() if name.startswith((_SUM, _LATE, _START, _SEEN))},
+            {name: frame for name, frame in state.items() if name.startswith((_CARRIED, _START, _SEEN))},
             ids.load(state[_IDS]),
+            ClosedPanes(runs.load(state, _CLOSED)),
         )
 
     def _stored(self, held: _Held, reached: int) -> State:
@@ -225,17 +246,29 @@ class PaneWindows:
         for number, bag in enumerate(own.bags):
             held.bags[bag.column].compact(partial(bag.merge, keys=keys))
             frames |= held.bags[bag.column].store(f"bag{number}")
+        frames |= runs.store(held.closed.runs, _CLOSED)
         return {_PROGRESS: _progress(reached), _IDS: held.form_frame(), **frames, **held.sums}
 
 
 @dataclass(slots=True)
 class _Held:
-    """What is taken out of a state for a step: partials and values by range of keys, other frames, the form of ids."""
+    """What is taken out of a state for a step: partials and values by range of keys, other frames, the form of ids.
+
+    Where windows slide, `partials` are only of panes that go on; `closed` of the others, and `fresh` those of them, by
+    pane and with evidence, that this step has closed.
+    """
 
     partials: KeyRanges
     bags: dict[str, KeyRanges]
     sums: Frames
     chosen: Form | None
+    closed: ClosedPanes
+    fresh: Runs = field(default_factory=list)
+
+    @property
+    def all(self) -> Runs:
+        """All partials."""
+        return [*self.closed.runs, *self.partials.all]
 
     @property
     def form(self) -> Form:
@@ -245,7 +278,7 @@ class _Held:
     def in_form(self, run: pl.DataFrame) -> pl.DataFrame:
         """Give a run with ids as all are held: as texts while they are few, and for good where one does not fit."""
         if self.chosen is None:
-            if self.partials.merged_rows < _WORTH_NUMBERS:
+            if max([self.partials.merged_rows, *(frame.height for frame in self._carried.values())]) < _WORTH_NUMBERS:
                 return run
             self.chosen = ids.form_of(run)
             if not self._rewrite(lambda other: ids.coded(other, self.form)):
@@ -259,18 +292,23 @@ class _Held:
 
     def _rewrite(self, change: Callable[[pl.DataFrame], pl.DataFrame | None]) -> bool:
         """Change all that is held, or nothing if a part cannot be changed."""
-        held = [*self.partials.all, *(self.sums[name] for name in (_LATE,) if name in self.sums)]
+        held = [*self.partials.all, *self._carried.values()]
         changed = {id(frame): new for frame in held if (new := change(frame)) is not None}
         if len(changed) < len(held):
             return False
         self.partials.change(lambda run: changed[id(run)])
-        self.sums |= {name: changed[id(self.sums[name])] for name in (_LATE,) if name in self.sums}
+        self.sums |= {name: changed[id(frame)] for name, frame in self._carried.items()}
         return True
+
+    @property
+    def _carried(self) -> Frames:
+        """The frames beside the partials that have evidence."""
+        return {name: frame for name, frame in self.sums.items() if items.HAS in frame.columns}
 
     def form_frame(self) -> pl.DataFrame:
         """Give the form for the state; where no id is held, the next one may choose another."""
-        late = self.sums.get(_LATE)
-        return ids.dump(self.chosen if self.partials.all or (late is not None and late.height) else None)
+        some = self.partials.all or any(frame.height for frame in self._carried.values())
+        return ids.dump(self.chosen if some else None)
 
 
 def _progress(reached: int | None) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from tocsin.errors import StateError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 3
+FORMAT = 4
 """Version of the layout of a state folder. Another one is refused: reading it by guess would be worse."""
 
 NAME = "manifest.json"
