@@ -22,7 +22,7 @@ from streams.local.dataflow import BEGINNING, END
 from streams.local.early import EarlyCopies
 from streams.local.publishing import Publisher
 from streams.local.quality import QualityCounts
-from streams.local.tally import Tally
+from streams.local.tally import Tally, sizes_of
 from tocsin.model.alerts import TRANSITIONS
 from tocsin.model.quality import QUALITY
 
@@ -314,7 +314,7 @@ class Runner:
         snapshot = checkpoint.take(self)
         keys = {stage.name: stage.key for stage in self.plan.stages}
         # counting keys takes as long as a step; the thread that commits has the time
-        committer.begin(snapshot).add_done_callback(lambda _: self.tally.state(snapshot.frames, keys))
+        committer.begin(snapshot).add_done_callback(lambda _: self.tally.sizes(sizes_of(snapshot.frames, keys)))
 
     def _harvest(self, committer: Committer, *, wait: bool) -> None:
         """Let out what the last commit made durable, if it is done."""

@@ -166,10 +166,6 @@ class Tally:
         """Note how many transitions wait for sinks."""
         self.metrics.gauge(registry.OUTBOX_ROWS, outbox.end - outbox.start)
 
-    def state(self, frames: Mapping[tuple[str, ...], pl.DataFrame], keys: Mapping[str, tuple[str, ...]]) -> None:
-        """Note how large the state of each stage is, by the names of a snapshot's frames; `keys`: columns, by stage."""
-        self.sizes(sizes_of(frames, keys))
-
     def sizes(self, sizes: Mapping[str, StateSize]) -> None:
         """Note how large the state of each stage is."""
         for stage, size in sizes.items():

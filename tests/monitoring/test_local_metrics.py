@@ -11,14 +11,15 @@ import pytest
 
 from monitoring import registry
 from monitoring.health import Health
-from monitoring.metrics import MemoryMetrics
 from streams.local.inputs import Inputs
-from streams.local.tally import Tally
+from streams.local.tally import sizes_of
 from tests.streams.local.local_runs import BEGIN, HOUR, busy_hour, entry
 from tocsin.kafka import parse_address as parse_kafka
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from monitoring.metrics import MemoryMetrics
 
 NOW = BEGIN / 1000 + 5_000
 
@@ -67,7 +68,6 @@ class TestStateKeys:
         assert house.metrics.value(registry.STATE_KEYS.of({"stage": "minutes"})) == pytest.approx(30, abs=1)
 
     def test_frames_without_the_key_and_stages_without_one_count_none(self) -> None:
-        tally = Tally(MemoryMetrics())
         frames = {
             ("state", "a", "0", "x"): pl.DataFrame({"key": [1, 2]}),
             ("state", "a", "1", "x"): pl.DataFrame({"key": [2, 3], "more": [0, 0]}),
@@ -75,12 +75,8 @@ class TestStateKeys:
             ("state", "whole", "0", "x"): pl.DataFrame({"sum": [1, 2, 3]}),
             ("feed", "s", "x"): pl.DataFrame({"key": [9]}),
         }
-        tally.state(frames, {"a": ("key",), "whole": ()})
-        metrics = tally.metrics
-        assert isinstance(metrics, MemoryMetrics)
-        assert metrics.value(registry.STATE_KEYS.of({"stage": "a"})) == 3
-        assert metrics.value(registry.STATE_ROWS.of({"stage": "a"})) == 5
-        assert metrics.value(registry.STATE_KEYS.of({"stage": "whole"})) == 0
+        sizes = sizes_of(frames, {"a": ("key",), "whole": ()})
+        assert {stage: (size.rows, size.keys) for stage, size in sizes.items()} == {"a": (5, 3), "whole": (3, 0)}
 
 
 class TestHealthOfARun:
