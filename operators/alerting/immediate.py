@@ -92,6 +92,11 @@ class ImmediateMachine:
             return nothing_said()
         return self._raised(hits if all(fresh) else hits.filter(fresh), early=True)
 
+    def last_moments(self, times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Give the last moment (ms) of the cell of each time."""
+        width = _width(self.spec)
+        return (times // width + 1) * width - 1
+
     def _raised(self, rows: pl.DataFrame | None, *, early: bool = False) -> pl.DataFrame:
         if rows is None:
             return nothing_said()

@@ -81,8 +81,7 @@ class EarlyCopies:
             if not copies.height:
                 continue
             parts.append(copies[list(TRANSITIONS)])
-            cell = early.machine.spec.keep_ms or 1
-            until = pl.Series("until", (copies.get_column("time").to_numpy() // cell + 1) * cell - 1)
+            until = pl.Series("until", early.machine.last_moments(copies.get_column("time").to_numpy()))
             with self._lock:
                 self.pending = pl.concat([self.pending, copies[["alert_id", "rule"]].hstack([until])])
         return pl.concat(parts) if parts else _NO_COPIES
