@@ -8,7 +8,7 @@ from bench import kafka_latency, kafka_standard, kafka_takeover
 from bench.kafka_cluster import SETTINGS, Cluster
 from bench.rows import Row
 from stack import KafkaBroker, StackError
-from stack.jars import classpath
+from stack.jars import BROKER
 from stack.server import find_program
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def rows(bench: Bench) -> Iterator[Row]:
 def _missing() -> str:
     """Say what of a broker is not on this machine."""
     try:
-        classpath()
+        BROKER.classpath()
     except StackError as missing:
         return str(missing)
     return "" if find_program("java") else "there is no java here, which `python -m stack fetch` installs"

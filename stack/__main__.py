@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 from stack import SERVERS, StackError
-from stack import jars as kafka_jars
+from stack.jars import SETS
 from stack.kafka import warm_up
 from stack.packages import PACKAGES, install
-from stack.places import cache
 from stack.running import configured, down, running, up
 from stack.shared import hold
 
@@ -42,13 +41,15 @@ def main(words: list[str]) -> int:
 def fetch(names: list[str], *, everything: bool = False) -> None:
     """Bring to the machine what these servers need; `everything`: also what only tests need."""
     wanted = {program for name in names for program in SERVERS[name].programs}
-    if "kafka" in names and not kafka_jars.folder().is_dir():
+    jars = [SETS[name] for name in names if name in SETS]
+    if not all(one.here for one in jars):
         wanted.update(_FETCHING)
     if everything:
         wanted.update(PACKAGES.keys() - _FETCHING)
     install(sorted(wanted))
+    for one in jars:
+        one.fetch()
     if "kafka" in names:
-        kafka_jars.fetch()
         warm_up()
 
 
@@ -82,10 +83,8 @@ def _inner(words: list[str]) -> int | None:
             hold(name, Path(folder), int(owner))
             return 0
         case ["lock"]:
-            coming = cache() / "jars" / "to-lock"
-            kafka_jars.copy_dependencies(coming)
-            lines = [f"{digest}  {name}\n" for name, digest in kafka_jars.hashes(coming).items()]
-            kafka_jars.LOCK.write_text("".join(lines), encoding="utf-8")
+            for jars in SETS.values():
+                jars.lock_anew()
             return 0
     return None
 

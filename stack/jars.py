@@ -1,71 +1,95 @@
-"""The jars of the broker: fetched once by Maven, checked by their hashes, kept in the cache."""
+"""Sets of jars: fetched once by Maven, checked by their hashes, kept in the cache."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
-from stack.places import cache
+from stack.places import ROOT
 from stack.server import StackError, find_program
-
-POM = Path(__file__).with_name("pom.xml")
-LOCK = Path(__file__).with_name("jars.lock")
-"""A line per jar as `sha256sum` writes it; `python -m stack lock` writes it anew after a change of pom.xml."""
+from tocsin import jars as kept
 
 
-def locked(lock: Path = LOCK) -> dict[str, str]:
-    """Give the SHA-256 of every jar by its name."""
-    pairs = (line.split() for line in lock.read_text(encoding="utf-8").splitlines())
-    return {name: digest for digest, name in pairs}
+@dataclass(frozen=True, slots=True)
+class Jars:
+    """What the pom.xml in a folder names, and what that needs; jars.lock beside it has the hashes.
 
+    `title`: what they are called in "the jars of …". After a change of pom.xml: `python -m stack lock`.
+    """
 
-def folder() -> Path:
-    """Say where the jars are, or will be: another lock, another folder, so that versions never mix."""
-    return cache() / "jars" / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
+    title: str
+    told_in: Path
 
+    @property
+    def pom(self) -> Path:
+        """What is wanted."""
+        return self.told_in / "pom.xml"
 
-def classpath() -> str:
-    """Give what `java -cp` wants; StackError if the jars are not there."""
-    if not folder().is_dir():
-        raise StackError("the jars of Kafka are not here; `make stack` or `python -m stack fetch` fetches them")
-    return f"{folder()}/*"
+    @property
+    def lock(self) -> Path:
+        """What it has to be."""
+        return self.told_in / "jars.lock"
 
+    @property
+    def folder(self) -> Path:
+        """Where the jars are, or will be."""
+        return kept.folder(self.lock)
 
-def fetch() -> None:
-    """Fetch the jars if they are not there; StackError if Maven cannot, or if a jar is not the one that was locked."""
-    if folder().is_dir():
-        return
-    coming = folder().with_suffix(".part")
-    copy_dependencies(coming)
-    found, wanted = hashes(coming), locked()
-    if found != wanted:
-        wrong = sorted(name for name, _ in found.items() ^ wanted.items())
-        raise StackError(f"what Maven brought is not what stack/jars.lock says: {', '.join(wrong)} (left in {coming})")
-    coming.rename(folder())
+    @property
+    def here(self) -> bool:
+        """Whether they were fetched."""
+        return self.folder.is_dir()
 
+    def classpath(self) -> str:
+        """Give what `java -cp` wants; StackError if the jars are not there."""
+        if not self.here:
+            raise StackError(
+                f"the jars of {self.title} are not here; `make stack` or `python -m stack fetch` fetches them"
+            )
+        return f"{self.folder}/*"
 
-def copy_dependencies(into: Path) -> None:
-    """Let Maven bring what pom.xml names, and what that needs."""
-    maven = find_program("mvn")
-    if maven is None:
-        raise StackError("the jars of Kafka come by Maven, and there is no mvn here")
-    shutil.rmtree(into, ignore_errors=True)
-    folders = [f"-Dmaven.repo.local={cache() / 'maven'}", f"-DoutputDirectory={into}"]
-    words = [
-        maven,
-        *["-B", "-q", "-C", "-DincludeScope=runtime"],
-        *folders,
-        "-f",
-        str(POM),
-        "dependency:copy-dependencies",
-    ]
-    ran = subprocess.run(words, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise StackError(f"Maven could not fetch the jars of Kafka:\n{(ran.stdout + ran.stderr)[-2000:]}")
+    def fetch(self) -> None:
+        """Fetch the jars if they are not there; StackError if Maven cannot, or if one is not as it was locked."""
+        if self.here:
+            return
+        coming = self.folder.with_suffix(".part")
+        self._copy_dependencies(coming)
+        found, wanted = hashes(coming), kept.locked(self.lock)
+        if found != wanted:
+            wrong = sorted(name for name, _ in found.items() ^ wanted.items())
+            where = self.lock.relative_to(ROOT)
+            raise StackError(f"what Maven brought is not what {where} says: {', '.join(wrong)} (left in {coming})")
+        coming.rename(self.folder)
+
+    def lock_anew(self) -> None:
+        """Write the hashes of what Maven brings now."""
+        coming = kept.cache() / "jars" / "to-lock"
+        self._copy_dependencies(coming)
+        lines = [f"{digest}  {name}\n" for name, digest in hashes(coming).items()]
+        self.lock.write_text("".join(lines), encoding="utf-8")
+        shutil.rmtree(coming)
+
+    def _copy_dependencies(self, into: Path) -> None:
+        maven = find_program("mvn")
+        if maven is None:
+            raise StackError(f"the jars of {self.title} come by Maven, and there is no mvn here")
+        shutil.rmtree(into, ignore_errors=True)
+        folders = [f"-Dmaven.repo.local={kept.cache() / 'maven'}", f"-DoutputDirectory={into}"]
+        words = [maven, *["-B", "-q", "-C", "-DincludeScope=runtime"], *folders, "-f", str(self.pom), _GOAL]
+        ran = subprocess.run(words, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise StackError(f"Maven could not fetch the jars of {self.title}:\n{(ran.stdout + ran.stderr)[-2000:]}")
 
 
 def hashes(of: Path) -> dict[str, str]:
     """Give the SHA-256 of the jars in a folder, by name in order."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(of.glob("*.jar"))}
+    return {path.name: kept.digest(path) for path in sorted(of.glob("*.jar"))}
+
+
+_GOAL = "dependency:copy-dependencies"
+BROKER = Jars("Kafka", Path(__file__).parent)
+CONNECTOR = Jars("Flink's connector to Kafka", ROOT / "streams" / "flink")
+SETS = {"kafka": BROKER, "flink": CONNECTOR}
+"""By the server that needs them."""

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from stack.asking import kafka_brokers
-from stack.jars import classpath, folder
+from stack.jars import BROKER
 from stack.ports import free_port
 from stack.server import Server, StackError, find_program
 
@@ -45,7 +45,7 @@ CLUSTER_OF_ONE = {
 
 def archive() -> Path:
     """Say where the classes of a broker lie as the JVM wants them (class data sharing), once `warm_up` was called."""
-    return folder() / _ARCHIVE
+    return BROKER.folder / _ARCHIVE
 
 
 def warm_up() -> None:
@@ -134,7 +134,7 @@ class KafkaBroker(Server):
     def _java(self, memory: list[str]) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
         shared = [f"-XX:SharedArchiveFile={archive()}"] if archive().exists() else []
-        return [find_program("java") or "java", *_QUICK_START, *shared, *memory, logging, "-cp", classpath()]
+        return [find_program("java") or "java", *_QUICK_START, *shared, *memory, logging, "-cp", BROKER.classpath()]
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()

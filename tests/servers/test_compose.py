@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stack import SERVERS, KafkaBroker
-from stack.jars import POM
+from stack.jars import BROKER
 from stack.kafka import CLUSTER_OF_ONE
 from stack.running import WATCHING
 from stack.server import find_program
@@ -53,7 +53,9 @@ def test_each_is_asked_whether_it_is_ready_and_keeps_its_data(name: str) -> None
 
 def test_the_broker_is_of_the_version_of_the_jars() -> None:
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.0"
-    assert "<artifactId>kafka_2.13</artifactId>\n      <version>4.1.0</version>" in POM.read_text(encoding="utf-8")
+    assert "<artifactId>kafka_2.13</artifactId>\n      <version>4.1.0</version>" in BROKER.pom.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_broker_has_the_settings_of_that_of_the_stack() -> None:

@@ -24,17 +24,17 @@ from stack import (
     RedisServer,
     StackError,
     packages,
-    places,
     running,
     shared,
 )
-from stack import jars as kafka_jars
+from stack.jars import BROKER, SETS, Jars, hashes
 from stack.ports import free_port
 from streams.kafka.cluster import Cluster
 from streams.kafka.topic_changes import Change, Step
 from streams.kafka.writer import TopicWriter
 from tests.sinks.alert_topic import messages, value
 from tests.waiting import wait_until
+from tocsin import jars as kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,7 +242,7 @@ class TestWhatIsMissing:
     def bare(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """Be on a machine with nothing on it."""
         monkeypatch.setattr("stack.server._PATH", str(tmp_path))
-        monkeypatch.setenv(places.CACHE, str(tmp_path / "cache"))
+        monkeypatch.setenv(kept.CACHE, str(tmp_path / "cache"))
         return tmp_path
 
     @pytest.mark.usefixtures("bare")
@@ -269,28 +269,30 @@ class TestWhatIsMissing:
     @pytest.mark.usefixtures("bare")
     def test_maven(self) -> None:
         with pytest.raises(StackError, match="there is no mvn here"):
-            kafka_jars.fetch()
+            BROKER.fetch()
 
 
 class TestJars:
-    def test_those_that_are_here_are_those_that_are_locked(self) -> None:
-        assert kafka_jars.hashes(kafka_jars.folder()) == kafka_jars.locked()
+    @pytest.mark.parametrize("jars", SETS.values(), ids=SETS)
+    def test_those_that_are_here_are_those_that_are_locked(self, jars: Jars) -> None:
+        assert hashes(jars.folder) == kept.locked(jars.lock)
 
     def test_the_lock_holds_the_versions_of_the_pom(self) -> None:
-        pom = kafka_jars.POM.read_text(encoding="utf-8")
+        pom = BROKER.pom.read_text(encoding="utf-8")
         for name in ("kafka_2.13", "log4j-slf4j-impl"):
             version = pom.split(f"<artifactId>{name}</artifactId>")[1].split("<version>")[1].split("<")[0]
-            assert f"{name}-{version}.jar" in kafka_jars.locked()
+            assert f"{name}-{version}.jar" in kept.locked(BROKER.lock)
 
-    def test_no_host_is_named(self) -> None:
-        for path in (kafka_jars.POM, kafka_jars.LOCK):
+    @pytest.mark.parametrize("jars", SETS.values(), ids=SETS)
+    def test_no_host_is_named(self, jars: Jars) -> None:
+        for path in (jars.pom, jars.lock):
             assert "//" not in path.read_text(encoding="utf-8")
 
     def test_a_cache_that_is_there_already_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv(places.CACHE, raising=False)
+        monkeypatch.delenv(kept.CACHE, raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert places.cache() == places.OURS
+        assert kept.cache() == kept.OURS
         (tmp_path / "tocsin").mkdir()
-        assert places.cache() == tmp_path / "tocsin"
-        monkeypatch.setenv(places.CACHE, str(tmp_path / "elsewhere"))
-        assert places.cache() == tmp_path / "elsewhere"
+        assert kept.cache() == tmp_path / "tocsin"
+        monkeypatch.setenv(kept.CACHE, str(tmp_path / "elsewhere"))
+        assert kept.cache() == tmp_path / "elsewhere"

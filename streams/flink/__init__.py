@@ -1,0 +1,1 @@
+"""The runtime `flink`: a topology as a PyFlink job."""
