@@ -63,7 +63,7 @@ class KafkaSink(Sink):
         self._producer = ConfirmedProducer(self._address, self._settings)
         self._seconds = seconds
         self._stands: dict[int, int] | None = None
-        self._all_is_known = self._address.options.get(FROM) == "latest"
+        self._from_end = self._address.options.get(FROM) == "latest"
         self._unread: dict[int, int] | None = None
         self._fresh = 0
         self._known = Remembered(REMEMBERED)
@@ -77,7 +77,7 @@ class KafkaSink(Sink):
     def open(self, bookmark: str = "") -> None:
         """Find the topic and learn what is in it from the bookmark on."""
         self._stands = _offsets(bookmark)
-        self._connect(at_end=self._all_is_known or bookmark == HERE)
+        self._connect(at_end=self._from_end or bookmark == HERE)
 
     def deliver(self, batch: pl.DataFrame) -> None:
         """Send what is not there yet and wait for all of it."""
@@ -100,7 +100,7 @@ class KafkaSink(Sink):
     def look_back(self, bookmark: str) -> None:
         """Read, before the next delivery, what another process wrote; the own bookmark goes back to where it stood."""
         theirs = _offsets(bookmark)
-        if theirs is None and self._all_is_known:
+        if theirs is None and self._from_end:
             return
         self._unread = _earlier(theirs or {}, self._unread)
         self._stands = _earlier(theirs or {}, self._stands)
