@@ -73,7 +73,7 @@ class TestOrder:
             own = [[row for row in plain(one.rows) if row[0] == key] for one in (sorted_, usual)]
             assert own[0] == own[1]
 
-    def test_rows_in_order_are_not_copied(self) -> None:
+    def test_rows_in_order_leave_as_they_came(self) -> None:
         rows = batch([("a", "1", 5, 0), ("b", "1", 5, 0), ("a", "2", 5, 0), ("b", "2", 6, 0)])
         assert plain(HEAD.step([rows], SCHEMA.empty(), 9).rows) == plain(rows)
 
