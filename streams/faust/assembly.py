@@ -6,35 +6,24 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import polars as pl
-
-from operators.lookups import merge_versions
 from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
-from streams.dead_letters import NO_LETTERS
 from streams.faust.following import Following
 from streams.faust.hosting import Hosting
 from streams.faust.skew import Skew
 from streams.faust.telling import Telling
 from streams.faust.topics import exchange_of
-from streams.kafka.tables import require_topic
 from streams.local.assembly import follow_tables
-from streams.local.dataflow import BEGINNING, empty_table
 from streams.local.early import EarlyCopies
-from streams.local.live import require_format
-from streams.needs import checked_tables
-from streams.tables import read_table
+from streams.tasks.inputs import load_tables
 from streams.tasks.intake import Intake
 from streams.tasks.key_check import KeyCheck
-from streams.tasks.layout import Layout, lay_out, needed, streams_of
+from streams.tasks.layout import Layout, lay_out
 from streams.tasks.making import Maker
-from tocsin.errors import SourceError
-from tocsin.kafka import SCHEME
-from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from monitoring.metrics import Metrics
     from sinks.where import Where
@@ -47,53 +36,6 @@ if TYPE_CHECKING:
     from streams.pseudonyms import Pseudonyms
     from streams.tasks.task import Task
     from tocsin.compiler import Plan
-
-
-def refuse_what_is_missing(plan: Plan) -> None:
-    """Raise SourceError for what this runtime does not carry out yet."""
-    stages = needed(plan)
-    if any(item.upstream == QUALITY for stage in stages for item in stage.inputs):
-        raise SourceError(f"{plan.name} judges the built-in stream quality: the runtime faust does not count it yet")
-    for name in sorted(streams_of(plan)):
-        require_format(plan.streams[name])
-
-
-def tables_of(plan: Plan, sources: Mapping[str, str], servers: str) -> dict[str, str]:
-    """Give the URIs of tables: those of the sources, and topics. SourceError if a topic is not there."""
-    found = {name: uri for name, uri in sources.items() if name in plan.tables}
-    for name in sorted(_looked_up(plan)):
-        table = plan.tables[name]
-        if table.topic:
-            found.setdefault(name, f"{SCHEME}://{servers}/{table.topic}")
-        if found.get(name, "").startswith(f"{SCHEME}:"):
-            require_topic(table, found[name])
-    return found
-
-
-def _looked_up(plan: Plan) -> set[str]:
-    return checked_tables(plan, streams_of(plan)) | {name for stage in needed(plan) for name in stage.tables}
-
-
-class Loaded(NamedTuple):
-    """What was read of tables: versions by name, dead letters by DEAD, and where those out of topics go on."""
-
-    tables: dict[str, pl.DataFrame]
-    dead: pl.DataFrame
-    ends: Mapping[str, Mapping[int, int]]
-
-
-def load_tables(plan: Plan, order: Order, pseudonyms: Pseudonyms) -> Loaded:
-    """Read all tables that are needed, every worker all of them."""
-    names = sorted(_looked_up(plan))
-    read = {
-        name: read_table(plan.tables[name], order.tables.get(name), order.topology.parent, pseudonyms) for name in names
-    }
-    tables = {
-        name: merge_versions(empty_table(plan, name), one.versions, plan.tables[name].key, BEGINNING)
-        for name, one in read.items()
-    }
-    dead = pl.concat([NO_LETTERS, *(one.dead for one in read.values())])
-    return Loaded(tables, dead, {name: one.ends for name, one in read.items() if one.ends})
 
 
 def layout_of(plan: Plan, order: Order) -> Layout:
@@ -132,7 +74,7 @@ class Around(NamedTuple):
 def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Around) -> Hosting:
     """Read the tables, and make what hosts the tasks of a worker."""
     layout = layout_of(plan, order)
-    tables, dead, ends = load_tables(plan, order, pseudonyms)
+    tables, dead, ends = load_tables(plan, order.tables, order.topology.parent, pseudonyms)
     around.tally.begin(order.topics)
     keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
     early = partial(EarlyCopies, plan) if order.early else None

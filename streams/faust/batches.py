@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from streams.kafka.payloads import joined
-from streams.sources.contract import RECORD_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,4 +54,4 @@ class Batch:
                 return None
         stamps = [None if record.timestamp == NO_TIMESTAMP else record.timestamp for record in taken]
         values, keys = [record.value for record in taken], [record.key for record in taken]
-        return joined(values, [record.offset for record in taken], stamps, keys, RECORD_MOST)
+        return joined(values, [record.offset for record in taken], stamps, keys)

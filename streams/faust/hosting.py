@@ -16,10 +16,10 @@ from streams.faust.beside import guarded, in_thread
 from streams.faust.clock import Tick
 from streams.faust.committing import Committing
 from streams.faust.gathering import Gathering, News
-from streams.faust.silence import Silence
 from streams.faust.skew import Skew, standings
 from streams.faust.unit import Unit
 from streams.tasks import values
+from streams.tasks.silence import Silence
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:

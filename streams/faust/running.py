@@ -8,18 +8,15 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from streams.faust.assembly import refuse_what_is_missing, tables_of
 from streams.faust.order import Order
-from streams.faust.security import servers_of
 from streams.faust.supervisor import Supervisor
 from streams.faust.topics import exchange_of, existing, make_own, partitions_of
 from streams.local.runner import never, silent
 from streams.local.running import warn_of_missing_key
-from streams.needs import refuse_unknown
 from streams.pseudonyms import load_pseudonyms
-from streams.tasks.layout import lay_out, streams_of
-from tocsin.errors import SinkError, SourceError, StateError
-from tocsin.kafka import SCHEME, parse_address
+from streams.tasks.inputs import refuse_what_is_missing, tables_of, topics_of
+from streams.tasks.layout import lay_out
+from tocsin.errors import SinkError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
 
     from tocsin.compiler import Plan
 
+RUNTIME = "faust"
 FIRST_PORT = 6066
 """Where the web of the first worker listens if it can, as Faust's always does."""
 ONE_WRITER = ("ndjson", "file", "clickhouse")
@@ -76,9 +74,9 @@ def carry_out(run: Run) -> bool:
 
 async def prepare(run: Run) -> Order:
     """Look at the topics, make those of the group, and say what workers are told."""
-    refuse_what_is_missing(run.plan)
+    refuse_what_is_missing(run.plan, RUNTIME)
     _refuse_sinks(run)
-    servers, topics = _topics(run)
+    servers, topics = topics_of(run.plan, run.sources, RUNTIME)
     tables = tables_of(run.plan, run.sources, servers)
     warn_of_missing_key(run.plan, load_pseudonyms(), run.warn)
     found = await partitions_of(servers, topics.values())
@@ -104,29 +102,6 @@ async def prepare(run: Run) -> Order:
         web_ports=_free_ports(run.web_host, run.web_port, run.workers) if run.web else [],
         settings=run.settings,
     )
-
-
-def _topics(run: Run) -> tuple[str, dict[str, str]]:
-    """Give the servers, and the topic of each stream that is read."""
-    streams = sorted(streams_of(run.plan))
-    refuse_unknown(run.plan, run.sources)
-    servers: dict[str, str] = {}
-    topics: dict[str, str] = {}
-    for name in streams:
-        uri = run.sources.get(name)
-        if uri is not None and not uri.startswith(f"{SCHEME}:"):
-            raise SourceError(f"the stream {name} comes from {uri}: the runtime faust reads streams from Kafka only")
-        address = None if uri is None else parse_address(uri)
-        topics[name] = run.plan.streams[name].topic if address is None else address.topic
-        servers[servers_of("" if address is None else address.servers)] = name
-    if len(servers) > 1:
-        raise SourceError(f"the streams lie on several clusters ({', '.join(servers)}): one group reads from one")
-    doubled = [topic for topic in topics.values() if list(topics.values()).count(topic) > 1]
-    if doubled:
-        raise SourceError(f"two streams read the topic {doubled[0]}: the runtime faust reads a topic as one stream")
-    if not servers:
-        raise SourceError(f"{run.plan.name} has no rule that reads a stream")
-    return next(iter(servers)), topics
 
 
 async def _shards(run: Run, servers: str, group: str, partitions: int) -> int:

@@ -11,18 +11,6 @@ from aiokafka.helpers import create_ssl_context
 from tocsin.errors import SourceError
 from tocsin.kafka import client_settings
 
-
-def servers_of(servers: str) -> str:
-    """Give the servers: what was said, or else what the environment says."""
-    found = client_settings(servers)["bootstrap.servers"]
-    if not found:
-        raise SourceError(
-            "the runtime faust needs Kafka: say --source STREAM=kafka://HOST:PORT/TOPIC or set "
-            "TOCSIN_KAFKA_BOOTSTRAP_SERVERS"
-        )
-    return found
-
-
 KNOWN = {
     *("sasl.username", "sasl.password", "sasl.mechanism", "sasl.mechanisms"),
     *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.key.password"),

@@ -371,11 +371,3 @@ def workers_of(folder: Path) -> dict[int, int]:
 def kill(folder: Path, number: int, by: signal.Signals = signal.SIGKILL) -> None:
     """Kill a worker, or ask it to end."""
     os.kill(workers_of(folder)[number], by)
-
-
-def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)

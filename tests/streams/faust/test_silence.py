@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 import pytest
 
-from streams.faust.silence import Silence
+from streams.tasks.silence import Silence
 from streams.faust.skew import Skew
 from streams.ingest.lateness import state_of
 from streams.tasks.key_check import FEW, MOST, KeyCheck

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
-from shop_runs import BEGIN, EVENTS, Aside, Shop, expected, kill, records, stored_texts, until, workers_of
+from shop_runs import BEGIN, EVENTS, Aside, Shop, expected, kill, records, stored_texts, workers_of
 
 from streams.faust.app import changelog_of
 from tests.sinks.alert_topic import ids, key, messages, value
+from tests.waiting import wait_until
 from tocsin.errors import SinkError, SourceError, StateError
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ class TestOneWorker:
         pages: dict[str, str] = {}
 
         def look() -> None:
-            until(lambda: all(metric in page(port, "metrics", pages) for metric in METRICS))
+            wait_until(lambda: all(metric in page(port, "metrics", pages) for metric in METRICS))
             assert page(port, "readyz", pages)
-            until(lambda: shop.told() > 0)
+            wait_until(lambda: shop.told() > 0)
             shop.give_up_a_transaction()
 
         with Aside(look):
@@ -119,7 +120,7 @@ class TestOneWorker:
         shop = make(partitions=2, direct=False, skew="1s")
 
         def produce() -> None:
-            until(lambda: len(workers_of(shop.folder)) == 1)
+            wait_until(lambda: len(workers_of(shop.folder)) == 1)
             shop.produce(pause=5)
 
         with Aside(produce):
@@ -137,11 +138,11 @@ class TestThreeWorkers:
         shop, struck = make(workers=3, partitions=4), Event()
 
         def disturb() -> None:
-            until(lambda: len(workers_of(shop.folder)) == 3)
+            wait_until(lambda: len(workers_of(shop.folder)) == 3)
             shop.produce(pause=8, until=struck)
 
         def strike() -> None:
-            until(lambda: shop.told() > 0)
+            wait_until(lambda: shop.told() > 0)
             time.sleep(chance.uniform(0, 4))  # the moment is the point
             kill(shop.folder, chance.randint(0, 2))
             struck.set()
@@ -159,9 +160,9 @@ class TestThreeWorkers:
         shop.produce_table()
 
         def disturb() -> None:
-            until(lambda: len(workers_of(shop.folder)) == 3)
+            wait_until(lambda: len(workers_of(shop.folder)) == 3)
             with Aside(lambda: shop.produce(pause=8, until=struck)):
-                until(lambda: shop.told() > 0)
+                wait_until(lambda: shop.told() > 0)
                 time.sleep(random.Random(SEED).uniform(0, 4))  # noqa: S311  # the moment is the point
                 kill(shop.folder, 1, signal.SIGTERM)
                 struck.set()

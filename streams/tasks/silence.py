@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from streams.faust.unit import Unit
+    from streams.tasks.task import Task
+
+
+class Reads(Protocol):
+    """A task of a process, and the partition that it reads."""
+
+    @property
+    def tp(self) -> Any:  # noqa: ANN401  # as the host's client names it
+        """The partition."""
+        ...
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        ...
+
+
+One = TypeVar("One", bound=Reads)
 
 
 @dataclass(slots=True)
@@ -20,7 +37,7 @@ class Silence:
     _stood: dict[Any, int] = field(default_factory=dict)
     _since: dict[Any, int] = field(default_factory=dict)
 
-    def still(self, units: Iterable[Unit]) -> list[tuple[Unit, SourceTask]]:
+    def still(self, units: Iterable[One]) -> list[tuple[One, SourceTask]]:
         """Give the partitions that have read nothing since the last look: only their ends are worth a question."""
         found = []
         for unit in units:
@@ -35,8 +52,8 @@ class Silence:
         return found
 
     def idle(
-        self, still: Iterable[tuple[Unit, SourceTask]], left: Mapping[Any, int], clock: int
-    ) -> list[tuple[Unit, SourceTask]]:
+        self, still: Iterable[tuple[One, SourceTask]], left: Mapping[Any, int], clock: int
+    ) -> list[tuple[One, SourceTask]]:
         """Give those that have been at their end for long enough; `left`: how far their logs went on, asked since.
 
         One that has read something while that was asked is not idle.

@@ -1,0 +1,166 @@
+"""The functions of a job: thin, around `hosting.py` and the sinks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, OutputTag
+from pyflink.datastream.state import MapStateDescriptor
+
+from operators import state
+from sinks.cloudevents import events
+from sinks.delivery import Delivery
+from streams.chosen_sinks import choose_sinks
+from streams.flink.hosting import Hosting, Packet, Raised
+from streams.flink.keeping import before_commit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import polars as pl
+
+    from streams.flink.keeping import Kept, Store
+    from streams.flink.order import Order
+
+LOG = logging.getLogger("tocsin.flink")
+BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+KEYED = Types.ROW([Types.INT(), BYTES])
+"""A Flink key, and something for it."""
+MESSAGE = Types.ROW_NAMED(["key", "value", "headers"], [BYTES, BYTES, Types.MAP(Types.STRING(), BYTES)])
+"""A Kafka message."""
+WORD = Types.ROW_NAMED(["word"], [BYTES])
+WORDS = OutputTag("words", WORD)
+"""What tasks have to say to whoever started the job."""
+DELIVERED = OutputTag("delivered", KEYED)
+"""Transitions for sinks that are no Kafka topic; the key is the number of the sink."""
+LOOK_MS = 500
+"""How often a task without news is looked at."""
+FLUSH_LOOK_SECONDS = 0.005
+ROWS = "rows"
+
+
+def layer_tag(layer: int) -> OutputTag:
+    """Give the output of packets for a layer of shards."""
+    return OutputTag(f"layer-{layer}", KEYED)
+
+
+def sink_tag(sink: int) -> OutputTag:
+    """Give the output of messages for a Kafka sink."""
+    return OutputTag(f"sink-{sink}", MESSAGE)
+
+
+class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
+    """Hosts tasks. `limits`: bytes of the largest message of each Kafka sink, by its number."""
+
+    def __init__(self, order: Order, limits: Mapping[int, int]) -> None:
+        self._order = order
+        self._limits = dict(limits)
+
+    def open(self, runtime_context: Any) -> None:  # noqa: ANN401  # PyFlink's
+        """Make tasks' surroundings where they run; their states are written with each commit of Flink's."""
+        self._hosting = Hosting(self._order, LOG.warning)
+        self._hosting.start_early()
+        self._tags = {layer: layer_tag(layer) for layer in range(len(self._order.layout.layers))}
+        self._sinks = {number: sink_tag(number) for number in self._limits}
+        self._state = runtime_context.get_map_state(MapStateDescriptor("task", BYTES, BYTES))
+        backend = runtime_context._keyed_state_backend  # noqa: SLF001  # see keeping.py
+
+        def store_of(key: int) -> Store:
+            backend.set_current_key(Row(key))
+            store: Store = self._state
+            return store
+
+        before_commit(backend, lambda: self._hosting.keeping.write(store_of))
+
+    def close(self) -> None:
+        """Let go of clients."""
+        self._hosting.close()
+
+    def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
+        """Take a pack or a packet; nothing at all only wakes the task."""
+        key = ctx.get_current_key()
+        known = key in self._hosting.keeping.kept
+        kept = self._hosting.keeping.of(key, self._state)
+        if not known:
+            self._wake(ctx, LOOK_MS)
+        if value:
+            was = kept.fresh
+            self._hosting.take(kept, value)
+            if self._hosting.due(kept):
+                yield from self._settled(kept)
+            elif not was:
+                self._wake(ctx, round(self._order.settle_seconds * 1000))
+
+    def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
+        """Let time pass."""
+        kept = self._hosting.keeping.of(ctx.get_current_key(), self._state)
+        if timestamp % LOOK_MS == 0:
+            self._hosting.look(kept, ctx.timer_service().current_processing_time())
+            self._wake(ctx, LOOK_MS)
+        if kept.fresh and (timestamp % LOOK_MS == 0 or self._hosting.due(kept)):
+            yield from self._settled(kept)
+
+    @staticmethod
+    def _wake(ctx: Any, within: int) -> None:  # noqa: ANN401
+        """Come back; looks come at whole multiples of LOOK_MS, so that each task has one timer for them."""
+        timers = ctx.timer_service()
+        at = timers.current_processing_time() + within
+        timers.register_processing_time_timer(at - at % LOOK_MS if within == LOOK_MS else at)
+
+    def _settled(self, kept: Kept) -> Iterator[Any]:
+        for leaving in self._hosting.settle(kept):
+            if isinstance(leaving, Packet):
+                yield self._tags[leaving.layer], Row(leaving.key, leaving.data)
+            elif isinstance(leaving, Raised):
+                yield from self._raised(leaving)
+            else:
+                yield WORDS, Row(leaving.task.encode())
+
+    def _raised(self, raised: Raised) -> Iterator[Any]:
+        if raised.sink not in self._sinks:
+            yield DELIVERED, Row(raised.sink, state.dump({ROWS: raised.rows}, "lz4"))
+            return
+        tag = self._sinks[raised.sink]
+        for event in events(raised.rows, self._limits[raised.sink]):
+            yield tag, Row(event.key, event.value, {name: text.encode() for name, text in event.headers})
+
+
+class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
+    """Carries transitions to a sink; a checkpoint waits until it has all of them."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+
+    def open(self, runtime_context: Any) -> None:  # noqa: ANN401
+        """Get ready where it runs."""
+        self._deliveries: dict[int, Delivery] = {}
+        before_commit(runtime_context._keyed_state_backend, self._flush)  # noqa: SLF001  # see keeping.py
+
+    def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
+        """Offer transitions, until they are taken."""
+        delivery = self._delivery(ctx.get_current_key())
+        rows: pl.DataFrame = state.restore(value)[ROWS]
+        while not delivery.offer(rows, delivery.offered + rows.height, wait=1.0):
+            LOG.warning("the sink %s is slow or away: %s", delivery.name, delivery.trouble)
+        return iter(())
+
+    def _delivery(self, number: int) -> Delivery:
+        if number not in self._deliveries:
+            one = choose_sinks(self._order.plan, self._order.sinks)[number]
+            self._deliveries[number] = Delivery(one.name, one.sink, at_most=one.at_most)
+            self._deliveries[number].start()
+        return self._deliveries[number]
+
+    def _flush(self) -> None:
+        for delivery in self._deliveries.values():
+            while delivery.delivered < delivery.offered:
+                delivery.check()
+                time.sleep(FLUSH_LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Let go of the sinks."""
+        for delivery in self._deliveries.values():
+            delivery.close(5.0)

@@ -1,0 +1,54 @@
+"""What the functions of a job are told: it travels with them to wherever they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from streams.tasks.layout import Layout, lay_out, sender_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import polars as pl
+
+    from tocsin.compiler import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One job.
+
+    `topics`, `partitions`: of each stream that is read. `tables`: versions by name. `sinks`: URIs instead of the sinks
+    of the topology. `keys`: which Flink key each task has, by the task's name. `letters`: where dead letters stay whose
+    topic has no `.dlq`. `until`: ms since the epoch. `settle_seconds`: how long rows may gather in a task.
+    """
+
+    plan: Plan
+    group: str
+    servers: str
+    topics: Mapping[str, str]
+    partitions: Mapping[str, int]
+    shards: int
+    keys: Mapping[str, int]
+    letters: Path
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    sinks: tuple[str, ...] = ()
+    until: int | None = None
+    early: bool = False
+    settle_seconds: float = 0.2
+
+    @property
+    def layout(self) -> Layout:
+        """Say where each stage runs."""
+        return layout_of(self.plan, self.partitions, self.shards)
+
+    def keys_of(self, stream: str) -> dict[int, int]:
+        """Give the Flink key of each partition of a stream."""
+        return {at: self.keys[sender_of(stream, at)] for at in range(self.partitions[stream])}
+
+
+def layout_of(plan: Plan, partitions: Mapping[str, int], shards: int) -> Layout:
+    """Say where each stage runs: a job's graph has no circles."""
+    return lay_out(plan, partitions, shards, layered=True)
