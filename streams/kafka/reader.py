@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.kafka.payloads import records_of
-from streams.sources.contract import RECORD_MOST, Records
+from streams.sources.contract import Records
 from tocsin.errors import SourceError
 from tocsin.kafka import client_settings, hopeless, make_client
 
@@ -271,7 +271,7 @@ class TopicReader:
 
     def _put(self, number: int, messages: list[Message]) -> None:
         queue = self._queues[number]
-        records = records_of(messages, RECORD_MOST)
+        records = records_of(messages)
         with self._condition:
             queue.parts.append(records)
             queue.rows += records.count

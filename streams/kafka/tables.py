@@ -26,7 +26,7 @@ from streams.codecs.record import Layout
 from streams.dead_letters import NO_LETTERS, dead_frame
 from streams.kafka.payloads import records_of, stamps_of
 from streams.kafka.reader import SETTINGS, TAKEN_ROWS
-from streams.sources.contract import RECORD_MOST, Records
+from streams.sources.contract import Records
 from streams.tables import TableRead, layout_of, versions_of
 from tocsin.errors import SourceError
 from tocsin.kafka import client_settings, hopeless, make_client, parse_address
@@ -125,7 +125,7 @@ class TableTopic:
         self.trouble = ""
         rows, dead = [self._empty().with_columns(pl.Series(OFFSET, [], pl.Int64))], list[Dead]()
         if given := [message for message in messages if message.value()]:
-            decoded = self._decoder.decode(records_of(given, RECORD_MOST))
+            decoded = self._decoder.decode(records_of(given))
             valid_from = pl.col(self.table.time) if self.table.time else pl.col(INGESTED).fill_null(ALWAYS)
             rows.append(
                 self._shaped(decoded.rows.with_columns(valid_from.alias(TIME), pl.lit(value=False).alias(GONE)))
