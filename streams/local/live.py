@@ -146,9 +146,7 @@ class Topic:
 def open_topic(plan: Plan, stream: StreamPlan, uri: str, make: Callable[[Partition, str], Feed], bell: Event) -> Topic:
     """Open `kafka://HOST/TOPIC[?from=earliest|latest|stored|TIME]` for a stream; SourceError if it cannot be."""
     address = parse_address(uri)
-    for option in address.options:
-        if option != "from":
-            raise SourceError(f"{uri}: {option!r} is no option of a Kafka source: only from, {BEGINNINGS}")
+    address.refuse_options_but("from")
     require_format(stream)
     reader = TopicReader(address, f"tocsin-{plan.name}-local", bell)  # that of workers is theirs: they go on by it
     note = f"tocsin {plan.name} {plan.version}"

@@ -206,7 +206,7 @@ def test_who_may_not_read_is_told_so(
         ("kafka://127.0.0.1:1/t", "the brokers do not answer"),
         ("kafka://SERVERS/no.such.topic", "cannot be read"),
         ("kafka://SERVERS/TOPIC?from=yesterday", "from=yesterday"),
-        ("kafka://SERVERS/TOPIC?form=latest", "'form'"),
+        ("kafka://SERVERS/TOPIC?form=latest", "unknown option 'form': expected from; did you mean 'from'"),
         ("kafka://127.0.0.1", "expected kafka://HOST:PORT/TOPIC"),
     ],
 )
