@@ -59,10 +59,7 @@ class Login(CredentialProvider):
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """Give user and password, or the password alone."""
-        try:
-            user, password = (credential(PREFIX + name, SinkError) for name in ("USER", "PASSWORD"))
-        except SinkError as refused:
-            raise exceptions.AuthenticationError(str(refused)) from refused
+        user, password = (credential(PREFIX + name, exceptions.AuthenticationError) for name in ("USER", "PASSWORD"))
         return (user, password) if user else (password,)
 
 

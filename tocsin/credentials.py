@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tocsin.errors import TocsinError
-
 FILE = "_FILE"
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 """In what Python says of a server whose certificate nobody vouches for: no other try makes that better."""
 
 
-def credential(variable: str, error: type[TocsinError], environment: Mapping[str, str] = os.environ) -> str:
+def credential(variable: str, error: type[Exception], environment: Mapping[str, str] = os.environ) -> str:
     """Give what `variable` holds, or else what the file holds that `variable`_FILE names; "" for neither.
 
     Raises `error` for a file that cannot be read.
@@ -36,7 +34,7 @@ def credential(variable: str, error: type[TocsinError], environment: Mapping[str
     return ""
 
 
-def certificate(variable: str, error: type[TocsinError], environment: Mapping[str, str] = os.environ) -> str:
+def certificate(variable: str, error: type[Exception], environment: Mapping[str, str] = os.environ) -> str:
     """Give the path that `variable`_FILE names, "" for none; `error` if there is no such file."""
     path = environment.get(variable + FILE, "")
     if path and not Path(path).is_file():
