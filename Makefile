@@ -39,7 +39,7 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.core
 
 # What the servers of `make stack` and of the tests need on the machine; fetched once.
-$(VENV)/.stack: stack/pom.xml stack/jars.lock stack/packages.py | $(VENV)/bin/python
+$(VENV)/.stack: stack/pom.xml stack/jars.lock streams/flink/pom.xml streams/flink/jars.lock stack/packages.py | $(VENV)/bin/python
 	$(BIN)/python -m stack fetch
 	@touch $@
 
@@ -79,8 +79,8 @@ image: ## build the image with buildah on the base image BASE (CONTRIBUTING.md)
 	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) $(IMAGE_FLAGS) -t tocsin .
 
 lock: ## pin what pyproject.toml asks for, with hashes (needs uv)
-	$(LOCK) pyproject.toml requirements/build.in -o requirements/core.lock
-	$(LOCK) --extra dev --extra kafka --extra faust --extra servers --extra metrics pyproject.toml requirements/build.in -o requirements/dev.lock
+	$(LOCK) --all-extras pyproject.toml requirements/build.in requirements/python-3.13.in -o requirements/dev.lock
+	$(LOCK) -c requirements/dev.lock pyproject.toml requirements/build.in -o requirements/core.lock
 
 clean: ## remove what was built, not the environment
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -39,7 +39,8 @@ class Ranges(NamedTuple):
     def covered(self, rows: int) -> npt.NDArray[np.bool_]:
         """Tell of so many rows which lie in any range."""
         change = np.bincount(self.low, minlength=rows + 1) - np.bincount(self.high, minlength=rows + 1)
-        return np.cumsum(change)[:rows] > 0
+        covered: npt.NDArray[np.bool_] = np.cumsum(change)[:rows] > 0
+        return covered
 
     def within(self, chosen: npt.NDArray[np.bool_]) -> Ranges:
         """Give the ranges among the chosen rows only."""

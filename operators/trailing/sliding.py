@@ -74,7 +74,8 @@ def _count_distinct(values: pl.Series, ranges: Ranges) -> Ints:
     first = not_beyond[:size]
     end = np.maximum(first, np.minimum(not_beyond[following], begun[:size]))
     change = np.bincount(first, minlength=probes + 1) - np.bincount(end, minlength=probes + 1)
-    return np.cumsum(change)[:probes]
+    reached: Ints = np.cumsum(change)[:probes]
+    return reached
 
 
 def smallest(ranks: Ints, ranges: Ranges, nth: Ints) -> Ints:

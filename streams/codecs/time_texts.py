@@ -117,7 +117,8 @@ def _day(digit: Bytes, sure: npt.NDArray[np.bool_]) -> Digits:
     sure &= day <= _MONTH_DAYS[month] + (leap & (month == 2))  # noqa: PLR2004  # February
     march_year = year - (month <= 2)  # noqa: PLR2004  # January and February end the year before
     leaps = march_year // 4 - march_year // 100 + march_year // 400
-    return march_year * 365 + leaps + _DAYS_BEFORE_MONTH[month] + day - 1 - _EPOCH_FROM_MARCH_0
+    days: Digits = march_year * 365 + leaps + _DAYS_BEFORE_MONTH[month] + day - 1 - _EPOCH_FROM_MARCH_0
+    return days
 
 
 def _clock(digit: Bytes, layout: _Layout, sure: npt.NDArray[np.bool_]) -> Digits:

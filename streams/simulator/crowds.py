@@ -64,4 +64,5 @@ def attend(crowd: Crowd, setting: Setting) -> pl.DataFrame:
 def _spread(dice: Dice, people: int, setting: Setting, begin: float, minutes: float) -> Wholes:
     """Draw times over so many minutes, evenly; the first and the last second of the span stay free."""
     span = minutes * MINUTE - 2 * SECOND
-    return setting.moment(begin) + SECOND + np.floor(dice.unit(people) * span).astype(np.int64)
+    drawn: Wholes = setting.moment(begin) + SECOND + np.floor(dice.unit(people) * span).astype(np.int64)
+    return drawn

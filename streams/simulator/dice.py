@@ -41,7 +41,8 @@ class Dice:
 
     def whole(self, low: int, high: int, size: int) -> Wholes:
         """Give integers in [low, high)."""
-        return low + np.floor(self.unit(size) * (high - low)).astype(np.int64)
+        drawn: Wholes = low + np.floor(self.unit(size) * (high - low)).astype(np.int64)
+        return drawn
 
     def waiting(self, mean: float, size: int) -> Floats:
         """Give exponential waiting times with this mean."""

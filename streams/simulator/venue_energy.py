@@ -12,6 +12,7 @@ from streams.simulator.setting import HOUR, OFFSET
 from streams.simulator.simulation import Label, Part, merge
 
 if TYPE_CHECKING:
+    from streams.simulator.dice import Wholes
     from streams.simulator.setting import Setting
 
 RULE = "venue-energy"
@@ -74,7 +75,7 @@ def _course(setting: Setting, index: int, course: Course) -> Part:
     return Part({"meters": events}, {"venues": venue_row(venue, name, kind, own)}, (label,))
 
 
-def _span(course: Course, busy: np.ndarray) -> tuple[int, int]:
+def _span(course: Course, busy: Wholes) -> tuple[int, int]:
     """Give the cause's first and last moment; who forgets to switch off does so from 22:00 on."""
     begin, end = int(busy[0]), int(busy[-1]) + EVERY - 1
     if not (course.even and course.level):

@@ -13,7 +13,7 @@ from streams.simulator.setting import MINUTE, SECOND
 from streams.simulator.simulation import Label, Part, merge
 
 if TYPE_CHECKING:
-    from streams.simulator.dice import Dice
+    from streams.simulator.dice import Dice, Wholes
     from streams.simulator.setting import Setting
 
 RULE = "wangiri"
@@ -78,7 +78,7 @@ def _burst(setting: Setting, people: int, index: int, burst: Burst) -> Part:
     return Part({"calls": pl.concat([rings, backs])}, labels=(label,))
 
 
-def _backs(dice: Dice, prefix: str, victims: np.ndarray, rung: np.ndarray) -> pl.DataFrame:
+def _backs(dice: Dice, prefix: str, victims: Wholes, rung: Wholes) -> pl.DataFrame:
     """Let the first victims call the range back, one to eight minutes after it rang."""
     size = len(victims)
     times = rung + np.floor(dice.between(MINUTE + SECOND, 8 * MINUTE, size)).astype(np.int64)

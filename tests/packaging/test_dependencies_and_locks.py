@@ -66,7 +66,7 @@ class TestUsed:
 
     def providers(self) -> list[set[str]]:
         """Give for everything that is imported the packages that it may come from; chdb comes in two."""
-        distributions = packages_distributions()
+        distributions = {"pyflink": ["apache-flink"], **packages_distributions()}  # not there for every Python
         return [{name_of(package) for package in distributions[name]} for name in imported()]
 
     def test_what_the_code_imports_is_declared(self) -> None:
