@@ -20,6 +20,9 @@ END = "#end"
 LIMIT = "#limit"
 _LAST = "#last"
 _FEW = 8
+_SOME = 64
+_WORTH_ONE_BY_ONE = 4_096
+"""Rows at an end from which on it is cheaper to look at `_SOME` ends one by one; below it at `_FEW`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,14 @@ class Ending:
         """The first of these ends, null if none was given before."""
         return pl.lit(None if self.done is None else self.done + self.grid.every, dtype=pl.Int64)
 
-    def hops(self) -> list[Ending]:
-        """Give the ends one by one, if they are few: that is cheaper than to look at all of them at once."""
+    def hops(self, rows: int) -> list[Ending]:
+        """Give the ends one by one, if they are few: that is cheaper than to look at all of them at once.
+
+        `rows`: about how many keys have rows at an end.
+        """
         if self.done is None or self.limits is not None or not self.grid.slides:
             return [self]
-        if self.most - self.done > _FEW * self.grid.every:
+        if self.most - self.done > (_FEW if rows < _WORTH_ONE_BY_ONE else _SOME) * self.grid.every:
             return [self]
         ends = range(self.done + self.grid.every, self.most + 1, self.grid.every)
         return [replace(self, done=end - self.grid.every, most=end) for end in ends]

@@ -78,7 +78,7 @@ class PaneWindows:
         end = ending(self.keys, self.grid, held.all, done, instant) or self._only_expected(done, instant)
         if end is not None and self.grid.slides:
             self._close(held, end.most)
-        hops = [] if end is None else end.hops()
+        hops = [] if end is None else end.hops(held.carried_rows)
         given = [rows for hop in hops for rows in self._given_by(hop, held, instant)]
         rows = in_order(pl.concat([self.output.empty(), *given], rechunk=False))
         if instant.closing:
@@ -275,10 +275,15 @@ class _Held:
         """The form of all ids that are held."""
         return self.chosen or ids.TEXTS
 
+    @property
+    def carried_rows(self) -> int:
+        """How many keys are carried from end to end, where windows slide."""
+        return max((frame.height for name, frame in self.sums.items() if name.startswith(_CARRIED)), default=0)
+
     def in_form(self, run: pl.DataFrame) -> pl.DataFrame:
         """Give a run with ids as all are held: as texts while they are few, and for good where one does not fit."""
         if self.chosen is None:
-            if max([self.partials.merged_rows, *(frame.height for frame in self._carried.values())]) < _WORTH_NUMBERS:
+            if max(self.partials.merged_rows, self.carried_rows) < _WORTH_NUMBERS:
                 return run
             self.chosen = ids.form_of(run)
             if not self._rewrite(lambda other: ids.coded(other, self.form)):

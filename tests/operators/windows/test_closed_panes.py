@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from window_oracle import SCHEMA, columns, frame
+from window_oracle import SCHEMA, columns, frame, run
 
 from operators.contract import Instant
-from operators.windows import closed
+from operators.windows import closed, ending
 from operators.windows.build import windows_operator
 from operators.windows.closed import ClosedPanes
 from operators.windows.ending import PANE
@@ -118,6 +118,20 @@ class TestState:
         fresh = [name.split(":")[0] for name, run in after.items() if id(run) not in old and name.startswith("closed")]
         assert len(fresh) == 1
         assert sum(name.startswith("closed") for name in after) >= 29
+
+    @pytest.mark.parametrize("window", [Hopping(300, 10), Hopping(25, 10), Cumulating(30, 10)])
+    def test_many_ends_of_a_step_give_the_same_one_by_one(
+        self, window: Window, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        operator = windows_operator("w", ("key",), [(window, columns([0, 2]))], SCHEMA)
+        rest = {"heat": None, "place": None, "flag": None}
+        rows = [
+            {TIME: time, ID: f"e{time}", POSITION: time, "key": "abc"[time % 3], "amount": time, **rest}
+            for time in range(0, 900, 7)
+        ]
+        together = run(operator, frame(rows), [20, 420, 5_000])
+        monkeypatch.setattr(ending, "_WORTH_ONE_BY_ONE", 0)
+        assert run(operator, frame(rows), [20, 420, 5_000]).equals(together)
 
     def test_nothing_is_due_when_the_last_window_has_ended(self) -> None:
         operator = windows_operator("w", ("key",), [(Hopping(30, 10), columns([0]))], SCHEMA)
