@@ -46,7 +46,7 @@ $(VENV)/.stack: stack/pom.xml stack/jars.lock streams/flink/pom.xml streams/flin
 demo: install ## simulate a small city, watch it, score the alerts against the truth
 	$(BIN)/tocsin demo --out $(DEMO)
 
-stack: | $(VENV)/bin/python ## start Kafka, Redis, ClickHouse, Prometheus, Alertmanager (fetches them the first time)
+stack: | $(VENV)/bin/python ## start Kafka, Redis, ClickHouse, Prometheus, Alertmanager, Flink (fetches them the first time)
 	$(BIN)/python -m stack up
 
 stack-down: | $(VENV)/bin/python ## end them; their data stays (python -m stack down --forget removes it)

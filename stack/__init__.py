@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from stack.alertmanager import Alertmanager
 from stack.clickhouse import ClickHouseServer
+from stack.flink import FlinkCluster
 from stack.kafka import KafkaBroker
 from stack.prometheus import Prometheus
 from stack.redis import RedisServer
@@ -25,6 +26,7 @@ __all__ = [
     "SERVERS",
     "Alertmanager",
     "ClickHouseServer",
+    "FlinkCluster",
     "KafkaBroker",
     "Prometheus",
     "RedisServer",
@@ -33,5 +35,6 @@ __all__ = [
 ]
 
 SERVERS: dict[str, type[Server]] = {
-    server.name: server for server in (KafkaBroker, RedisServer, ClickHouseServer, Prometheus, Alertmanager)
+    server.name: server
+    for server in (KafkaBroker, RedisServer, ClickHouseServer, Prometheus, Alertmanager, FlinkCluster)
 }

@@ -10,7 +10,7 @@ from stack import SERVERS, StackError
 from stack.jars import SETS
 from stack.kafka import warm_up
 from stack.packages import PACKAGES, install
-from stack.running import configured, down, running, up
+from stack.running import down, processes, running, up
 from stack.shared import hold
 
 _FETCHING = ("mvn",)
@@ -20,6 +20,8 @@ def main(words: list[str]) -> int:
     """Do what is asked."""
     asked = _parser().parse_args(words)
     names: list[str] = asked.names or list(SERVERS)
+    if asked.what in {"up", "status"} and not asked.names:
+        names = _possible(names)
     try:
         if asked.what == "fetch":
             fetch(names, everything=not asked.names)
@@ -56,7 +58,7 @@ def fetch(names: list[str], *, everything: bool = False) -> None:
 def status(names: list[str]) -> int:
     """Print a line per server; 1 if one of them does not answer."""
     all_good = True
-    for server in map(configured, names):
+    for server in processes(names):
         pid, answers = running(server), server.answers()
         how = (
             f"answers, process {pid}" if pid and answers else f"process {pid} does not answer" if pid else "not running"
@@ -66,11 +68,24 @@ def status(names: list[str]) -> int:
     return 0 if all_good else 1
 
 
+def _possible(names: list[str]) -> list[str]:
+    """Leave out what this Python has not got, and say so."""
+    lacking = {name: SERVERS[name].lacking() for name in names}
+    for name, what in lacking.items():
+        if what:
+            print(f"{name:13} left out: {what}")
+    return [name for name in names if not lacking[name]]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m stack", description="Real servers as plain processes.")
     parser.add_argument("what", choices=["up", "down", "status", "fetch"])
     parser.add_argument(
-        "names", nargs="*", choices=[*SERVERS, []], metavar="NAME", help=f"of {', '.join(SERVERS)}; default all"
+        "names",
+        nargs="*",
+        choices=[*SERVERS, []],
+        metavar="NAME",
+        help=f"of {', '.join(SERVERS)}; default all that this Python can",
     )
     parser.add_argument("--forget", action="store_true", help="with down: remove the data as well")
     return parser

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
@@ -19,6 +21,19 @@ def http_ok(port: int, path: str) -> bool:
             return bool(answer.status == 200)  # noqa: PLR2004  # OK
     except HTTPError:
         return False
+
+
+def http_json(port: int, path: str) -> dict[str, Any]:
+    """Give what a GET answers, an object of JSON; OSError if nothing answers, or something else than 200."""
+    with _DIRECT.open(f"http://127.0.0.1:{port}{path}", timeout=_SECONDS) as answer:
+        told: dict[str, Any] = json.load(answer)
+    return told
+
+
+def accepts(port: int) -> bool:
+    """Tell that something listens; OSError if nothing does."""
+    with socket.create_connection(("127.0.0.1", port), _SECONDS):
+        return True
 
 
 def redis_pong(port: int) -> bool:

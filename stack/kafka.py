@@ -11,21 +11,14 @@ from typing import TYPE_CHECKING
 
 from stack.asking import kafka_brokers
 from stack.jars import BROKER
+from stack.java import QUICK_START, java, logging, write_logging
 from stack.ports import free_port
-from stack.server import Server, StackError, find_program
+from stack.server import Server, StackError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ARCHIVE = "classes.jsa"
-_LOGGING = """rootLogger.level=WARN
-rootLogger.appenderRef.out.ref=out
-appender.out.type=Console
-appender.out.name=out
-appender.out.layout.type=PatternLayout
-appender.out.layout.pattern=%d{ISO8601} %p %c: %m%n
-"""
-_QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 CLUSTER_OF_ONE = {
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
@@ -108,7 +101,7 @@ class KafkaBroker(Server):
 
     def prepare(self) -> None:
         """Write server.properties; format the folder of the log the first time."""
-        (self.folder / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+        write_logging(self.folder, "WARN")
         lines = [f"{name}={value}\n" for name, value in {**self._properties(), **self.settings}.items()]
         self._config.write_text("".join(lines), encoding="utf-8")
         if not (self.folder / "data" / "meta.properties").exists():
@@ -132,9 +125,8 @@ class KafkaBroker(Server):
         return self.folder / "server.properties"
 
     def _java(self, memory: list[str]) -> list[str]:
-        logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
         shared = [f"-XX:SharedArchiveFile={archive()}"] if archive().exists() else []
-        return [find_program("java") or "java", *_QUICK_START, *shared, *memory, logging, "-cp", BROKER.classpath()]
+        return [java(), *QUICK_START, *shared, *memory, logging(self.folder), "-cp", BROKER.classpath()]
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()

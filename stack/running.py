@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stack import SERVERS, Prometheus, Server, StackError
 from stack.places import DATA, ROOT
+from stack.server import end_left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,10 +34,15 @@ def configured(name: str) -> Server:
     return kind(folder, port=kind.default_port)
 
 
+def processes(names: Iterable[str]) -> list[Server]:
+    """Give these servers, each followed by its parts."""
+    return [one for server in map(configured, names) for one in (server, *server.parts)]
+
+
 def up(names: Iterable[str]) -> list[Server]:
     """Start what does not run, all at once, and wait until all answer; gives those that were started."""
     started = []
-    for server in map(configured, names):
+    for server in processes(names):
         if running(server):
             continue
         if server.answers():
@@ -52,7 +58,7 @@ def up(names: Iterable[str]) -> list[Server]:
 def down(names: Iterable[str], *, forget: bool = False) -> list[str]:
     """End what runs; gives their names. `forget`: remove the data as well."""
     ended = []
-    for server in map(configured, names):
+    for server in processes(names):
         pid = running(server)
         if pid:
             _end(pid)
@@ -95,3 +101,4 @@ def _end(pid: int) -> None:
         if time.monotonic() > until:
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.1)
+    end_left_behind(pid)

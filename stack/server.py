@@ -8,12 +8,12 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from stack.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -45,12 +45,23 @@ class Server(ABC):
     default_port: ClassVar[int]
     programs: ClassVar[tuple[str, ...]]
     """What must be on the machine."""
-    environment: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self.folder = folder.absolute()
         self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
+        """Variables for the process, beside our own."""
+
+    @classmethod
+    def lacking(cls) -> str:
+        """Say what this Python lacks for it, and what to do; nothing for most: they need `programs` only."""
+        return ""
+
+    @property
+    def parts(self) -> tuple[Server, ...]:
+        """Servers that start and end with this one, each a process of its own; none for most."""
+        return ()
 
     @abstractmethod
     def prepare(self) -> None:
@@ -82,7 +93,7 @@ class Server(ABC):
         return self.process.pid
 
     def launch(self, *, alone: bool = False) -> None:
-        """Start the process and return at once; `await_ready` waits."""
+        """Start the process, not those of `parts`, and return at once; `await_ready` waits."""
         if self.process is not None and self.process.poll() is None:
             raise StackError(f"{self.name} runs already, as process {self.process.pid}")
         missing = [program for program in self.programs if find_program(program) is None]
@@ -101,6 +112,7 @@ class Server(ABC):
                 cwd=self.folder,
                 env={**os.environ, **self.environment},
                 start_new_session=alone,
+                process_group=None if alone else 0,
             )
 
     def await_ready(self) -> None:
@@ -117,9 +129,17 @@ class Server(ABC):
             time.sleep(_LOOK_AGAIN)
 
     def start(self, *, alone: bool = False) -> Self:
-        """Start and wait until it answers."""
+        """Start it with its parts and wait until all answer."""
         self.launch(alone=alone)
-        self.await_ready()
+        try:
+            for part in self.parts:
+                part.launch(alone=alone)
+            together: tuple[Server, ...] = (self, *self.parts)
+            for server in together:
+                server.await_ready()
+        except StackError:
+            self.kill()
+            raise
         return self
 
     def answers(self) -> bool:
@@ -130,11 +150,11 @@ class Server(ABC):
             return False
 
     def stop(self) -> None:
-        """End it in good order (SIGTERM), by force if that takes too long; nothing if it does not run."""
+        """End it and its parts in good order (SIGTERM), by force if that takes too long; nothing if it does not run."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once (SIGKILL), as a power failure would."""
+        """End it and its parts at once (SIGKILL), as a power failure would."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
@@ -143,7 +163,7 @@ class Server(ABC):
         self.start()
 
     def pause(self) -> None:
-        """Let it hang (SIGSTOP): connections stay open, nothing answers."""
+        """Let it hang (SIGSTOP), without its parts: connections stay open, nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -151,15 +171,17 @@ class Server(ABC):
         os.kill(self.pid, signal.SIGCONT)
 
     def _end(self, with_signal: signal.Signals) -> None:
-        if self.process is None:
-            return
-        self.process.send_signal(with_signal)
-        self.process.send_signal(signal.SIGCONT)
-        try:
-            self.process.wait(STOPS_WITHIN)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        for part in self.parts:
+            part._end(with_signal)  # noqa: SLF001  # of the same class
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(with_signal)
+            self.process.send_signal(signal.SIGCONT)
+            try:
+                self.process.wait(STOPS_WITHIN)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            end_left_behind(self.process.pid)
         self.process = None
 
     def _last_words(self) -> str:
@@ -174,6 +196,12 @@ class Server(ABC):
     ) -> None:
         """Kill it; the folder stays."""
         self.kill()
+
+
+def end_left_behind(pid: int) -> None:
+    """Kill what a server has started and left running, as Flink leaves its workers of Python; they are of its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _with_us() -> list[str]:

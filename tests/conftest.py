@@ -10,9 +10,17 @@ from hypothesis import HealthCheck, Phase, settings
 
 from stack import shared
 from tests.chaos import cases
-from tests.servers.fixtures import clickhouse_server, kafka, kafka_secured, kafka_topics, redis_url, unique
+from tests.servers.fixtures import (
+    clickhouse_server,
+    flink_cluster,
+    kafka,
+    kafka_secured,
+    kafka_topics,
+    redis_url,
+    unique,
+)
 
-__all__ = ["clickhouse_server", "kafka", "kafka_secured", "kafka_topics", "redis_url", "unique"]
+__all__ = ["clickhouse_server", "flink_cluster", "kafka", "kafka_secured", "kafka_topics", "redis_url", "unique"]
 
 settings.register_profile(
     "suite",

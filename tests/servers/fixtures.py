@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from stack import FlinkCluster
 from stack.shared import USERS, shared
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ def redis_url(worker_id: str) -> str:
 def clickhouse_server() -> tuple[str, int]:
     """Give host and port of the native protocol; user `default` without a password."""
     return "127.0.0.1", int(shared("clickhouse")["port"])
+
+
+@pytest.fixture(scope="session")
+def flink_cluster() -> str:
+    """Give where the REST API of a Flink cluster is, as `127.0.0.1:23456`; its slots are for all tests of the run."""
+    if FlinkCluster.lacking():
+        pytest.skip(FlinkCluster.lacking())
+    return str(shared("flink")["address"])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from stack import SERVERS, KafkaBroker
 from stack.jars import BROKER
 from stack.kafka import CLUSTER_OF_ONE
+from stack.places import DATA
 from stack.running import WATCHING
 from stack.server import find_program
 
@@ -31,7 +33,7 @@ def test_it_has_the_servers_of_the_stack() -> None:
     assert sorted(SERVICES) == sorted(SERVERS)
 
 
-@pytest.mark.parametrize("name", [name for name in SERVERS if name != "prometheus"])
+@pytest.mark.parametrize("name", [name for name in SERVERS if name not in {"prometheus", "flink"}])
 def test_each_listens_on_its_usual_port_of_this_machine(name: str) -> None:
     ports = SERVICES[name]["ports"]
     assert all(port.startswith("127.0.0.1:") for port in ports)
@@ -43,6 +45,28 @@ def test_prometheus_has_the_network_of_this_machine_and_the_configuration_that_i
     assert prometheus["network_mode"] == "host"
     assert f"--web.listen-address=127.0.0.1:{SERVERS['prometheus'].default_port}" in prometheus["command"]
     assert f"./{WATCHING.relative_to(ROOT)}:/etc/prometheus:ro" in prometheus["volumes"]
+
+
+class TestFlink:
+    """It has no image of its own that would do."""
+
+    DOCKERFILE = ROOT / SERVICES["flink"]["build"]["dockerfile"]
+
+    def test_it_has_the_network_of_this_machine_and_is_the_cluster_of_the_stack(self) -> None:
+        assert SERVICES["flink"]["network_mode"] == "host"
+        assert "python -m stack up flink" in self.DOCKERFILE.read_text(encoding="utf-8")
+
+    def test_its_data_is_where_the_stack_keeps_it(self) -> None:
+        (volume,) = SERVICES["flink"]["volumes"]
+        assert volume == f"flink:/opt/tocsin/{DATA.relative_to(ROOT)}"
+        assert f'VOLUME ["{volume.removeprefix("flink:")}"]' in self.DOCKERFILE.read_text(encoding="utf-8")
+
+    def test_what_is_copied_exists_and_nothing_else_is_sent_to_the_builder(self) -> None:
+        lines = re.findall(r"^COPY (.*)$", self.DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
+        copied = {word.rstrip("/") for line in lines for word in line.split()[:-1]}
+        ignored = self.DOCKERFILE.with_name("flink.Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+        assert {line[1:] for line in ignored if line.startswith("!")} == copied
+        assert [name for name in copied if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("name", SERVERS)
