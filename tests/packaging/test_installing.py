@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-PACKAGED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+PACKAGED, DATA = SETUPTOOLS["packages"], SETUPTOOLS["package-data"]
 
 make = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
 
@@ -61,6 +62,11 @@ class TestPackage:
         folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
         assert {"stack", "bench"} <= folders
         assert not {"stack", "bench", "tests"} & {name.rstrip("*") for name in PACKAGED["find"]["include"]}
+
+    def test_the_files_beside_the_code_are_in_it(self) -> None:
+        named = DATA["streams.flink"]
+        assert {"pom.xml", "jars.lock"} == set(named)
+        assert [name for name in named if not (ROOT / "streams/flink" / name).is_file()] == []
 
 
 class TestImage:
