@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import uuid
@@ -34,10 +35,12 @@ _MEMORY = {
 """A task manager takes no size from its JVM: each has to be said. Processes of Python come on top, some 225 MB each."""
 _TASKS = ("-Xms128m", "-Xmx896m", "-XX:MaxDirectMemorySize=512m", "-XX:MaxMetaspaceSize=1g", "-XX:+UseSerialGC")
 """The same sizes for the JVM: heap and direct memory are those of framework, tasks and network together."""
-_TO_CHECK_ON_EACH_OTHER = {
+_PATIENCE = {
     # A task manager that was killed is missed after two refused calls; one that hangs, on a busy machine, much later.
     "heartbeat.interval": "2000",
     "heartbeat.timeout": "30000",
+    # Who is asked on such a machine answers late.
+    "pekko.ask.timeout": "60 s",
 }
 
 
@@ -74,13 +77,12 @@ class _FlinkProcess(Server):
         return {
             "io.tmp.dirs": str(self.folder / "tmp"),
             "python.executable": sys.executable,
-            "python.client.executable": sys.executable,
             "metrics.reporters": "prometheus",
             "metrics.reporter.prometheus.factory.class": (
                 "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
             ),
             "metrics.reporter.prometheus.port": str(self.metrics_port),
-            **_TO_CHECK_ON_EACH_OTHER,
+            **_PATIENCE,
         }
 
     def prepare(self) -> None:
@@ -89,7 +91,9 @@ class _FlinkProcess(Server):
         lines = [f"{name}: {json.dumps(value)}\n" for name, value in self.settings().items()]
         (self.folder / "config.yaml").write_text("".join(lines), encoding="utf-8")
         write_logging(self.folder, "INFO")
-        self.environment["FLINK_PLUGINS_DIR"] = str(home() / "plugins")
+        # A job that does not name an interpreter asks for `python`, whatever config.yaml says.
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+        self.environment |= {"FLINK_PLUGINS_DIR": str(home() / "plugins"), "PATH": path}
 
     def command(self) -> list[str]:
         """Run it as Flink's own scripts would, but in the foreground."""
