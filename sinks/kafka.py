@@ -70,6 +70,16 @@ class KafkaSink(Sink):
         self._awaited = Awaited()
 
     @property
+    def address(self) -> KafkaAddress:
+        """The topic that it writes to."""
+        return self._address
+
+    @property
+    def limit(self) -> int:
+        """Bytes of the largest message that the topic takes; 0 before it is open."""
+        return self._producer.limit
+
+    @property
     def bookmark(self) -> str:
         """By partition the offset behind the last confirmed message, or that of the first that may come again; JSON."""
         return "" if self._stands is None else json.dumps(self._stands)

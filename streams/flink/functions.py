@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag
 from pyflink.datastream.state import MapStateDescriptor
@@ -16,6 +18,8 @@ from sinks.delivery import Delivery
 from streams.chosen_sinks import choose_sinks
 from streams.flink.hosting import Hosting, Packet, Raised
 from streams.flink.keeping import before_commit
+from streams.flink.words import Speaker, Word, words_of
+from tocsin.errors import SinkUnavailable, TocsinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,8 +65,9 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def open(self, runtime_context: Any) -> None:  # noqa: ANN401  # PyFlink's
         """Make tasks' surroundings where they run; their states are written with each commit of Flink's."""
-        self._hosting = Hosting(self._order, LOG.warning)
-        self._hosting.start_early()
+        with self._refusing():
+            self._hosting = Hosting(self._order, LOG.warning)
+            self._hosting.start_early()
         self._tags = {layer: layer_tag(layer) for layer in range(len(self._order.layout.layers))}
         self._sinks = {number: sink_tag(number) for number in self._limits}
         self._state = runtime_context.get_map_state(MapStateDescriptor("task", BYTES, BYTES))
@@ -81,6 +86,10 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         """Take a pack or a packet; nothing at all only wakes the task."""
+        with self._refusing():
+            yield from self._taken(value, ctx)
+
+    def _taken(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         key = ctx.get_current_key()
         known = key in self._hosting.keeping.kept
         kept = self._hosting.keeping.of(key, self._state)
@@ -96,12 +105,26 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         """Let time pass."""
+        with self._refusing():
+            yield from self._looked(timestamp, ctx)
+
+    def _looked(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         kept = self._hosting.keeping.of(ctx.get_current_key(), self._state)
         if timestamp % LOOK_MS == 0:
             self._hosting.look(kept, ctx.timer_service().current_processing_time())
             self._wake(ctx, LOOK_MS)
         if kept.fresh and (timestamp % LOOK_MS == 0 or self._hosting.due(kept)):
             yield from self._settled(kept)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Tell whoever started the job of an error that another try would not mend."""
+        try:
+            yield
+        except TocsinError as error:
+            if not isinstance(error, SinkUnavailable):
+                Speaker(self._order.servers, words_of(self._order.group), self._order.run).refuse(error)
+            raise
 
     @staticmethod
     def _wake(ctx: Any, within: int) -> None:  # noqa: ANN401
@@ -117,7 +140,7 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
             elif isinstance(leaving, Raised):
                 yield from self._raised(leaving)
             else:
-                yield WORDS, Row(leaving.task.encode())
+                yield WORDS, Row(msgspec.json.encode(Word(self._order.run, through=leaving.task)))
 
     def _raised(self, raised: Raised) -> Iterator[Any]:
         if raised.sink not in self._sinks:

@@ -22,7 +22,7 @@ from streams.flink.packs import unpack
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
 from streams.local.tally import Tally
-from streams.pseudonyms import load_pseudonyms
+from streams.pseudonyms import KEY, load_pseudonyms
 from streams.tasks.intake import Fresh, Intake
 from streams.tasks.key_check import KeyCheck
 from streams.tasks.layout import SHARD
@@ -31,6 +31,7 @@ from streams.tasks.shard_task import ShardTask
 from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
 from streams.tasks.task import SinkPlace
+from tocsin.errors import StateError
 from tocsin.kafka import SCHEME
 
 if TYPE_CHECKING:
@@ -88,8 +89,13 @@ class Hosting:
 
     def __post_init__(self) -> None:
         """Make what tasks are made of."""
-        order = self.order
+        order, pseudonyms = self.order, load_pseudonyms()
         plan, layout = order.plan, order.layout
+        if plan.names_persons and pseudonyms.fingerprint != order.fingerprint:
+            raise StateError(
+                f"a task manager makes pseudonyms with another key than the command that started the job: set {KEY} to "
+                "the same key in both environments"
+            )
         tally = Tally(MemoryMetrics())
         tally.begin(order.topics)
         uris = {stream: f"{SCHEME}://{order.servers}/{topic}" for stream, topic in order.topics.items()}
@@ -97,7 +103,7 @@ class Hosting:
         keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
         self._intake = Intake(tally, letters, keys, partial(EarlyCopies, plan) if order.early else None)
         self._sinks = choose_sinks(plan, order.sinks)
-        self._maker = Maker(layout, dict(order.tables), load_pseudonyms(), order.until, tally.stepped)
+        self._maker = Maker(layout, dict(order.tables), pseudonyms, order.until, tally.stepped)
         self._names = {key: name for name, key in order.keys.items()}
         self._ends = Ends(order.servers)
         self.keeping = Keeping(self._make)

@@ -27,7 +27,7 @@ from streams.flink.functions import (
     sink_tag,
 )
 from streams.flink.packing import Packing
-from streams.flink.spreading import groups_for
+from streams.flink.words import words_of
 from streams.tasks.layout import SHARD
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from pyflink.datastream import DataStream, StreamExecutionEnvironment
     from pyflink.table import StreamTableEnvironment
 
-    from streams.flink.order import Order
-    from tocsin.kafka import KafkaAddress
+    from streams.flink.order import AlertTopic, Order
 
 SOURCE_COLUMNS = """
   `key` BYTES,
@@ -61,23 +60,17 @@ from an older checkpoint than the last."""
 
 
 class Job:
-    """Puts a job together in an environment. `limits`: bytes of the largest message by Kafka sink, `alerts`: its topic.
-
-    `client`: settings of Kafka clients, in Java's names. `words`: the topic in which tasks speak to whoever started it.
-    """
+    """Puts a job together. `alerts`: by the number of their sink. `client`: settings of clients, in Java's names."""
 
     def __init__(
         self,
         order: Order,
         tables: StreamTableEnvironment,
-        *,
-        alerts: Mapping[int, KafkaAddress],
-        limits: Mapping[int, int],
+        alerts: Mapping[int, AlertTopic],
         client: Mapping[str, str],
-        words: str,
     ) -> None:
-        self._order, self._alerts, self._limits = order, alerts, limits
-        self._tables, self._client, self._words = tables, client, words
+        self._order, self._alerts = order, alerts
+        self._tables, self._client = tables, client
         self._statements = tables.create_statement_set()
 
     def build(self, env: StreamExecutionEnvironment) -> None:
@@ -116,23 +109,32 @@ class Job:
     def _tasks(self, name: str, seeds: DataStream, *streams: DataStream) -> DataStream:
         """Host tasks; who is seeded begins although nothing has come."""
         keyed = _keyed(seeds.union(*streams))
-        return keyed.process(TaskFunction(self._order, self._limits), output_type=KEYED).uid(name).name(name)
+        return (
+            keyed.process(
+                TaskFunction(self._order, {number: one.limit for number, one in self._alerts.items()}),
+                output_type=KEYED,
+            )
+            .uid(name)
+            .name(name)
+        )
 
     def _sinks(self, outputs: list[DataStream]) -> None:
-        for number, address in self._alerts.items():
+        for number, alerts in self._alerts.items():
             exactly = {
                 "sink.delivery-guarantee": "exactly-once",
                 "sink.transactional-id-prefix": f"{self._order.group}-{number}",
                 "properties.transaction.timeout.ms": str(TRANSACTION_MS),
                 "properties.compression.type": "lz4",
             }
-            self._write(f"alerts_{number}", _joined(outputs, sink_tag(number)), address.topic, address.servers, exactly)
-        words = {"sink.delivery-guarantee": "at-least-once", "properties.linger.ms": "0"}
+            self._write(f"alerts_{number}", _joined(outputs, sink_tag(number)), alerts.topic, alerts.servers, exactly)
+        words = {
+            "topic": words_of(self._order.group),
+            "sink.delivery-guarantee": "at-least-once",
+            "properties.linger.ms": "0",
+        }
         told = _joined(outputs, WORDS)
         self._tables.create_temporary_view("told", told, Schema.new_builder().column("word", DataTypes.BYTES()).build())
-        self._sink_table(
-            "words", "`word` BYTES", {"connector": "kafka", "format": "raw", "topic": self._words, **words}
-        )
+        self._table("words", "`word` BYTES", {"connector": "kafka", "format": "raw", **words})
         self._statements.add_insert_sql("INSERT INTO words SELECT `word` FROM told")
         delivered = _keyed(_joined(outputs, DELIVERED))
         delivered.process(SinkFunction(self._order), output_type=Types.INT()).uid("sinks").name(
@@ -143,13 +145,10 @@ class Job:
         schema = Schema.new_builder().column("key", DataTypes.BYTES()).column("value", DataTypes.BYTES())
         schema = schema.column("headers", DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES()))
         self._tables.create_temporary_view(f"{name}_rows", rows, schema.build())
-        self._sink_table(name, SINK_COLUMNS, {**RAW, "topic": topic, **words}, servers)
+        self._table(name, SINK_COLUMNS, {**RAW, "topic": topic, **words}, servers)
         self._statements.add_insert_sql(f"INSERT INTO `{name}` SELECT `key`, `value`, `headers` FROM `{name}_rows`")  # noqa: S608  # our own names
 
-    def _table(self, name: str, columns: str, words: Mapping[str, str]) -> None:
-        self._sink_table(name, columns, words)
-
-    def _sink_table(self, name: str, columns: str, words: Mapping[str, str], servers: str = "") -> None:
+    def _table(self, name: str, columns: str, words: Mapping[str, str], servers: str = "") -> None:
         client = {f"properties.{key}": value for key, value in self._client.items()}
         given = {"properties.bootstrap.servers": servers or self._order.servers, **client, **words}
         listed = ", ".join(f"{_quoted(key)} = {_quoted(value)}" for key, value in given.items())
@@ -183,6 +182,3 @@ def group_of(groups: int) -> Any:  # noqa: ANN401  # a function of Flink's
         return int(assign(row, groups))
 
     return of
-
-
-__all__ = ["Job", "group_of", "groups_for"]

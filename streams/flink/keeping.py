@@ -44,7 +44,7 @@ class Store(Protocol):
 class Kept:
     """A task in memory.
 
-    `fresh`: whether something has come since it settled, at `settled_at` (monotonic seconds). `dirty`: whether its
+    `fresh`: whether something may have come since it settled, at `settled_at` (monotonic seconds). `dirty`: whether its
     state is to be written. `told`: whether it was said that it is through. `tp`: the topic and partition that it reads,
     or the name and number of a shard.
     """
@@ -75,7 +75,7 @@ class Keeping:
             if loaded is not None:
                 task.resume(loaded)
                 keeper.epoch = loaded.head.epoch + 1
-            self.kept[key] = Kept(task, keeper, tp)
+            self.kept[key] = Kept(task, keeper, tp, fresh=loaded is not None)
         return self.kept[key]
 
     def write(self, store_of: Callable[[int], Store]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from streams.tasks.layout import Layout, lay_out, sender_of
 
@@ -16,23 +16,34 @@ if TYPE_CHECKING:
     from tocsin.compiler import Plan
 
 
+class AlertTopic(NamedTuple):
+    """A topic that alerts go to in Flink's transactions; `limit`: bytes of its largest message."""
+
+    servers: str
+    topic: str
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One job.
 
-    `topics`, `partitions`: of each stream that is read. `tables`: versions by name. `sinks`: URIs instead of the sinks
-    of the topology. `keys`: which Flink key each task has, by the task's name. `letters`: where dead letters stay whose
-    topic has no `.dlq`. `until`: ms since the epoch. `settle_seconds`: how long rows may gather in a task.
+    `run`: an id that no other run has. `topics`, `partitions`: of each stream that is read. `tables`: versions by name.
+    `sinks`: URIs instead of the sinks of the topology. `keys`: which Flink key each task has, by the task's name.
+    `letters`: where dead letters stay whose topic has no `.dlq`. `fingerprint`: of the key that makes pseudonyms.
+    `until`: ms since the epoch. `settle_seconds`: how long rows may gather in a task.
     """
 
     plan: Plan
+    run: str
     group: str
     servers: str
     topics: Mapping[str, str]
     partitions: Mapping[str, int]
     shards: int
-    keys: Mapping[str, int]
     letters: Path
+    fingerprint: str
+    keys: Mapping[str, int] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     sinks: tuple[str, ...] = ()
     until: int | None = None

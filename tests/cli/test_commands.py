@@ -107,7 +107,7 @@ class TestRun:
         times = _log(tmp_path)["time"]
         assert BEGIN + 60 * 60_000 <= min(times) <= max(times) <= BEGIN + 91 * 60_000
 
-    @pytest.mark.parametrize("words", [("--from", "yesterday"), ("--buckets", "0"), ("--runtime", "flink")])
+    @pytest.mark.parametrize("words", [("--from", "yesterday"), ("--buckets", "0"), ("--runtime", "spark")])
     def test_wrong_options_are_told(self, say: Say, tmp_path: Path, words: tuple[str, str]) -> None:
         write_shop(tmp_path, 10)
         assert say(*RUN, *words).code == 2

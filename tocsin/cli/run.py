@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
+from tocsin.cli.jobs import CLUSTER, PARALLELISM, run_job
 from tocsin.cli.serving import HTTP, serving
 from tocsin.cli.workers import GROUP, WORKERS, run_workers
 from tocsin.kafka import SCHEME, SERVERS
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 UNDELIVERED = 1
 
 WORDS_OF: Mapping[str, frozenset[str]] = {
-    "local": frozenset({"keep_state", "start", "batch_rows", "commit_seconds", "with_metrics"}),
-    "faust": frozenset({"workers", "group"}),
+    "local": frozenset({"keep_state", "start", "batch_rows", "commit_seconds", "with_metrics", "http"}),
+    "faust": frozenset({"workers", "group", "http"}),
+    "flink": frozenset({"parallelism", "cluster", "group"}),
 }
-"""Options that one runtime alone has."""
+"""Options that not all runtimes have."""
 
 
 class Said(NamedTuple):
@@ -49,6 +51,8 @@ class Said(NamedTuple):
     with_metrics: bool
     workers: int
     group: str
+    parallelism: int
+    cluster: str
     http: str | None
     as_json: bool
 
@@ -98,6 +102,8 @@ class Said(NamedTuple):
 @click.option("--metrics", "with_metrics", is_flag=True, help="Print the metrics of the run.")
 @WORKERS
 @GROUP
+@PARALLELISM
+@CLUSTER
 @HTTP
 @JSON
 def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the names of Said
@@ -112,28 +118,29 @@ def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the nam
     tocsin run my.yaml --source payments=ndjson:inbox/ --keep-state      and again when files were added
     tocsin run my.yaml --kafka localhost:9092 --http localhost:9100
     tocsin run my.yaml --runtime faust --workers 3 --sink kafka://localhost:9092/alerts
+    tocsin run my.yaml --runtime flink --parallelism 2 --sink kafka://localhost:9092/alerts
     """  # noqa: D301  # \b is click's mark for lines that are not to be filled
     words = Said(**said)
-    if words.runtime == "flink":
-        raise click.UsageError("the runtime flink is not there yet: use local or faust")
     _refuse_words_of_others(words.runtime)
     if words.runtime == "faust":
-        run_workers(words._replace(sources=_sources_of_workers(words)))
+        run_workers(words._replace(sources=_sources_on_kafka(words)))
+    elif words.runtime == "flink":
+        run_job(words._replace(sources=_sources_on_kafka(words)))
     else:
         _run_local(words)
 
 
 def _refuse_words_of_others(runtime: str) -> None:
     context = click.get_current_context()
-    for other, names in WORDS_OF.items():
-        for option in context.command.params:
-            given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-            if other != runtime and option.name in names and given:
-                raise click.UsageError(f"{option.opts[0]} is a word of the runtime {other}: leave it out")
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        others = [other for other, names in WORDS_OF.items() if option.name in names]
+        if given and others and runtime not in others:
+            raise click.UsageError(f"{option.opts[0]} is a word of the runtime {others[0]}: leave it out")
 
 
-def _sources_of_workers(words: Said) -> tuple[str, ...]:
-    """Give the sources; workers find the servers of the environment themselves."""
+def _sources_on_kafka(words: Said) -> tuple[str, ...]:
+    """Give the sources; these runtimes find the servers of the environment themselves."""
     if not words.servers or words.servers == os.environ.get(SERVERS):
         return words.sources
     uris = with_topics(load_plan(words.file), named(words.sources), words.servers)

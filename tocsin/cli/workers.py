@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WORKERS = click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes of the runtime faust."
 )
-GROUP = click.option("--group", default="", help="Consumer group of the runtime faust; default tocsin-NAME.")
+GROUP = click.option("--group", default="", help="Consumer group of faust and flink; default tocsin-NAME.")
 
 
 def run_workers(words: Said) -> None:
