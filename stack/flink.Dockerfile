@@ -5,6 +5,8 @@ FROM ${BASE}
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends default-jre-headless procps \
  && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /opt/python
+ENV PATH=/opt/python/bin:$PATH
 WORKDIR /opt/tocsin
 COPY requirements/dev.lock requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/dev.lock
@@ -15,7 +17,7 @@ COPY streams/ streams/
 COPY sinks/ sinks/
 COPY monitoring/ monitoring/
 COPY stack/ stack/
-RUN pip install --no-cache-dir --no-deps --no-build-isolation -e . \
- && python -m stack fetch flink
+RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
 VOLUME ["/opt/tocsin/.stack/data"]
-CMD ["sh", "-c", "python -m stack up flink && exec sleep infinity"]
+# The command line's `up` would fetch the connector to Kafka, too, which jobs bring along.
+CMD ["sh", "-c", "python -c 'from stack.running import up; up([\"flink\"])' && exec sleep infinity"]

@@ -131,7 +131,7 @@ class FlinkCluster(_FlinkProcess):
         usual = port == self.default_port
         super().__init__(folder, port=port, metrics_port=9249 if usual else 0)
         self.slots = slots
-        self._more = dict(settings or {})
+        self.more = dict(settings or {})
         self._calls = 6123 if usual else free_port()
         self.tasks = FlinkTasks(self, port=FlinkTasks.default_port if usual else 0, metrics_port=9250 if usual else 0)
 
@@ -157,7 +157,7 @@ class FlinkCluster(_FlinkProcess):
             "jobmanager.rpc.port": str(self._calls),
             "execution.checkpointing.dir": (self.folder / "checkpoints").as_uri(),
             "execution.checkpointing.savepoint-dir": (self.folder / "savepoints").as_uri(),
-            **self._more,
+            **self.more,
         }
 
     def ready(self) -> bool:
@@ -189,6 +189,7 @@ class FlinkTasks(_FlinkProcess):
             "taskmanager.resource-id": self._name.read_text(encoding="utf-8"),
             "taskmanager.numberOfTaskSlots": str(self.cluster.slots),
             "taskmanager.cpu.cores": str(self.cluster.slots),
+            **self.cluster.more,
         }
 
     def prepare(self) -> None:

@@ -54,7 +54,7 @@ class TestFlink:
 
     def test_it_has_the_network_of_this_machine_and_is_the_cluster_of_the_stack(self) -> None:
         assert SERVICES["flink"]["network_mode"] == "host"
-        assert "python -m stack up flink" in self.DOCKERFILE.read_text(encoding="utf-8")
+        assert 'from stack.running import up; up([\\"flink\\"])' in self.DOCKERFILE.read_text(encoding="utf-8")
 
     def test_its_data_is_where_the_stack_keeps_it(self) -> None:
         (volume,) = SERVICES["flink"]["volumes"]
