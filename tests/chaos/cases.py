@@ -18,7 +18,7 @@ DRAWN: Final = 6
 
 
 class Host(NamedTuple):
-    """What carries the topology out. `direct`: streams say what they are partitioned by."""
+    """What carries the topology out. `workers`: of `flink` the parallelism. `direct`: streams say how they are cut."""
 
     name: str
     runtime: str
@@ -36,6 +36,9 @@ HOSTS: Final = (
     Host("faust1-rekeyed", "faust", 4, 1),
     Host("faust3-direct", "faust", 4, 3, direct=True),
     Host("faust3-rekeyed", "faust", 4, 3),
+    Host("flink1-direct", "flink", 4, 1, direct=True),
+    Host("flink2-rekeyed", "flink", 4, 2),
+    Host("flink4-rekeyed", "flink", 4, 4),
 )
 ORDERS: Final = ("asis", "shuffled", "doubled", "silent")
 """As the data comes; shuffled within the lateness; some records twice; one partition without any record."""
@@ -68,7 +71,7 @@ class Case:
     @property
     def writes_file(self) -> bool:
         """Whether one process alone writes: a file takes no more (SinkError says so, tests/streams/faust)."""
-        return self.host.workers == 1 and self.disturbance != "rebalance"
+        return self.host.runtime == "flink" or (self.host.workers == 1 and self.disturbance != "rebalance")
 
 
 class Impossible(NamedTuple):

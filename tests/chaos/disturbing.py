@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.chaos.processes import Processes
-from tests.chaos.staging import TRICKLE_SECONDS
+from tests.chaos.staging import PARALLELISM, TRICKLE_SECONDS
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def _begun(stage: Stage, run: Processes) -> bool:
     """Whether it has found its brokers; without them it would not start, and say so."""
     if stage.case.host.runtime == "faust":
         return len(run.workers()) == stage.case.host.workers
+    if stage.case.host.runtime == "flink":
+        return any((stage.folder / "state" / "checkpoints").glob("*/chk-*/_metadata"))
     return (stage.folder / "state" / "commits" / "manifest.json").exists()
 
 
@@ -78,8 +80,22 @@ def _restart(broker: KafkaBroker, dice: random.Random) -> str:
     return f"the broker was killed and was away for {away:.1f} s and its start"
 
 
+def _rescale(run: Processes, dice: random.Random) -> str:
+    """Stop a job with a savepoint, and start it again."""
+    assert run.process is not None
+    run.process.terminate()
+    assert run.wait() in {0, 143}, run.said()
+    parallelism = dice.randint(1, 4)
+    run.command = [*run.command, PARALLELISM, str(parallelism)]
+    run.start()
+    assert run.wait() == 0, run.said()
+    return f"the job was stopped and started again at parallelism {parallelism}"
+
+
 def _balance(stage: Stage, run: Processes, dice: random.Random) -> str:
-    """Let a worker leave, or another one join, which may leave again."""
+    """Let a worker leave, or another one join, which may leave again; go on with a job at another parallelism."""
+    if stage.case.host.runtime == "flink":
+        return _rescale(run, dice)
     if stage.case.host.workers > 1 and dice.random() < 0.4:
         leaver = dice.randint(0, stage.case.host.workers - 1)
         wait_until(lambda: leaver in run.workers(), run.said)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PATIENT, QUICKLY = "10m", "8s"
 """How long a partition is silent until it is idle: for ever, or soon where one has no records at all."""
+PARALLELISM: Final = "--parallelism"
 TRICKLE_SECONDS: Final = 6.0
 PIECES: Final = 60
 ALERT_PARTITIONS: Final = 3
@@ -169,6 +170,8 @@ class Stage:
                 *("--runtime", "faust", "--workers", str(host.workers), "--group", self.name),
                 *("--http", f"127.0.0.1:{free_port()}"),
             ]
+        if host.runtime == "flink":
+            return ["--runtime", "flink", PARALLELISM, str(host.workers), "--group", self.name]
         small = self.case.disturbance != "calm"
         return ["--batch-rows", "200", "--commit-seconds", "0"] if small else []
 

@@ -109,7 +109,7 @@ class TestSources:
             ("payments=ndjson:nowhere/payments.ndjson", "there is no folder nowhere"),
             ("payments=ndjsn:payments.ndjson", "did you mean 'ndjson'?"),
             ("payment=ndjson:payments.ndjson", "did you mean 'payments'?"),
-            ("payments", "'payments' is not NAME=URI"),
+            ("payments", "'payments' is not NAME=VALUE"),
             ("payments=parquet:payments.ndjson", "payments.ndjson cannot be read as parquet"),
             ("payments=arrow:payments.ndjson", "payments.ndjson cannot be read as arrow"),
             ("payments=avro:payments.ndjson", "payments.ndjson cannot be read as avro"),

@@ -54,8 +54,8 @@ def load_plan(file: Path) -> Plan:
     return compile_topology(load(file))
 
 
-def named(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Split NAME=URI arguments.
+def named(pairs: tuple[str, ...], option: str = "--source") -> dict[str, str]:
+    """Split the NAME=VALUE arguments of an option.
 
     Raises:
         click.BadParameter: one has no `=`, or a name comes twice.
@@ -64,9 +64,9 @@ def named(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         name, equals, uri = pair.partition("=")
         if not equals or not uri:
-            raise click.BadParameter(f"{pair!r} is not NAME=URI", param_hint="--source")
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint=option)
         if name in found:
-            raise click.BadParameter(f"{name} is given twice", param_hint="--source")
+            raise click.BadParameter(f"{name} is given twice", param_hint=option)
         found[name] = uri
     return found
 

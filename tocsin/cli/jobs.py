@@ -23,6 +23,10 @@ CLUSTER = click.option(
     help="The REST address of a Flink cluster; without it the runtime flink starts a mini-cluster of its own.",
 )
 
+FLINK = click.option(
+    "--flink", "flink", metavar="KEY=VALUE", multiple=True, help="A setting of Flink; it counts before those of ours."
+)
+
 
 def run_job(words: Said) -> None:
     """Run a job until it is through `--until`, or until a signal comes."""
@@ -46,6 +50,7 @@ def run_job(words: Said) -> None:
         until=moment(words.until),
         early=words.early,
         cluster=words.cluster,
+        settings=named(words.flink, "--flink"),
         warn=warn,
     )
     with stoppable() as stop:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
-from tocsin.cli.jobs import CLUSTER, PARALLELISM, run_job
+from tocsin.cli.jobs import CLUSTER, FLINK, PARALLELISM, run_job
 from tocsin.cli.serving import HTTP, serving
 from tocsin.cli.workers import GROUP, WORKERS, run_workers
 from tocsin.kafka import SCHEME, SERVERS
@@ -27,7 +27,7 @@ UNDELIVERED = 1
 WORDS_OF: Mapping[str, frozenset[str]] = {
     "local": frozenset({"keep_state", "start", "batch_rows", "commit_seconds", "with_metrics", "http"}),
     "faust": frozenset({"workers", "group", "http"}),
-    "flink": frozenset({"parallelism", "cluster", "group"}),
+    "flink": frozenset({"parallelism", "cluster", "flink", "group"}),
 }
 """Options that not all runtimes have."""
 
@@ -53,6 +53,7 @@ class Said(NamedTuple):
     group: str
     parallelism: int
     cluster: str
+    flink: tuple[str, ...]
     http: str | None
     as_json: bool
 
@@ -104,6 +105,7 @@ class Said(NamedTuple):
 @GROUP
 @PARALLELISM
 @CLUSTER
+@FLINK
 @HTTP
 @JSON
 def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the names of Said
