@@ -1,0 +1,143 @@
+"""The parts of the runtime that need no Flink: keys, packs, states, settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from streams.flink.client_settings import java_settings
+from streams.flink.keeping import Keeping
+from streams.flink.packs import Pack, unpack
+from streams.flink.spreading import GROUPS, groups_for, spread
+from streams.flink.state_folder import latest
+from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
+from streams.sources.contract import Records
+from streams.tasks.layout import lay_out
+from streams.tasks.making import Maker
+from streams.tasks.source_task import SourceTask
+from tests.streams.faust.shop_runs import SHOPS, TOPOLOGY, records
+from tocsin.compiler import compile_topology
+from tocsin.errors import SourceError
+from tocsin.language import loads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from streams.tasks.task import Task
+
+PLAN = compile_topology(loads(TOPOLOGY, "shop.yaml"))
+TABLE = pl.DataFrame({"shop": list(SHOPS), "most": list(SHOPS.values())})
+
+
+class TestKeys:
+    def test_each_task_gets_one_whose_group_lies_where_it_is_to_be(self) -> None:
+        found = spread(["a", "b", "c", "d"], lambda key: key * 37 % 128, 128)
+        assert [found[name] * 37 % 128 for name in "abcd"] == [0, 32, 64, 96]
+
+    def test_there_are_no_fewer_groups_than_tasks(self) -> None:
+        assert (groups_for(1), groups_for(128), groups_for(129)) == (GROUPS, 128, 256)
+        names = [str(at) for at in range(128)]
+        assert len(set(spread(names, lambda key: key * 37 % 128, 128).values())) == 128
+
+
+class TestPacks:
+    def test_come_back_with_gaps_keys_tombstones_and_records_without_a_time(self) -> None:
+        import msgspec  # noqa: PLC0415  # as the function that packs uses it
+
+        pack = Pack([3, 4, 7], [1000, None, 1002], [b"a", None, b"c"], [b'{"n":1}', None, b'{"n":\n2}'])
+        again = unpack(msgspec.msgpack.encode(pack))
+        assert (again, again.end) == (pack, 8)
+        raw = again.records()
+        assert [raw.offset(row) for row in range(3)] == [3, 4, 7]
+        assert [letter.offset for letter in raw.dead] == [4]
+        assert raw.at(2) == b'{"n": 2}'
+
+
+class _Store(dict[bytes, bytes]):
+    """A map state of Flink."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self[key] = value
+
+    def remove(self, key: bytes) -> None:
+        del self[key]
+
+
+class TestStates:
+    def make(self, key: int) -> tuple[Task, tuple[str, int]]:
+        layout = lay_out(PLAN, {"payments": 2}, 2, layered=True)
+        partition = {5: 0, 9: 1}[key]
+        tables = {"shops": TABLE.with_columns(pl.lit(0, pl.Int64).alias("valid_from"))}
+        return Maker(layout, tables, Pseudonyms(DEVELOPMENT_KEY)).source("payments", partition), ("p", partition)
+
+    def test_are_those_of_the_tasks_at_the_last_commit(self) -> None:
+        stores = {5: _Store(), 9: _Store()}
+        keeping = Keeping(self.make)
+        for key, lines in ((5, slice(0, 50)), (9, slice(50, 80))):
+            kept = keeping.of(key, stores[key])
+            assert not kept.fresh, "nothing has come"
+            assert isinstance(kept.task, SourceTask)
+            kept.task.take(_raw(list(records())[lines]), 50)
+            kept.dirty = True
+        keeping.write(stores.__getitem__)
+        assert all(stores.values())
+        ends = [key for key in stores if keeping.kept[key].dirty]
+        assert ends == [], "written once"
+        again = Keeping(self.make)
+        for key, store in stores.items():
+            kept, before = again.of(key, store), keeping.kept[key].task
+            assert kept.fresh, "what had come and was not stepped waits in the state"
+            assert isinstance(kept.task, SourceTask)
+            assert isinstance(before, SourceTask)
+            assert (kept.task.end, kept.task.watermark) == (before.end, before.watermark)
+        kept.dirty = True
+        again.write(stores.__getitem__)
+        owners = {name.split(b"|")[1] for name in stores[9]}
+        assert len(owners) == 1, "what the subtask before wrote is gone"
+
+    def test_of_folders_the_last_whole_one_counts(self, tmp_path: Path) -> None:
+        assert latest(tmp_path) is None
+        places = ["checkpoints/a/chk-1", "checkpoints/a/chk-2", "savepoints/savepoint-1", "checkpoints/b/chk-9"]
+        for number, place in enumerate(places):
+            (tmp_path / place).mkdir(parents=True)
+            if number < 3:
+                file = tmp_path / place / "_metadata"
+                file.touch()
+                os.utime(file, (number, number))
+        assert latest(tmp_path) == tmp_path / "savepoints/savepoint-1"
+
+
+def _raw(lines: Iterable[tuple[str, bytes]]) -> Records:
+    values = [line for _, line in lines]
+    return Records.of(values, range(len(values)))
+
+
+class TestSettings:
+    def test_of_log_in_and_tls_are_told_in_javas_names(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        authority = tmp_path / "ca.pem"
+        authority.write_text("---")
+        given = {
+            "SECURITY_PROTOCOL": "sasl_ssl",
+            "SASL_MECHANISM": "SCRAM-SHA-512",
+            "SASL_USERNAME": "ann",
+            "SASL_PASSWORD": 'open "sesame"',
+            "SSL_CA_LOCATION": str(authority),
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(f"TOCSIN_KAFKA_{name}", value)
+        found = java_settings("h:1")
+        assert found["security.protocol"] == "SASL_SSL"
+        assert 'username="ann" password="open \\"sesame\\"";' in found["sasl.jaas.config"]
+        assert (found["ssl.truststore.type"], found["ssl.truststore.certificates"]) == ("PEM", "---")
+
+    def test_that_java_does_not_know_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TOCSIN_KAFKA_SSL_CRL_LOCATION", "x")
+        with pytest.raises(SourceError, match="SSL_CRL_LOCATION: Kafka's Java client"):
+            java_settings("h:1")
+
+    def test_there_are_none_where_nothing_is_said(self) -> None:
+        assert java_settings("h:1") == {}
