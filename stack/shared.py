@@ -56,6 +56,8 @@ def end(folder: Path) -> None:
             if gone is not None:
                 os.kill(keeper, signal.SIGTERM)
                 select.select([gone], [], [], 30)
+    for ours in _KEEPERS:
+        ours.poll()  # so that nobody warns that it still runs
     shutil.rmtree(folder, ignore_errors=True)
 
 
