@@ -19,8 +19,8 @@ from bench.kafka_job import processor_seconds
 from streams.faust import worker
 from streams.faust.order import Order
 from streams.faust.outlets import Outlets
-from streams.tasks.source_task import SourceTask
 from streams.faust.transport import BatchedConsumer, BatchedThread
+from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

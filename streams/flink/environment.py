@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENDED = ("FAILED", "CANCELED", "FINISHED")
+REST_PORT = 8081
 LINES = 20
 """Of what Java says of a failure, how many are told."""
 
@@ -22,13 +23,25 @@ def make_environment(
     settings: Mapping[str, str], cluster: str
 ) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
     """Make the environment of a job on a cluster (HOST:PORT of its REST), or on a mini-cluster in this process."""
-    host, _, port = cluster.partition(":")
-    remote = {"execution.target": "remote", "rest.address": host, "rest.port": port or "8081"}
     configuration = Configuration()
-    for name, value in {**({} if not cluster else remote), **settings}.items():
+    for name, value in settings.items():
         configuration.set_string(name, value)
-    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    env = _remote(configuration, cluster) if cluster else _local(configuration)
     return env, StreamTableEnvironment.create(env)
+
+
+def _local(configuration: Configuration) -> StreamExecutionEnvironment:
+    return StreamExecutionEnvironment.get_execution_environment(configuration)
+
+
+def _remote(configuration: Configuration, cluster: str) -> StreamExecutionEnvironment:
+    """PyFlink itself makes such an environment only for programs that `flink run` has started."""
+    host, _, port = cluster.partition(":")
+    gateway = get_gateway()
+    java = gateway.jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    jars = gateway.new_array(gateway.jvm.String, 0)  # they stand in the configuration
+    made = java.createRemoteEnvironment(host, int(port or REST_PORT), configuration._j_configuration, jars)  # noqa: SLF001
+    return StreamExecutionEnvironment(made)
 
 
 def stop_with_savepoint(client: Any, folder: Path) -> str:  # noqa: ANN401  # PyFlink's client

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.tasks.layout import Layout, lay_out, sender_of
+from streams.tasks.layout import Holder, Layout, lay_out, sender_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,4 +62,4 @@ class Order:
 
 def layout_of(plan: Plan, partitions: Mapping[str, int], shards: int) -> Layout:
     """Say where each stage runs: a job's graph has no circles."""
-    return lay_out(plan, partitions, shards, layered=True)
+    return replace(lay_out(plan, partitions, shards, layered=True), holder=Holder("this state folder", "--state"))

@@ -59,7 +59,7 @@ class Packing(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
 
 
 def _pack(rows: pd.DataFrame) -> Pack:
-    stamps: list[int | None] = rows["stamp"].to_numpy().astype("datetime64[ms]").astype(np.int64).tolist()
+    stamps: list[int | None] = rows["stamp"].dt.as_unit("ms").astype("int64").tolist()
     none = (rows["stamp_type"] == NO_STAMP).to_numpy()
     if none.any():
         stamps = [None if missing else at for at, missing in zip(stamps, none, strict=True)]

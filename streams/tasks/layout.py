@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from streams.needs import needed_stages
 from tocsin.model.quality import QUALITY
@@ -36,13 +36,23 @@ def sender_of(node: str, number: int) -> str:
     return f"{node}/{number}"
 
 
+class Holder(NamedTuple):
+    """Who holds the states of tasks, in the words of their user, and the option that names another one."""
+
+    name: str
+    option: str
+
+
+GROUP = Holder("this consumer group", "--group")
+
+
 @dataclass(frozen=True)  # without slots: what follows from the rest is found once
 class Layout:
     """Where everything is.
 
     `partitions`: how many each stream has that is read. `direct`: stages that stand beside the partitions of a stream.
     `layers`: all others. `exchanged`: who reads a node through the exchange. `near`: names of (stage, input) that read
-    within their own task.
+    within their own task. `holder`: of the states.
     """
 
     plan: Plan
@@ -52,6 +62,7 @@ class Layout:
     layers: tuple[tuple[Stage, ...], ...]
     exchanged: Mapping[str, Sequence[Reader]]
     near: frozenset[tuple[str, str]]
+    holder: Holder = GROUP
 
     @property
     def slots(self) -> range:

@@ -104,6 +104,7 @@ class SourceTask(Task):
 
     def take_back(self, plain: Plain, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
         """Go on with the greatest event time and the brake's counts; StateError: pseudonyms were of another key."""
-        refuse_other_key(plain.key, self.ingest.pseudonyms, "the state of this consumer group", "--group")
+        holder = self.layout.holder
+        refuse_other_key(plain.key, self.ingest.pseudonyms, f"the state of {holder.name}", holder.option)
         self.state = {GREATEST: frames["ingest", GREATEST]}
         self.brake.resume(plain.brake)

@@ -177,33 +177,34 @@ class Task:
         raise NotImplementedError
 
     def _refuse_other(self, plain: Plain) -> None:
-        plan = self.layout.plan
+        plan, holder = self.layout.plan, self.layout.holder
         if plain.version != plan.version or plain.sender != self.name:
             raise StateError(
-                f"this consumer group holds the state of another topology (its task {plain.sender}, version "
-                f"{plain.version}, where {plan.name} is {plan.version}): run that one, or take another --group"
+                f"{holder.name} holds the state of another topology (its task {plain.sender}, version "
+                f"{plain.version}, where {plan.name} is {plan.version}): run that one, or take another {holder.option}"
             )
         if plain.stages != [stage.name for stage in self.hosted.stages]:
             raise StateError(
                 f"the state of {self.name} holds other stages: what streams are partitioned_by has changed since; take "
-                "another --group"
+                f"another {holder.option}"
             )
         for stream, number in self.layout.partitions.items():
             if self.layout.direct[stream] and plain.partitions.get(stream) != number:
                 raise StateError(
                     f"{plan.streams[stream].topic} had {plain.partitions.get(stream)} partitions and has {number} now: "
-                    "its keys lie elsewhere, so what runs beside its partitions cannot go on; take another --group"
+                    "its keys lie elsewhere, so what runs beside its partitions cannot go on; take another "
+                    f"{holder.option}"
                 )
         if plain.until != self.until and (plain.closed or plain.marks.closed):
             ended = "" if plain.until is None else f" at {display(plain.until, TIMESTAMP)}"
             raise StateError(
-                f"the run of this consumer group has ended{ended}, windows in progress are closed: it cannot go on "
-                "beyond that; take another --group"
+                f"the run of {holder.name} has ended{ended}, windows in progress are closed: it cannot go on "
+                f"beyond that; take another {holder.option}"
             )
         if plain.shards != self.layout.shards:
             raise StateError(
-                f"the state of this consumer group has its keys in {plain.shards} shards, not in {self.layout.shards}: "
-                f"run with --buckets {plain.shards}, or take another --group"
+                f"the state of {holder.name} has its keys in {plain.shards} shards, not in {self.layout.shards}: "
+                f"run with --buckets {plain.shards}, or take another {holder.option}"
             )
 
 

@@ -166,8 +166,8 @@ def load(values: Mapping[bytes, bytes], partition: int) -> Loaded | None:
     owner, head = max(heads, key=lambda one: (one[1].epoch, one[1].generation))
     if head.hash != HASH_VERSION:
         raise StateError(
-            f"the state of this consumer group spreads keys by {head.hash}, this program by {HASH_VERSION}: go on with "
-            "the program of then, or take another --group"
+            f"the state spreads keys by {head.hash}, this program by {HASH_VERSION}: go on with the program of then, "
+            "or begin anew"
         )
     segments = {number: _segment(values, partition, owner, number, one) for number, one in head.segments.items()}
     frames = {tuple(place.name.split(_BETWEEN)): segments[place.segment][place.number] for place in head.frames}
@@ -207,7 +207,7 @@ def _segment(
     if missing:
         raise StateError(
             f"the state of partition {partition} is damaged: {len(missing)} of {len(keys)} parts of segment {number} "
-            "are missing from the changelog; start anew under another --group"
+            "are missing from the changelog; begin anew"
         )
     return list(state.restore(b"".join(values[key] for key in keys)).values())
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 import pytest
 
-from streams.tasks.silence import Silence
 from streams.faust.skew import Skew
 from streams.ingest.lateness import state_of
 from streams.tasks.key_check import FEW, MOST, KeyCheck
+from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
 from tocsin.errors import SourceError
 

@@ -28,6 +28,7 @@ class ShopJob(Shop):
 
     cluster: str = ""
     sinks: Sequence[str] = ()
+    until: int = UNTIL
 
     @property
     def log(self) -> str:
@@ -42,7 +43,7 @@ class ShopJob(Shop):
         words = [
             *("run", str(path), "--runtime", "flink", "--parallelism", str(parallelism), "--group", self.group),
             *("--source", f"payments=kafka://{self.servers}/{self.topic}", "--state", str(self.folder / "state")),
-            *("--until", display(UNTIL, TIMESTAMP).replace(" ", "T")),
+            *("--until", display(self.until, TIMESTAMP).replace(" ", "T")),
             *(word for sink in sinks for word in ("--sink", sink)),
             *(("--cluster", self.cluster) if self.cluster else ()),
         ]

@@ -11,9 +11,11 @@ import pytest
 
 from operators.alerting.canonical import canonical
 from sinks import ndjson
+from stack import FlinkCluster
 from tests.sinks.alert_topic import ids, key, messages, value
 from tests.streams.faust.shop_runs import EVENTS, Aside, Shop, expected
-from tests.streams.flink.shop_jobs import ShopJob
+from tests.streams.flink.shop_jobs import ENDS_WITHIN, ShopJob
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tests.servers.fixtures import Topics
+
+
+needs_flink = pytest.mark.skipif(bool(FlinkCluster.lacking()), reason=FlinkCluster.lacking())
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +41,7 @@ def make(tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str) -> Calla
     return partial(ShopJob, tmp_path, kafka, kafka_topics, unique)
 
 
+@needs_flink
 class TestJobs:
     def test_that_is_stopped_goes_on_at_another_parallelism(
         self, make: Callable[..., ShopJob], wanted: Callable[[Shop], pl.DataFrame]
@@ -64,3 +70,22 @@ class TestJobs:
         assert len(set(given := ids(shop.servers, shop.alerts))) == len(given), "there are copies"
         written = canonical(ndjson.decode((tmp_path / "alerts.ndjson").read_bytes().splitlines()))
         assert written.equals(wanted(shop)), shop.log
+
+    def test_on_a_cluster_goes_on_when_a_task_manager_is_killed_and_not_beyond_its_end(
+        self, make: Callable[..., ShopJob], wanted: Callable[[Shop], pl.DataFrame], tmp_path: Path
+    ) -> None:
+        with FlinkCluster(tmp_path / "flink", slots=4) as cluster:
+            shop, killed = make(partitions=2, direct=False, cluster=cluster.address), Event()
+            with Aside(lambda: shop.produce(pause=8, until=killed)), shop.job(parallelism=4) as process:
+                wait_until(lambda: shop.told() > 0, lambda: shop.log)
+                cluster.tasks.kill()
+                cluster.tasks.start()
+                killed.set()
+                assert process.wait(ENDS_WITHIN) == 0, shop.log
+            assert shop.given().equals(wanted(shop)), (shop.unlike(wanted(shop)), shop.log)
+            assert len(set(given := ids(shop.servers, shop.alerts))) == len(given), "there are copies"
+            shop.until += 3_600_000
+            assert shop.ends() == 2
+            assert "the run of this state folder has ended at 2026-03-02" in shop.log
+            assert "take another --state" in shop.log
+            assert "Traceback" not in shop.log
