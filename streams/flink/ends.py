@@ -13,6 +13,8 @@ from tocsin.kafka import client_settings, confluent, make_client
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+FETCH_WAIT_MS = 10
+"""How long a broker holds a question to which it has no record; nothing else happens in the subtask meanwhile."""
 SECONDS = 1.0
 """How long a broker may take to answer; who does not answer has more."""
 
@@ -36,7 +38,8 @@ class Ends:
         if self._client is None:
             settings = client_settings(self.servers)
             words = {"group.id": "tocsin-ends", "enable.auto.commit": False, "enable.partition.eof": True}
-            self._client = make_client("Consumer", {**settings, **words, "auto.offset.reset": "earliest"})
+            quick = {"auto.offset.reset": "earliest", "fetch.wait.max.ms": FETCH_WAIT_MS}
+            self._client = make_client("Consumer", {**settings, **words, **quick})
         self._client.assign([module.TopicPartition(topic, partition, offset)])
         found = self._client.poll(SECONDS)
         error = None if found is None else found.error()

@@ -44,13 +44,16 @@ def _remote(configuration: Configuration, cluster: str) -> StreamExecutionEnviro
     return StreamExecutionEnvironment(made)
 
 
-def stop_with_savepoint(client: Any, folder: Path) -> str:  # noqa: ANN401  # PyFlink's client
-    """Let a job commit what it did and end; give where its state is now.
+def stop_with_savepoint(client: Any, folder: Path) -> None:  # noqa: ANN401  # PyFlink's client
+    """Let a job commit what it did and end; one that has not begun, or cannot, is cancelled.
 
     PyFlink's own method calls one that Java's client no longer has.
     """
     form = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.NATIVE
-    return str(client._j_job_client.stopWithSavepoint(False, folder.as_uri(), form).get())  # noqa: FBT003, SLF001  # see above
+    try:
+        client._j_job_client.stopWithSavepoint(False, folder.as_uri(), form).get()  # noqa: FBT003, SLF001  # see above
+    except Exception:  # noqa: BLE001  # Py4J has none of its own
+        client.cancel().result()
 
 
 def ended(client: Any) -> str | None:  # noqa: ANN401

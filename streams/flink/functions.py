@@ -57,17 +57,23 @@ def sink_tag(sink: int) -> OutputTag:
 
 
 class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
-    """Hosts tasks. `limits`: bytes of the largest message of each Kafka sink, by its number."""
+    """Hosts tasks.
 
-    def __init__(self, order: Order, limits: Mapping[int, int]) -> None:
+    `limits`: bytes of the largest message of each Kafka sink, by its number. `early`: whether early copies come from
+    here.
+    """
+
+    def __init__(self, order: Order, limits: Mapping[int, int], *, early: bool) -> None:
         self._order = order
         self._limits = dict(limits)
+        self._early = early
 
     def open(self, runtime_context: Any) -> None:  # noqa: ANN401  # PyFlink's
         """Make tasks' surroundings where they run; their states are written with each commit of Flink's."""
         with self._refusing():
             self._hosting = Hosting(self._order, LOG.warning)
-            self._hosting.start_early()
+            if self._early:
+                self._hosting.start_early()
         self._tags = {layer: layer_tag(layer) for layer in range(len(self._order.layout.layers))}
         self._sinks = {number: sink_tag(number) for number in self._limits}
         self._state = runtime_context.get_map_state(MapStateDescriptor("task", BYTES, BYTES))

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 Partition = tuple[str, int]
 
+SETTLE_RECORDS = 5_000
+"""Of a partition: beside them a step of the stages is cheap, and what was not stepped is written with the state."""
+
 
 class Packet(NamedTuple):
     """Rows for a shard: its layer, its Flink key, the packet."""
@@ -110,11 +113,10 @@ class Hosting:
 
     def start_early(self) -> None:
         """Open the sinks for early copies, which go past everything else."""
-        if self.order.early:
-            begin = Progress(bookmark=HERE)
-            self._early = [Delivery(one.name, one.sink, at_most=one.at_most, progress=begin) for one in self._sinks]
-            for delivery in self._early:
-                delivery.start()
+        begin = Progress(bookmark=HERE)
+        self._early = [Delivery(one.name, one.sink, at_most=one.at_most, progress=begin) for one in self._sinks]
+        for delivery in self._early:
+            delivery.start()
 
     def _make(self, key: int) -> tuple[Task, Partition]:
         node, _, number = self._names[key].rpartition("/")
@@ -126,20 +128,22 @@ class Hosting:
         """Take a pack of records, or a packet."""
         kept.fresh = kept.dirty = True
         if isinstance(kept.task, SourceTask):
-            self._records(kept.task, data)
+            kept.gathered += self._records(kept.task, data)
         elif isinstance(kept.task, ShardTask):
             self._intake.packets(kept.task, [data], kept.task.end + 1)
 
-    def _records(self, task: SourceTask, data: bytes) -> None:
+    def _records(self, task: SourceTask, data: bytes) -> int:
+        """Take records in; give how many."""
         pack = unpack(data)
         (taken,) = self._intake.records([Fresh(task, None if task.through else pack.records(), pack.end)])
         if taken is None:
-            return
+            return 0
         if taken.copies is not None and taken.copies.height:
             self._offer_early(taken.copies)
         if taken.aside.height:
             self._intake.put_aside(taken.aside)
         task.brake.watch(taken.ingested)
+        return len(pack.offsets)
 
     def _offer_early(self, copies: pl.DataFrame) -> None:
         for one, delivery in zip(self._sinks, self._early, strict=True):
@@ -149,8 +153,9 @@ class Hosting:
             delivery.offer_early(rows)
 
     def due(self, kept: Kept) -> bool:
-        """Whether a task has gathered for long enough."""
-        return kept.fresh and self.monotonic() >= kept.settled_at + self.order.settle_seconds
+        """Whether a task has gathered for long enough, or enough."""
+        long = self.monotonic() >= kept.settled_at + self.order.settle_seconds
+        return kept.fresh and (long or kept.gathered >= SETTLE_RECORDS)
 
     def look(self, kept: Kept, clock: int) -> None:
         """Let time pass in a partition at whose end nothing happens; `clock`: ms since the epoch."""
@@ -167,7 +172,7 @@ class Hosting:
         """Let stages step, and give what leaves the task."""
         task = kept.task
         task.settle()
-        kept.fresh, kept.dirty, kept.settled_at = False, True, self.monotonic()
+        kept.fresh, kept.dirty, kept.settled_at, kept.gathered = False, True, self.monotonic(), 0
         shards = self.order.layout.shards
         for sealed in task.outgoing.waiting:
             for slot, _, packet in sealed.packets.iter_rows():

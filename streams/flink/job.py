@@ -54,9 +54,8 @@ RAW = {
     "value.format": "raw",
     "value.fields-include": "EXCEPT_KEY",
 }
-TRANSACTION_MS = 600_000
-"""A broker allows 15 minutes by default; a job that is away for longer than this loses no alert, but must not start
-from an older checkpoint than the last."""
+TRANSACTION_MS = 900_000
+"""The most that a broker allows by default. What a job had written and not committed for longer than that is gone."""
 
 
 class Job:
@@ -79,7 +78,7 @@ class Job:
         packs = [self._packs(number, stream) for number, stream in enumerate(sorted(order.partitions))]
         sources = [name for name in order.keys if not name.startswith(f"{SHARD}/")]
         seeds = env.from_collection([Row(order.keys[name], b"") for name in sources], type_info=KEYED)
-        outputs = [self._tasks("sources", seeds.uid("seeds-sources").name("seeds"), *packs)]
+        outputs = [self._tasks("sources", seeds.uid("seeds-sources").name("seeds"), *packs, early=order.early)]
         for layer in range(len(layout.layers)):
             packets = [one.get_side_output(layer_tag(layer)) for one in outputs]
             first = layer * layout.shards
@@ -106,17 +105,11 @@ class Job:
         packed = self._tables.from_path(name).map(pack).alias("task", "pack").where(col("pack").is_not_null)
         return self._tables.to_append_stream(packed, KEYED)
 
-    def _tasks(self, name: str, seeds: DataStream, *streams: DataStream) -> DataStream:
+    def _tasks(self, name: str, seeds: DataStream, *streams: DataStream, early: bool = False) -> DataStream:
         """Host tasks; who is seeded begins although nothing has come."""
-        keyed = _keyed(seeds.union(*streams))
-        return (
-            keyed.process(
-                TaskFunction(self._order, {number: one.limit for number, one in self._alerts.items()}),
-                output_type=KEYED,
-            )
-            .uid(name)
-            .name(name)
-        )
+        limits = {number: one.limit for number, one in self._alerts.items()}
+        function = TaskFunction(self._order, limits, early=early)
+        return _keyed(seeds.union(*streams)).process(function, output_type=KEYED).uid(name).name(name)
 
     def _sinks(self, outputs: list[DataStream]) -> None:
         for number, alerts in self._alerts.items():

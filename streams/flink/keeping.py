@@ -44,7 +44,8 @@ class Store(Protocol):
 class Kept:
     """A task in memory.
 
-    `fresh`: whether something may have come since it settled, at `settled_at` (monotonic seconds). `dirty`: whether its
+    `fresh`: whether something may have come since it settled, at `settled_at` (monotonic seconds), `gathered`: how many
+    records did. `dirty`: whether its
     state is to be written. `told`: whether it was said that it is through. `tp`: the topic and partition that it reads,
     or the name and number of a shard.
     """
@@ -55,6 +56,7 @@ class Kept:
     fresh: bool = False
     dirty: bool = True
     told: bool = False
+    gathered: int = 0
     settled_at: float = field(default_factory=monotonic)
 
 

@@ -62,7 +62,7 @@ class Run:
     until: int | None = None
     early: bool = False
     checkpoint_seconds: float = 2.0
-    bundle_ms: int = 50
+    bundle_ms: int = 100
     cluster: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     stop: Callable[[], bool] = never

@@ -1,4 +1,4 @@
-"""What a task sends to shards: gathered between two commits, sealed into numbered packets with the commit."""
+"""What a task sends to shards: gathered while it takes, sealed into numbered packets when it settles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.tasks.packets import Header, cut, encode
 from tocsin.model.keys import split
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from streams.tasks.layout import Layout
     from streams.tasks.packets import Parts
@@ -96,6 +96,18 @@ class Outgoing:
             made.append((slot, self.numbers[slot], encode(header, part)))
             self.numbers[slot] += 1
         return made
+
+    def gathered(self) -> Iterator[tuple[int, str, str, pl.DataFrame]]:
+        """Give what was not sealed yet, for a commit in between: slot, stage, input, rows."""
+        for slot, places in self._parts.items():
+            for (stage, item), parts in places.items():
+                if len(parts) > 1:
+                    parts[:] = [pl.concat(parts)]
+                yield slot, stage, item, parts[0]
+
+    def gather(self, slot: int, stage: str, item: str, rows: pl.DataFrame) -> None:
+        """Take back what was not sealed."""
+        self._parts[slot][stage, item].append(rows)
 
     def published(self, serial: int) -> None:
         """Let go of packets that the broker has, up to those of a commit."""

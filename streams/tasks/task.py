@@ -94,7 +94,7 @@ class Task:
     """Transitions since somebody last counted them."""
 
     def settle(self) -> None:
-        """Let stages take their steps and seal what goes out, before a commit."""
+        """Let stages take their steps and seal what goes out; a commit in between holds what has come as well."""
         raise NotImplementedError
 
     def carry(self, given: Given) -> None:
@@ -127,6 +127,8 @@ class Task:
             frames["outbox", str(number)] = chunk.rows
         for number, sealed in enumerate(self.outgoing.waiting):
             frames["packets", str(number)] = sealed.packets
+        for slot, stage, item, rows in self.outgoing.gathered():
+            frames["gathered", str(slot), stage, item] = rows
         for sink, place in self.places.items():
             frames["passed", sink] = place.passed
         return frames
@@ -165,6 +167,10 @@ class Task:
         self.outgoing.closed = set(plain.closed)
         packets = [frame for path, frame in frames.items() if path[0] == "packets"]
         self.outgoing.resume(pl.concat([pl.DataFrame(schema=dict(SEALED)), *packets]))
+        for path, rows in frames.items():
+            if path[0] == "gathered":
+                _, slot, stage, item = path
+                self.outgoing.gather(int(slot), stage, item, rows)
         self.places = {
             sink: SinkPlace(position, frames["passed", sink], plain.bookmarks.get(sink, ""))
             for sink, position in plain.sinks.items()
