@@ -7,6 +7,7 @@ second time is read once.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -146,8 +147,9 @@ class DeadLetterStore(Letters):
 
 
 def _append(segment: Path, text: bytes) -> None:
-    """Append whole lines and sync; what a full disk or a crash left of a line is cut off."""
+    """Append whole lines and sync; what a full disk or a crash left of a line is cut off. One process at a time."""
     with segment.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         end = _whole_length(file)
         file.truncate(end)
         try:

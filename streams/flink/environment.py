@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pyflink.common import Configuration
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 
 ENDED = ("FAILED", "CANCELED", "FINISHED")
 REST_PORT = 8081
-LINES = 20
-"""Of what Java says of a failure, how many are told."""
+_PYTHON_ERROR = re.compile(r"[\w.]*(Error|Exception)\b: (?!java)")
 
 
 def make_environment(
@@ -44,16 +44,17 @@ def _remote(configuration: Configuration, cluster: str) -> StreamExecutionEnviro
     return StreamExecutionEnvironment(made)
 
 
-def stop_with_savepoint(client: Any, folder: Path) -> None:  # noqa: ANN401  # PyFlink's client
-    """Let a job commit what it did and end; one that has not begun, or cannot, is cancelled.
+def stop_with_savepoint(client: Any, folder: Path) -> str | None:  # noqa: ANN401  # PyFlink's client
+    """Let a job commit what it did and end; None, or why that could not be.
 
     PyFlink's own method calls one that Java's client no longer has.
     """
     form = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.NATIVE
     try:
         client._j_job_client.stopWithSavepoint(False, folder.as_uri(), form).get()  # noqa: FBT003, SLF001  # see above
-    except Exception:  # noqa: BLE001  # Py4J has none of its own
-        client.cancel().result()
+    except Exception as error:  # noqa: BLE001  # Py4J has none of its own
+        return _cause(error)
+    return None
 
 
 def ended(client: Any) -> str | None:  # noqa: ANN401
@@ -61,11 +62,19 @@ def ended(client: Any) -> str | None:  # noqa: ANN401
     try:
         status = str(client._j_job_client.getJobStatus().get())  # noqa: SLF001  # PyFlink's does not know all of them
     except Exception as error:  # noqa: BLE001  # Py4J has none of its own for a mini-cluster that is gone
-        return "\n".join(str(error).splitlines()[:LINES])
+        return _cause(error)
     if status not in ENDED:
         return None
     try:
         client.get_job_execution_result().result()
     except Exception as error:  # noqa: BLE001  # as above
-        return "\n".join(str(error).splitlines()[:LINES])
+        return _cause(error)
     return status.lower()
+
+
+def _cause(error: Exception) -> str:
+    """Give the last cause that Java names, and the last error of Python, if one is in it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    python = [line for line in lines if _PYTHON_ERROR.match(line)]
+    return "; ".join([*(causes[-1:] or lines[:1]), *python[-1:]])

@@ -43,6 +43,7 @@ DELIVERED = OutputTag("delivered", KEYED)
 LOOK_MS = 500
 """How often a task without news is looked at."""
 FLUSH_LOOK_SECONDS = 0.005
+AWAKE_MS = 20_000
 ROWS = "rows"
 
 
@@ -54,6 +55,17 @@ def layer_tag(layer: int) -> OutputTag:
 def sink_tag(sink: int) -> OutputTag:
     """Give the output of messages for a Kafka sink."""
     return OutputTag(f"sink-{sink}", MESSAGE)
+
+
+@contextmanager
+def refusing(order: Order) -> Iterator[None]:
+    """Tell whoever started the job of an error that another try would not mend."""
+    try:
+        yield
+    except TocsinError as error:
+        if not isinstance(error, SinkUnavailable):
+            Speaker(order.servers, words_of(order.group), order.run).refuse(error)
+        raise
 
 
 class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
@@ -70,7 +82,8 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def open(self, runtime_context: Any) -> None:  # noqa: ANN401  # PyFlink's
         """Make tasks' surroundings where they run; their states are written with each commit of Flink's."""
-        with self._refusing():
+        self._attempt = runtime_context.get_attempt_number()
+        with refusing(self._order):
             self._hosting = Hosting(self._order, LOG.warning)
             if self._early:
                 self._hosting.start_early()
@@ -92,7 +105,7 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         """Take a pack or a packet; nothing at all only wakes the task."""
-        with self._refusing():
+        with refusing(self._order):
             yield from self._taken(value, ctx)
 
     def _taken(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -111,7 +124,7 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         """Let time pass."""
-        with self._refusing():
+        with refusing(self._order):
             yield from self._looked(timestamp, ctx)
 
     def _looked(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -121,16 +134,6 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
             self._wake(ctx, LOOK_MS)
         if kept.fresh and (timestamp % LOOK_MS == 0 or self._hosting.due(kept)):
             yield from self._settled(kept)
-
-    @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        """Tell whoever started the job of an error that another try would not mend."""
-        try:
-            yield
-        except TocsinError as error:
-            if not isinstance(error, SinkUnavailable):
-                Speaker(self._order.servers, words_of(self._order.group), self._order.run).refuse(error)
-            raise
 
     @staticmethod
     def _wake(ctx: Any, within: int) -> None:  # noqa: ANN401
@@ -146,7 +149,7 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
             elif isinstance(leaving, Raised):
                 yield from self._raised(leaving)
             else:
-                yield WORDS, Row(msgspec.json.encode(Word(self._order.run, through=leaving.task)))
+                yield WORDS, Row(msgspec.json.encode(Word(self._order.run, self._attempt, through=leaving.task)))
 
     def _raised(self, raised: Raised) -> Iterator[Any]:
         if raised.sink not in self._sinks:
@@ -170,14 +173,24 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         """Offer transitions, until they are taken."""
-        delivery = self._delivery(ctx.get_current_key())
-        rows: pl.DataFrame = state.restore(value)[ROWS]
-        while not delivery.offer(rows, delivery.offered + rows.height, wait=1.0):
-            LOG.warning("the sink %s is slow or away: %s", delivery.name, delivery.trouble)
+        with refusing(self._order):
+            delivery = self._delivery(ctx.get_current_key(), ctx)
+            rows: pl.DataFrame = state.restore(value)[ROWS]
+            while not delivery.offer(rows, delivery.offered + rows.height, wait=1.0):
+                LOG.warning("the sink %s is slow or away: %s", delivery.name, delivery.trouble)
         return iter(())
 
-    def _delivery(self, number: int) -> Delivery:
+    def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
+        """Be called now and then: PyFlink closes a function to which nothing happens for a minute."""
+        with refusing(self._order):
+            self._delivery(ctx.get_current_key(), ctx).check()
+        ctx.timer_service().register_processing_time_timer(timestamp + AWAKE_MS)
+        return iter(())
+
+    def _delivery(self, number: int, ctx: Any) -> Delivery:  # noqa: ANN401
         if number not in self._deliveries:
+            timers = ctx.timer_service()
+            timers.register_processing_time_timer(timers.current_processing_time() + AWAKE_MS)
             one = choose_sinks(self._order.plan, self._order.sinks)[number]
             self._deliveries[number] = Delivery(one.name, one.sink, at_most=one.at_most)
             self._deliveries[number].start()
@@ -185,6 +198,10 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def _flush(self) -> None:
         for delivery in self._deliveries.values():
+            self._flushed(delivery)
+
+    def _flushed(self, delivery: Delivery) -> None:
+        with refusing(self._order):
             while delivery.delivered < delivery.offered:
                 delivery.check()
                 time.sleep(FLUSH_LOOK_SECONDS)

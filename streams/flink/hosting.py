@@ -160,8 +160,9 @@ class Hosting:
     def look(self, kept: Kept, clock: int) -> None:
         """Let time pass in a partition at whose end nothing happens; `clock`: ms since the epoch."""
         still = self._silence.still([kept])
-        if not still:
+        if not still or self.monotonic() < kept.asked_at + still[0][1].stream.idle / 4000:
             return
+        kept.asked_at = self.monotonic()
         left = self._ends.left({one.tp: task.end for one, task in still})
         for one, task in self._silence.idle(still, left, clock):
             before = task.watermark

@@ -54,6 +54,8 @@ RAW = {
     "value.format": "raw",
     "value.fields-include": "EXCEPT_KEY",
 }
+REQUEST_ROOM = 64 << 10
+"""Bytes of a request beside its largest message."""
 TRANSACTION_MS = 900_000
 """The most that a broker allows by default. What a job had written and not committed for longer than that is gone."""
 
@@ -118,6 +120,7 @@ class Job:
                 "sink.transactional-id-prefix": f"{self._order.group}-{number}",
                 "properties.transaction.timeout.ms": str(TRANSACTION_MS),
                 "properties.compression.type": "lz4",
+                "properties.max.request.size": str(alerts.limit + REQUEST_ROOM),
             }
             self._write(f"alerts_{number}", _joined(outputs, sink_tag(number)), alerts.topic, alerts.servers, exactly)
         words = {

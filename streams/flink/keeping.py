@@ -45,7 +45,7 @@ class Kept:
     """A task in memory.
 
     `fresh`: whether something may have come since it settled, at `settled_at` (monotonic seconds), `gathered`: how many
-    records did. `dirty`: whether its
+    records did. `asked_at`: when the broker was asked last whether its partition has more. `dirty`: whether its
     state is to be written. `told`: whether it was said that it is through. `tp`: the topic and partition that it reads,
     or the name and number of a shard.
     """
@@ -57,6 +57,7 @@ class Kept:
     dirty: bool = True
     told: bool = False
     gathered: int = 0
+    asked_at: float = 0.0
     settled_at: float = field(default_factory=monotonic)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import uuid
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 from sinks.contract import HERE
 from sinks.kafka import KafkaSink
@@ -16,7 +20,7 @@ from streams.flink.client_settings import java_settings
 from streams.flink.jars import connector
 from streams.flink.order import AlertTopic, Order, layout_of
 from streams.flink.spreading import groups_for, spread
-from streams.flink.state_folder import CHECKPOINTS, SAVEPOINTS, latest
+from streams.flink.state_folder import CHECKPOINTS, SAVEPOINTS, Cut, held, known, latest, note
 from streams.flink.words import Listener, make_topic, words_of
 from streams.kafka.cluster import Cluster
 from streams.kafka.dead_letters import DeadLettersByStream
@@ -25,11 +29,11 @@ from streams.local.running import warn_of_missing_key
 from streams.pseudonyms import load_pseudonyms
 from streams.tasks.inputs import load_tables, refuse_what_is_missing, tables_of, topics_of
 from tocsin import errors
-from tocsin.errors import SourceError, TocsinError
+from tocsin.errors import SinkError, SourceError, StateError, TocsinError
 from tocsin.kafka import SCHEME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from streams.flink.words import Word
@@ -37,6 +41,10 @@ if TYPE_CHECKING:
 
 RUNTIME = "flink"
 LISTEN_SECONDS = 0.2
+STOP_SECONDS = 60.0
+REST_SECONDS = 10.0
+ENDED = ("FAILED", "CANCELED", "FINISHED")
+ONE_WRITER = ("ndjson", "file", "clickhouse")
 DEAD = "dead"
 WORKERS_APART = "_python_worker_execution_mode"
 """Without it PyFlink runs all Python of a local job in this one process."""
@@ -77,13 +85,10 @@ def carry_out(run: Run) -> bool:
         SinkError: a sink cannot be written to.
         StateError: the job cannot go on from its state.
     """
-    order = prepare(run)
-    listener = Listener(order.servers, words_of(order.group), order.run)
-    try:
-        client = _submit(run, order)
-        return _Watch(run, order, client, listener).watch()
-    finally:
-        listener.close()
+    with held(run.folder):
+        order = prepare(run)
+        with closing(Listener(order.servers, words_of(order.group), order.run)) as listener:
+            return _Watch(run, order, _submit(run, order), listener).watch()
 
 
 def prepare(run: Run) -> Order:
@@ -97,7 +102,9 @@ def prepare(run: Run) -> Order:
             raise SourceError(f"the table {name} is a topic: the runtime flink reads tables from files only yet")
     warn_of_missing_key(plan, pseudonyms, run.warn)
     partitions = _partitions(servers, topics)
-    shards = run.shards or max(run.parallelism, *partitions.values())
+    shards = run.shards or _shards(run, partitions)
+    note(run.folder, Cut(shards, partitions))
+    _refuse_sinks(run)
     group = run.group or f"tocsin-{plan.name}"
     make_topic(servers, words_of(group))
     loaded = load_tables(plan, uris, run.topology.parent, pseudonyms)
@@ -119,6 +126,25 @@ def prepare(run: Run) -> Order:
         until=run.until,
         early=run.early,
     )
+
+
+def _shards(run: Run, partitions: Mapping[str, int]) -> int:
+    """Give the number of shards: that of the state, if there is one; no parallelism changes it."""
+    before = known(run.folder)
+    return max(run.parallelism, *partitions.values()) if before is None else before.shards
+
+
+def _refuse_sinks(run: Run) -> None:
+    """Raise SinkError for sinks that cannot be where a job's tasks are."""
+    for uri in list(run.sinks) or [f"{sink.kind}:{sink.target}" for sink in run.plan.sinks]:
+        kind, _, target = uri.partition(":")
+        if kind == "console":
+            raise SinkError("the console is not where the tasks of a Flink job run: say another --sink")
+        if run.early and kind in ONE_WRITER and "//" not in target:
+            raise SinkError(
+                f"--early copies come from several processes, and the sink {uri} is written to by one: take "
+                "kafka://HOST/TOPIC or a server"
+            )
 
 
 def _partitions(servers: str, topics: Mapping[str, str]) -> dict[str, int]:
@@ -154,7 +180,25 @@ def _submit(run: Run, order: Order) -> Any:  # noqa: ANN401  # PyFlink's client
     env, tables = make_environment(_settings(run, groups), run.cluster)
     told = replace(order, keys=spread(tasks, group_of(groups), groups))
     Job(told, tables, alerts, client).build(env)
-    return env.execute_async(f"tocsin {order.plan.name}")
+    name = f"tocsin {order.plan.name} ({order.group})"
+    if run.cluster:
+        _refuse_twin(run.cluster, name)
+    return env.execute_async(name)
+
+
+def _refuse_twin(cluster: str, name: str) -> None:
+    """Raise StateError if the cluster runs the job already; a command that was killed leaves it there."""
+    try:
+        with urlopen(f"http://{cluster}/jobs/overview", timeout=REST_SECONDS) as answer:
+            jobs = json.load(answer)["jobs"]
+    except (OSError, ValueError) as error:
+        raise SourceError(f"no Flink cluster answers at {cluster}: {error}") from error
+    for job in jobs:
+        if job["name"] == name and job["state"] not in ENDED:
+            raise StateError(
+                f"{cluster} runs the job {name!r} already, as {job['jid']}: stop it there (flink stop …), or "
+                "take another --group and --state"
+            )
 
 
 def _settings(run: Run, groups: int) -> dict[str, str]:
@@ -195,22 +239,34 @@ class _Watch:
     def watch(self) -> bool:
         """Wait for the end of the run, stop the job with a savepoint; whether all tasks are through."""
         waiting = set(self.order.layout.tasks)
+        attempt = 0
         while waiting and not self.run.stop():
-            waiting -= self._through(self.listener.hear(LISTEN_SECONDS))
+            for word in self.listener.hear(LISTEN_SECONDS):
+                self._refuse(word)
+                if word.attempt > attempt:  # the job was restarted: what was heard before may not be so any more
+                    attempt, waiting = word.attempt, set(self.order.layout.tasks)
+                waiting.discard(word.through)
             self._refuse_ended()
-        from streams.flink.environment import stop_with_savepoint  # noqa: PLC0415  # as above
-
-        stop_with_savepoint(self.client, self.run.folder.absolute() / SAVEPOINTS)
+        self._stop()
         return not waiting
 
-    def _through(self, words: Iterable[Word]) -> set[str]:
-        found = set()
-        for word in words:
-            if word.refused:
+    def _stop(self) -> None:
+        """Stop with a savepoint, with which the last alerts are committed; again where the job is just restarting."""
+        from streams.flink.environment import stop_with_savepoint  # noqa: PLC0415  # as above
+
+        folder = self.run.folder.absolute() / SAVEPOINTS
+        until = monotonic() + STOP_SECONDS
+        while (why := stop_with_savepoint(self.client, folder)) is not None:
+            self._refuse_ended()
+            if monotonic() > until:
                 self.client.cancel().result()
-                raise getattr(errors, word.error, TocsinError)(word.refused)
-            found.add(word.through)
-        return found
+                raise StateError(f"the job could not be stopped with a savepoint; the same command goes on: {why}")
+            sleep(LISTEN_SECONDS)
+
+    def _refuse(self, word: Word) -> None:
+        if word.refused:
+            self.client.cancel().result()
+            raise getattr(errors, word.error, TocsinError)(word.refused)
 
     def _refuse_ended(self) -> None:
         from streams.flink.environment import ended  # noqa: PLC0415  # as above

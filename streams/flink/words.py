@@ -20,9 +20,14 @@ KEPT_MS = 3_600_000
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One word. `through`: the task that is. `refused`, `error`: a sentence, and the name of the error with it."""
+    """One word.
+
+    `attempt`: how often the job had been restarted. `through`: the task that is. `refused`, `error`: a sentence, and
+    the name of the error with it.
+    """
 
     run: str
+    attempt: int = 0
     through: str = ""
     refused: str = ""
     error: str = ""

@@ -37,13 +37,15 @@ def run_job(words: Said) -> None:
     from tocsin.cli.signals import stoppable  # noqa: PLC0415
 
     plan = load_plan(words.file)
+    if not words.sinks and not plan.sinks:
+        raise click.UsageError("say where alerts go: --sink kafka://HOST/TOPIC, or sinks in the topology")
     group = words.group or f"tocsin-{plan.name}"
     run = Run(
         plan,
         words.file,
         words.state or Path(STATES) / plan.name / "flink",
         named(words.sources),
-        words.sinks or (() if plan.sinks or words.as_json else ("console",)),
+        words.sinks,
         group=group,
         parallelism=words.parallelism,
         shards=words.buckets if words.buckets > 1 else None,

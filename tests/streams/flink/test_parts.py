@@ -12,7 +12,7 @@ from streams.flink.client_settings import java_settings
 from streams.flink.keeping import Keeping
 from streams.flink.packs import Pack, unpack
 from streams.flink.spreading import GROUPS, groups_for, spread
-from streams.flink.state_folder import latest
+from streams.flink.state_folder import Cut, held, known, latest, note
 from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
 from streams.sources.contract import Records
 from streams.tasks.layout import lay_out
@@ -20,7 +20,7 @@ from streams.tasks.making import Maker
 from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import SHOPS, TOPOLOGY, records
 from tocsin.compiler import compile_topology
-from tocsin.errors import SourceError
+from tocsin.errors import SourceError, StateError
 from tocsin.language import loads
 
 if TYPE_CHECKING:
@@ -141,3 +141,21 @@ class TestSettings:
 
     def test_there_are_none_where_nothing_is_said(self) -> None:
         assert java_settings("h:1") == {}
+
+
+class TestStateFolder:
+    def test_a_state_that_is_cut_otherwise_is_refused(self, tmp_path: Path) -> None:
+        note(tmp_path, Cut(4, {"payments": 3}))
+        note(tmp_path, Cut(2, {"payments": 3}))
+        assert known(tmp_path) is None, "there is no state yet"
+        (tmp_path / "savepoints/savepoint-1").mkdir(parents=True)
+        (tmp_path / "savepoints/savepoint-1/_metadata").touch()
+        assert known(tmp_path) == Cut(2, {"payments": 3})
+        with pytest.raises(StateError, match="of 3 partitions of payments and 2 shards, not of 4 partitions"):
+            note(tmp_path, Cut(2, {"payments": 4}))
+
+    def test_one_command_at_a_time(self, tmp_path: Path) -> None:
+        with held(tmp_path), pytest.raises(StateError, match="runs a job with the state folder"), held(tmp_path):
+            pass
+        with held(tmp_path):
+            pass
