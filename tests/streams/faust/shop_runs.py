@@ -30,6 +30,7 @@ from streams.local.running import carry_out as carry_out_local
 from streams.tasks import values
 from streams.tasks.packets import decode
 from tests.sinks.alert_topic import key, messages, value
+from tests.waiting import WITHIN
 from tocsin.compiler import compile_topology
 from tocsin.language import loads
 
@@ -203,7 +204,7 @@ class Shop:
             if pause and number % 100 == 99:
                 producer.flush(30)
                 time.sleep(pause * 100 / EVENTS)
-        assert until is None or until.wait(60)
+        assert until is None or until.wait(WITHIN)
         for place in range(self.partitions):
             last = {"payment_id": f"end{place}", "at": UNTIL + 60_000, "card": f"end{place}", "amount": "1.00"}
             producer.produce(self.topic, json.dumps(last).encode(), b"end", place)
