@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from aiokafka.helpers import create_ssl_context
 
+from streams.kafka.security_words import mechanism_of, refuse_unknown
 from tocsin.errors import SourceError
 from tocsin.kafka import client_settings
 
@@ -22,12 +23,12 @@ KNOWN = {
 def aiokafka_settings(servers: str) -> dict[str, Any]:
     """Give the keyword arguments of an aiokafka client; SourceError for a word on security that it does not know."""
     given = client_settings(servers)
-    _refuse_unknown(given)
+    refuse_unknown(given, KNOWN, "the client of the runtime faust")
     settings: dict[str, Any] = {"bootstrap_servers": given["bootstrap.servers"]}
     protocol = given.get("security.protocol", "plaintext").upper()
     settings["security_protocol"] = protocol
     if protocol.startswith("SASL"):
-        settings["sasl_mechanism"] = _mechanism(given)
+        settings["sasl_mechanism"] = mechanism_of(given, "faust")
         settings["sasl_plain_username"] = given.get("sasl.username", "")
         settings["sasl_plain_password"] = given.get("sasl.password", "")
     if protocol.endswith("SSL"):
@@ -49,25 +50,6 @@ def credentials_of(servers: str) -> faust.SASLCredentials | faust.SSLCredentials
         credentials.protocol = faust.types.auth.AuthProtocol(settings["security_protocol"])
         return credentials
     return None if context is None else faust.SSLCredentials(context)
-
-
-def _refuse_unknown(given: dict[str, str]) -> None:
-    for name in given:
-        if name.startswith(("ssl.", "sasl.", "enable.ssl.", "enable.sasl.")) and name not in KNOWN:
-            raise SourceError(
-                f"TOCSIN_KAFKA_{name.upper().replace('.', '_')}: the client of the runtime faust does not know it; for "
-                "TLS it takes files in PEM: SSL_CA_LOCATION, SSL_CERTIFICATE_LOCATION, SSL_KEY_LOCATION"
-            )
-
-
-def _mechanism(given: dict[str, str]) -> str:
-    mechanism = given.get("sasl.mechanism", given.get("sasl.mechanisms", "PLAIN")).upper()
-    if mechanism not in {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}:
-        raise SourceError(
-            f"TOCSIN_KAFKA_SASL_MECHANISM={mechanism}: the runtime faust logs in with PLAIN, SCRAM-SHA-256 or "
-            "SCRAM-SHA-512; `local` knows the others"
-        )
-    return mechanism
 
 
 def _context(given: dict[str, str]) -> ssl.SSLContext:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streams.kafka.security_words import mechanism_of, refuse_unknown
 from tocsin.errors import SourceError
 from tocsin.kafka import client_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOGINS = {
-    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
-    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
-    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
-}
-SHADED = "org.apache.flink.kafka.shaded."
-"""Before the names of Kafka's classes in the connector's jar."""
+SHADED = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security"
+"""Where the connector's jar has Kafka's classes."""
+PLAIN = f"{SHADED}.plain.PlainLoginModule"
+SCRAM = f"{SHADED}.scram.ScramLoginModule"
 KNOWN = {
     *("security.protocol", "sasl.username", "sasl.password", "sasl.mechanism", "sasl.mechanisms"),
     *("ssl.ca.location", "ssl.ca.pem", "ssl.certificate.location", "ssl.certificate.pem"),
@@ -28,12 +26,7 @@ KNOWN = {
 def java_settings(servers: str) -> dict[str, str]:
     """Give the settings beside the servers; SourceError for a word on security that Java's clients do not know."""
     given = client_settings(servers)
-    for name in given:
-        if name.startswith(("ssl.", "sasl.", "enable.ssl.", "enable.sasl.")) and name not in KNOWN:
-            raise SourceError(
-                f"TOCSIN_KAFKA_{name.upper().replace('.', '_')}: Kafka's Java client in Flink does not know it; for "
-                "TLS it takes files in PEM: SSL_CA_LOCATION, SSL_CERTIFICATE_LOCATION, SSL_KEY_LOCATION"
-            )
+    refuse_unknown(given, KNOWN, "Kafka's Java client in Flink")
     found = {}
     if "security.protocol" in given:
         found["security.protocol"] = given["security.protocol"].upper()
@@ -43,14 +36,10 @@ def java_settings(servers: str) -> dict[str, str]:
 def _login(given: Mapping[str, str]) -> dict[str, str]:
     if "SASL" not in given.get("security.protocol", "").upper():
         return {}
-    mechanism = given.get("sasl.mechanism", given.get("sasl.mechanisms", "PLAIN")).upper()
-    if mechanism not in LOGINS:
-        raise SourceError(
-            f"TOCSIN_KAFKA_SASL_MECHANISM={mechanism}: the runtime flink logs in with {', '.join(LOGINS)}; `local` "
-            "knows the others"
-        )
+    mechanism = mechanism_of(given, "flink")
+    module = SCRAM if mechanism.startswith("SCRAM") else PLAIN
     user, password = (given.get(name, "") for name in ("sasl.username", "sasl.password"))
-    login = f"{SHADED}{LOGINS[mechanism]} required username={_quoted(user)} password={_quoted(password)};"
+    login = f"{module} required username={_quoted(user)} password={_quoted(password)};"
     return {"sasl.mechanism": mechanism, "sasl.jaas.config": login}
 
 
