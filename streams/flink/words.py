@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECONDS = 10.0
-KEPT_MS = 3_600_000
+SETTINGS = {"retention.ms": "3600000"}
+"""Of the topic."""
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,25 +37,6 @@ class Word(msgspec.Struct, frozen=True, omit_defaults=True):
 def words_of(group: str) -> str:
     """Name the topic of words."""
     return f"{group}-words"
-
-
-def make_topic(servers: str, topic: str) -> None:
-    """Make the topic, if it is not there; SourceError if that cannot be."""
-    module = confluent()
-    admin = make_client("AdminClient", client_settings(servers), SourceError)
-    made = _new_topics().NewTopic(topic, 1, -1, config={"retention.ms": str(KEPT_MS)})
-    done = admin.create_topics([made], request_timeout=SECONDS)
-    try:
-        done[topic].result(SECONDS)
-    except module.KafkaException as error:
-        if error.args[0].code() != module.KafkaError.TOPIC_ALREADY_EXISTS:
-            raise SourceError(f"the topic {topic} cannot be made at {servers}: {error.args[0].str()}") from error
-
-
-def _new_topics() -> Any:  # noqa: ANN401  # a package that may be absent
-    import importlib  # noqa: PLC0415  # as above
-
-    return importlib.import_module("confluent_kafka.admin")
 
 
 class Listener:
@@ -82,15 +64,9 @@ class Listener:
         self._client.close()
 
 
-class Speaker:
-    """Says a word at once, where the job itself cannot because it is about to fail."""
-
-    def __init__(self, servers: str, topic: str, run: str) -> None:
-        self._servers, self._topic, self._run = servers, topic, run
-
-    def refuse(self, error: Exception) -> None:
-        """Say why nobody can go on."""
-        word = Word(self._run, refused=str(error), error=type(error).__name__)
-        client: Any = make_client("Producer", client_settings(self._servers), SourceError)
-        client.produce(self._topic, msgspec.json.encode(word))
-        client.flush(SECONDS)
+def refuse(servers: str, topic: str, run: str, error: Exception) -> None:
+    """Say at once why nobody can go on: the job itself, which is about to fail, cannot."""
+    word = Word(run, refused=str(error), error=type(error).__name__)
+    client: Any = make_client("Producer", client_settings(servers), SourceError)
+    client.produce(topic, msgspec.json.encode(word))
+    client.flush(SECONDS)
