@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tocsin.compiler import Plan
     from tocsin.compiler.plan import SinkPlan
 
+_ONE_WRITER = ("ndjson", "file", "clickhouse")
+
 
 class ChosenSink(NamedTuple):
     """A sink that is not open yet, and what of the log it gets."""
@@ -24,6 +26,17 @@ class ChosenSink(NamedTuple):
     sink: Sink
     where: Where | None = None
     at_most: AtMost | None = None
+
+
+def sink_uris(plan: Plan, uris: Sequence[str]) -> list[str]:
+    """Give the sinks of a run as URIs: `uris`, or those of the plan where there are none."""
+    return list(uris) or [f"{sink.kind}:{sink.target}" for sink in plan.sinks]
+
+
+def is_written_by_one(uri: str) -> bool:
+    """Whether one process alone can write to a sink: a file, an embedded ClickHouse."""
+    kind, _, target = uri.partition(":")
+    return kind in _ONE_WRITER and "//" not in target
 
 
 def choose_sinks(plan: Plan, uris: Sequence[str]) -> list[ChosenSink]:

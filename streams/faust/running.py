@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from streams.chosen_sinks import is_written_by_one, sink_uris
 from streams.faust.order import Order
 from streams.faust.supervisor import Supervisor
 from streams.faust.topics import exchange_of, existing, make_own, partitions_of
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 RUNTIME = "faust"
 FIRST_PORT = 6066
 """Where the web of the first worker listens if it can, as Faust's always does."""
-ONE_WRITER = ("ndjson", "file", "clickhouse")
 
 
 @dataclass(slots=True)
@@ -117,10 +117,8 @@ async def _shards(run: Run, servers: str, group: str, partitions: int) -> int:
 
 def _refuse_sinks(run: Run) -> None:
     """Raise SinkError for a sink that one process alone can write to, where there are several workers."""
-    uris = list(run.sinks) or [f"{sink.kind}:{sink.target}" for sink in run.plan.sinks]
-    for uri in uris:
-        kind, _, target = uri.partition(":")
-        if run.workers > 1 and kind in ONE_WRITER and "//" not in target:
+    for uri in sink_uris(run.plan, run.sinks):
+        if run.workers > 1 and is_written_by_one(uri):
             raise SinkError(
                 f"the sink {uri} is written to by one process, and there are {run.workers} workers: take "
                 "kafka://HOST/TOPIC or a server, or --workers 1"

@@ -35,9 +35,9 @@ from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.pages import keep_pages
 from streams.local.tally import Tally, process_of
 from streams.pseudonyms import load_pseudonyms
+from streams.tasks.inputs import uris_of
 from tocsin.compiler import compile_topology
 from tocsin.errors import SinkUnavailable, SourceError, TocsinError
-from tocsin.kafka import SCHEME
 from tocsin.language import load
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     settings: dict[str, Any] = {**web, **order.settings}
     app = make_app(order.group, order.servers, folder, credentials_of(order.servers), **settings)
     wire = FaustWire(app, batched(order, layout_of(plan, order)), exchange_of(order.group))
-    uris = {stream: f"{SCHEME}://{order.servers}/{topic}" for stream, topic in order.topics.items()}
+    uris = uris_of(order.servers, order.topics)
     letters = DeadLettersByStream.of(uris, DeadLetterStore(folder / "dead"), warn)
     outlets = Outlets(deliveries(plan, order.sinks, metrics))
     hosting = make_hosting(plan, order, pseudonyms, Around(wire, letters, outlets, Tally(metrics), failure))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
+
+from tocsin.errors import SourceError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 ENDED = ("FAILED", "CANCELED", "FINISHED")
 REST_PORT = 8081
+REST_SECONDS = 10.0
 _PYTHON_ERROR = re.compile(r"[\w.]*(Error|Exception)\b: (?!java)")
 
 
@@ -55,6 +60,21 @@ def stop_with_savepoint(client: Any, folder: Path) -> str | None:  # noqa: ANN40
     except Exception as error:  # noqa: BLE001  # Py4J has none of its own
         return _cause(error)
     return None
+
+
+def refuse_twin(cluster: str, name: str) -> None:
+    """Raise StateError if the cluster runs a job of that name; a command that was killed leaves it there."""
+    try:
+        with urlopen(f"http://{cluster}/jobs/overview", timeout=REST_SECONDS) as answer:
+            jobs = json.load(answer)["jobs"]
+    except (OSError, ValueError) as error:
+        raise SourceError(f"no Flink cluster answers at {cluster}: {error}") from error
+    for job in jobs:
+        if job["name"] == name and job["state"] not in ENDED:
+            raise StateError(
+                f"{cluster} runs the job {name!r} already, as {job['jid']}: stop it there (flink stop …), or "
+                "take another --group and --state"
+            )
 
 
 def ended(client: Any) -> str | None:  # noqa: ANN401

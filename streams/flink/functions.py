@@ -18,7 +18,7 @@ from sinks.delivery import Delivery
 from streams.chosen_sinks import choose_sinks
 from streams.flink.hosting import Hosting, Packet, Raised
 from streams.flink.keeping import before_commit
-from streams.flink.words import Speaker, Word, words_of
+from streams.flink.words import Word, refuse, words_of
 from tocsin.errors import SinkUnavailable, TocsinError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def refusing(order: Order) -> Iterator[None]:
         yield
     except TocsinError as error:
         if not isinstance(error, SinkUnavailable):
-            Speaker(order.servers, words_of(order.group), order.run).refuse(error)
+            refuse(order.servers, words_of(order.group), order.run, error)
         raise
 
 

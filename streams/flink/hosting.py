@@ -23,6 +23,7 @@ from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
 from streams.local.tally import Tally
 from streams.pseudonyms import KEY, load_pseudonyms
+from streams.tasks.inputs import uris_of
 from streams.tasks.intake import Fresh, Intake
 from streams.tasks.key_check import KeyCheck
 from streams.tasks.layout import SHARD
@@ -32,7 +33,6 @@ from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
 from streams.tasks.task import SinkPlace
 from tocsin.errors import StateError
-from tocsin.kafka import SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -101,8 +101,8 @@ class Hosting:
             )
         tally = Tally(MemoryMetrics())
         tally.begin(order.topics)
-        uris = {stream: f"{SCHEME}://{order.servers}/{topic}" for stream, topic in order.topics.items()}
-        letters = DeadLettersByStream.of(uris, DeadLetterStore(order.letters), self.warn)
+        store, uris = DeadLetterStore(order.letters), uris_of(order.servers, order.topics)
+        letters = DeadLettersByStream.of(uris, store, self.warn)
         keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
         self._intake = Intake(tally, letters, keys, partial(EarlyCopies, plan) if order.early else None)
         self._sinks = choose_sinks(plan, order.sinks)
@@ -174,7 +174,7 @@ class Hosting:
         task = kept.task
         task.settle()
         kept.fresh, kept.dirty, kept.settled_at, kept.gathered = False, True, self.monotonic(), 0
-        shards = self.order.layout.shards
+        shards = self.order.shards
         for sealed in task.outgoing.waiting:
             for slot, _, packet in sealed.packets.iter_rows():
                 yield Packet(slot // shards, self.order.keys[f"{SHARD}/{slot}"], packet)

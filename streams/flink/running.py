@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import uuid
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
 
 from sinks.contract import HERE
 from sinks.kafka import KafkaSink
-from streams.chosen_sinks import choose_sinks
+from streams.chosen_sinks import choose_sinks, is_written_by_one, sink_uris
 from streams.dead_letters import DeadLetterStore
 from streams.flink.client_settings import java_settings
 from streams.flink.jars import connector
 from streams.flink.order import AlertTopic, Order, layout_of
 from streams.flink.spreading import groups_for, spread
 from streams.flink.state_folder import CHECKPOINTS, SAVEPOINTS, Cut, held, known, latest, note
-from streams.flink.words import Listener, make_topic, words_of
+from streams.flink.words import SETTINGS as WORDS_SETTINGS
+from streams.flink.words import Listener, words_of
 from streams.kafka.cluster import Cluster
 from streams.kafka.dead_letters import DeadLettersByStream
+from streams.kafka.topic_changes import Change, Step
 from streams.local.runner import never, silent
 from streams.local.running import warn_of_missing_key
 from streams.pseudonyms import load_pseudonyms
-from streams.tasks.inputs import load_tables, refuse_what_is_missing, tables_of, topics_of
+from streams.tasks.inputs import load_tables, refuse_what_is_missing, tables_of, topics_of, uris_of
 from tocsin import errors
 from tocsin.errors import SinkError, SourceError, StateError, TocsinError
 from tocsin.kafka import SCHEME
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 RUNTIME = "flink"
 LISTEN_SECONDS = 0.2
 STOP_SECONDS = 60.0
-REST_SECONDS = 10.0
-ENDED = ("FAILED", "CANCELED", "FINISHED")
-ONE_WRITER = ("ndjson", "file", "clickhouse")
 DEAD = "dead"
 WORKERS_APART = "_python_worker_execution_mode"
 """Without it PyFlink runs all Python of a local job in this one process."""
@@ -101,16 +98,15 @@ def prepare(run: Run) -> Order:
         if uri.startswith(f"{SCHEME}:"):
             raise SourceError(f"the table {name} is a topic: the runtime flink reads tables from files only yet")
     warn_of_missing_key(plan, pseudonyms, run.warn)
-    partitions = _partitions(servers, topics)
+    group = run.group or f"tocsin-{plan.name}"
+    partitions = _partitions(servers, topics, words_of(group))
     shards = run.shards or _shards(run, partitions)
     note(run.folder, Cut(shards, partitions))
     _refuse_sinks(run)
-    group = run.group or f"tocsin-{plan.name}"
-    make_topic(servers, words_of(group))
     loaded = load_tables(plan, uris, run.topology.parent, pseudonyms)
     letters = run.folder.absolute() / DEAD
-    sources = {stream: f"{SCHEME}://{servers}/{topic}" for stream, topic in topics.items()}
-    DeadLettersByStream.of(sources, DeadLetterStore(letters), run.warn).put(loaded.dead, 0)
+    with closing(DeadLettersByStream.of(uris_of(servers, topics), DeadLetterStore(letters), run.warn)) as aside:
+        aside.put(loaded.dead, round(time() * 1000))
     return Order(
         plan,
         run=uuid.uuid4().hex[:12],
@@ -136,24 +132,28 @@ def _shards(run: Run, partitions: Mapping[str, int]) -> int:
 
 def _refuse_sinks(run: Run) -> None:
     """Raise SinkError for sinks that cannot be where a job's tasks are."""
-    for uri in list(run.sinks) or [f"{sink.kind}:{sink.target}" for sink in run.plan.sinks]:
-        kind, _, target = uri.partition(":")
-        if kind == "console":
+    for uri in sink_uris(run.plan, run.sinks):
+        if uri.partition(":")[0] == "console":
             raise SinkError("the console is not where the tasks of a Flink job run: say another --sink")
-        if run.early and kind in ONE_WRITER and "//" not in target:
+        if run.early and is_written_by_one(uri):
             raise SinkError(
                 f"--early copies come from several processes, and the sink {uri} is written to by one: take "
                 "kafka://HOST/TOPIC or a server"
             )
 
 
-def _partitions(servers: str, topics: Mapping[str, str]) -> dict[str, int]:
-    names = Cluster(servers).names()
+def _partitions(servers: str, topics: Mapping[str, str], words: str) -> dict[str, int]:
+    """Count the partitions of streams; make the topic of words where there is none."""
+    cluster = Cluster(servers)
+    names = cluster.names()
     missing = sorted(topic for topic in topics.values() if topic not in names)
     if missing:
         raise SourceError(
             f"{servers} has no topic {', '.join(missing)}: make it, for instance with `tocsin topics apply`"
         )
+    if words not in names:
+        cluster.carry_out(Change(Step.CREATE, words, partitions=1, settings=WORDS_SETTINGS))
+        cluster.await_names([words], [])
     return {stream: names[topic] for stream, topic in topics.items()}
 
 
@@ -171,7 +171,7 @@ def _alert_topics(order: Order) -> dict[int, AlertTopic]:
 def _submit(run: Run, order: Order) -> Any:  # noqa: ANN401  # PyFlink's client
     """Submit the job; give its client."""
     os.environ.setdefault(WORKERS_APART, "process")
-    from streams.flink.environment import make_environment  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
+    from streams.flink.environment import make_environment, refuse_twin  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
     from streams.flink.job import Job, group_of  # noqa: PLC0415
 
     tasks = sorted(layout_of(order.plan, order.partitions, order.shards).tasks)
@@ -182,23 +182,8 @@ def _submit(run: Run, order: Order) -> Any:  # noqa: ANN401  # PyFlink's client
     Job(told, tables, alerts, client).build(env)
     name = f"tocsin {order.plan.name} ({order.group})"
     if run.cluster:
-        _refuse_twin(run.cluster, name)
+        refuse_twin(run.cluster, name)
     return env.execute_async(name)
-
-
-def _refuse_twin(cluster: str, name: str) -> None:
-    """Raise StateError if the cluster runs the job already; a command that was killed leaves it there."""
-    try:
-        with urlopen(f"http://{cluster}/jobs/overview", timeout=REST_SECONDS) as answer:
-            jobs = json.load(answer)["jobs"]
-    except (OSError, ValueError) as error:
-        raise SourceError(f"no Flink cluster answers at {cluster}: {error}") from error
-    for job in jobs:
-        if job["name"] == name and job["state"] not in ENDED:
-            raise StateError(
-                f"{cluster} runs the job {name!r} already, as {job['jid']}: stop it there (flink stop …), or "
-                "take another --group and --state"
-            )
 
 
 def _settings(run: Run, groups: int) -> dict[str, str]:

@@ -44,6 +44,11 @@ class Topics(NamedTuple):
     by_stream: dict[str, str]
 
 
+def uris_of(servers: str, topics: Mapping[str, str]) -> dict[str, str]:
+    """Give the addresses of topics, by stream."""
+    return {stream: f"{SCHEME}://{servers}/{topic}" for stream, topic in topics.items()}
+
+
 def topics_of(plan: Plan, sources: Mapping[str, str], runtime: str) -> Topics:
     """Find the topics of streams; SourceError where a stream comes from elsewhere, or from another cluster."""
     refuse_unknown(plan, sources)
