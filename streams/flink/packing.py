@@ -52,8 +52,8 @@ class Packing(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
     def _key(self, partition: int) -> int:
         if partition not in self._keys:
             raise ValueError(
-                f"partition {partition} is new since the job was submitted with {len(self._keys)}: stop it with a "
-                "savepoint and start it again from there"
+                f"partition {partition} is new since the job was submitted with {len(self._keys)}: begin anew with "
+                "another --state"
             )
         return self._keys[partition]
 

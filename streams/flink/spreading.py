@@ -27,10 +27,11 @@ def groups_for(tasks: int) -> int:
 
 def spread(names: Sequence[str], group_of: Callable[[int], int], groups: int) -> dict[str, int]:
     """Give each task a key of its own; `group_of`: Flink's key group of a key."""
-    wanted = [at * groups // len(names) for at in range(len(names))]
-    found: dict[int, int] = {}
+    wanted = {at * groups // len(names): name for at, name in enumerate(names)}
+    found: dict[str, int] = {}
     keys = count()
-    while len(found) < len(set(wanted)):
+    while wanted:
         key = next(keys)
-        found.setdefault(group_of(key), key) if group_of(key) in set(wanted) else None
-    return {name: found[group] for name, group in zip(names, wanted, strict=True)}
+        if (name := wanted.pop(group_of(key), None)) is not None:
+            found[name] = key
+    return found
