@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import accumulate
 from socketserver import ThreadingMixIn
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from monitoring.registry import Counter, Histogram, declared
@@ -111,17 +111,42 @@ def _histogram(metric: Histogram[str], values: Mapping[Labels, Observed]) -> Fam
     return family
 
 
-def collected(metrics: MemoryMetrics) -> CollectorRegistry:
+class Gauges(Protocol):
+    """Numbers of a program beside us, which has its own names for them."""
+
+    def __call__(self) -> Mapping[str, Mapping[Labels, float]]:
+        """Give the values by labels, by name; those of a name have the same labels."""
+        ...
+
+
+class _Beside(Collector):
+    """Gives the numbers of another program as they are, at every scrape."""
+
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Family]:
+        for name, values in self._gauges().items():
+            labels = [label for label, _ in next(iter(values), ())]
+            family = GaugeMetricFamily(name, name, labels=labels)
+            for found, value in values.items():
+                family.add_metric([text for _, text in found], value)
+            yield family
+
+
+def collected(metrics: MemoryMetrics, *beside: Gauges) -> CollectorRegistry:
     """Give what a scrape gets: what was recorded, and the process's own memory, processor time and open files."""
     registry = CollectorRegistry()
     registry.register(RegistryCollector(metrics))
+    for gauges in beside:
+        registry.register(_Beside(gauges))
     ProcessCollector(registry=registry)
     return registry
 
 
-def application(metrics: MemoryMetrics, health: Health) -> Application:
+def application(metrics: MemoryMetrics, health: Health, *beside: Gauges) -> Application:
     """Give the WSGI application that answers on all paths."""
-    scraped: Application = make_wsgi_app(collected(metrics))
+    scraped: Application = make_wsgi_app(collected(metrics, *beside))
     reports = {"/healthz": lambda: health.alive, "/readyz": lambda: health.at_work}
 
     def answer(environment: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -157,10 +182,10 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def served(address: Address, metrics: MemoryMetrics, health: Health) -> Iterator[Address]:
+def served(address: Address, metrics: MemoryMetrics, health: Health, *beside: Gauges) -> Iterator[Address]:
     """Serve while the body runs; give the address with the port that was taken. ServingError: it cannot be used."""
     server = _bound(address)
-    server.set_app(application(metrics, health))
+    server.set_app(application(metrics, health, *beside))
     thread = Thread(target=server.serve_forever, args=(0.1,), name="tocsin-http", daemon=True)
     thread.start()
     try:

@@ -108,6 +108,11 @@ class MemoryMetrics:
         with self._lock:
             return self.values.get(_key(metric), 0)
 
+    def become(self, other: MemoryMetrics) -> None:
+        """Have the values of another one from now on, and no others."""
+        with self._lock:
+            self.values, self.histograms = other.values, other.histograms
+
     def copy(self) -> MemoryMetrics:
         """Give all values as they are at one moment, for a reader that takes its time."""
         with self._lock:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Unit = Literal["", "seconds", "bytes"]
+Together = Literal["sum", "least", "greatest", "oldest"]
+"""What the gauges of several processes are together; "oldest": the least of those that are not 0."""
 NoLabel = Literal[""]
 L = TypeVar("L", bound=str)
 
@@ -52,7 +54,9 @@ class Counter(Metric[L]):
 
 @dataclass(frozen=True, slots=True)
 class Gauge(Metric[L]):
-    """A number that is as it is now."""
+    """A number that is as it is now; `together`: of several processes of one group."""
+
+    together: Together = field(default="sum", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,9 @@ _STREAM_PARTITION: tuple[StreamPartition, ...] = get_args(StreamPartition)
 _PROCESS: tuple[Process, ...] = get_args(Process)
 
 # Process
-PROCESS_INFO = Gauge("tocsin_process_info", "1; its labels say which program and topology run.", _PROCESS)
+PROCESS_INFO = Gauge(
+    "tocsin_process_info", "1; its labels say which program and topology run.", _PROCESS, together="greatest"
+)
 
 # Ingest
 RECORDS_READ = Counter("tocsin_records_read_total", "Records read from a source, good or bad.", _STREAM)
@@ -97,8 +103,16 @@ OUTSIDE = Counter("tocsin_outside_rows_total", "Rows before --from or after --un
 NULL_KEYS = Counter("tocsin_null_key_rows_total", "Rows left out of a stage: its key was null.", _STAGE)
 LOOKUP_MISSES = Counter("tocsin_lookup_misses_total", "Look-ups of stages that found no row in a table.", _TABLE)
 TABLE_CHANGES = Counter("tocsin_table_changes_total", "Rows and deletions of tables that came during a run.", _TABLE)
-WATERMARK_LAG = Gauge("tocsin_watermark_lag_seconds", "Clock minus watermark of a stream.", _STREAM, "seconds")
-WATERMARK = Gauge("tocsin_watermark_timestamp_seconds", "Event time up to which a stream was read.", _STREAM, "seconds")
+WATERMARK_LAG = Gauge(
+    "tocsin_watermark_lag_seconds", "Clock minus watermark of a stream.", _STREAM, "seconds", together="greatest"
+)
+WATERMARK = Gauge(
+    "tocsin_watermark_timestamp_seconds",
+    "Event time up to which a stream was read.",
+    _STREAM,
+    "seconds",
+    together="least",
+)
 
 # Stages
 STAGE_ROWS = Counter("tocsin_stage_rows_total", "Rows that left a stage.", _STAGE)
@@ -106,7 +120,9 @@ STEP_SECONDS = Histogram("tocsin_step_seconds", "Time of one step of a stage.", 
 STATE_BYTES = Gauge("tocsin_state_bytes", "Estimated size of a stage's state in memory.", _STAGE, "bytes")
 STATE_ROWS = Gauge("tocsin_state_rows", "Rows of a stage's state.", _STAGE)
 STATE_KEYS = Gauge("tocsin_state_keys", "Keys that a stage's state knows, estimated.", _STAGE)
-HEARTBEAT = Gauge("tocsin_heartbeat_timestamp_seconds", "When a stage last took a step.", _STAGE, "seconds")
+HEARTBEAT = Gauge(
+    "tocsin_heartbeat_timestamp_seconds", "When a stage last took a step.", _STAGE, "seconds", together="greatest"
+)
 
 # Alerts
 TRANSITIONS = Counter("tocsin_alert_transitions_total", "Transitions by rule and kind.", _RULE_KIND)
@@ -127,7 +143,7 @@ COMMIT_SECONDS: Histogram[NoLabel] = Histogram(
 )
 COMMIT_BYTES: Counter[NoLabel] = Counter("tocsin_commit_bytes_total", "Bytes written by commits.", unit="bytes")
 COMMIT_TIME: Gauge[NoLabel] = Gauge(
-    "tocsin_commit_timestamp_seconds", "When the last commit became durable.", unit="seconds"
+    "tocsin_commit_timestamp_seconds", "When the last commit became durable.", unit="seconds", together="least"
 )
 OUTBOX_ROWS: Gauge[NoLabel] = Gauge("tocsin_outbox_rows", "Transitions that not every sink has confirmed.")
 
@@ -142,9 +158,13 @@ SINK_HELD_BACK = Counter("tocsin_sink_held_back_total", "Alerts that `at_most` o
 SINK_QUEUE_ROWS = Gauge("tocsin_sink_queue_rows", "Transitions that wait for a sink.", _SINK)
 SINK_QUEUE_BYTES = Gauge("tocsin_sink_queue_bytes", "Estimated size of what waits for a sink.", _SINK, "bytes")
 SINK_QUEUE_SINCE = Gauge(
-    "tocsin_sink_queue_since_timestamp_seconds", "Since when the oldest waits for a sink; 0: nothing.", _SINK, "seconds"
+    "tocsin_sink_queue_since_timestamp_seconds",
+    "Since when the oldest waits for a sink; 0: nothing.",
+    _SINK,
+    "seconds",
+    together="oldest",
 )
-SINK_UP = Gauge("tocsin_sink_up", "0 while a sink cannot be reached or refuses, else 1.", _SINK)
+SINK_UP = Gauge("tocsin_sink_up", "0 while a sink cannot be reached or refuses, else 1.", _SINK, together="least")
 SINK_BATCH_SECONDS = Histogram("tocsin_sink_batch_seconds", "Time of one delivery.", _SINK, "seconds")
 SINK_BATCH_ROWS = Histogram("tocsin_sink_batch_rows", "Rows of one delivery.", _SINK, buckets=ROWS)
 

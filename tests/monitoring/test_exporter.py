@@ -252,3 +252,13 @@ class TestShownNames:
     )
     def test_what_an_address_hides_is_cut(self, name: str, what: str) -> None:
         assert shown(name) == what
+
+
+class TestAnotherProgram:
+    def test_its_numbers_are_in_the_same_scrape_under_its_own_names(self, recorded: MemoryMetrics) -> None:
+        name = "flink_jobmanager_job_numRestarts"
+        beside = {name: {(("job_id", "a"),): 1.0, (("job_id", "b"),): 2.0}, "flink_of_nothing": {}}
+        with served(ANYWHERE, recorded, Health(), lambda: beside) as address:
+            found = scraped(f"http://{address}")
+        assert {sample.labels["job_id"]: sample.value for sample in found[name].samples} == {"a": 1, "b": 2}
+        assert "tocsin_records_read" in found
