@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from streams.faust.beside import in_thread
-from streams.faust.telling import MEASURE_SECONDS
+from streams.tasks.telling import MEASURE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping

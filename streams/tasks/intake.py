@@ -129,6 +129,10 @@ class Intake:
         metrics.count(registry.COMMITS)
         metrics.count(registry.COMMIT_BYTES, size)
         metrics.observe(registry.COMMIT_SECONDS, seconds)
+        self.counted(decided, dropped)
+
+    def counted(self, decided: Iterable[pl.DataFrame], dropped: Counter[tuple[str, str]]) -> None:
+        """Count what was decided and dropped since the last time."""
         with self._counting:
             for log in decided:
                 self.tally.decided(log)
