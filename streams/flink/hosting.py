@@ -18,7 +18,7 @@ from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DeadLetterStore
 from streams.flink.ends import Ends
 from streams.flink.keeping import Keeping
-from streams.flink.packs import unpack
+from streams.flink.packs import Pack
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
 from streams.local.tally import Tally
@@ -134,7 +134,7 @@ class Hosting:
 
     def _records(self, task: SourceTask, data: bytes) -> int:
         """Take records in; give how many."""
-        pack = unpack(data)
+        pack = Pack(data)
         (taken,) = self._intake.records([Fresh(task, None if task.through else pack.records(), pack.end)])
         if taken is None:
             return 0
@@ -143,7 +143,7 @@ class Hosting:
         if taken.aside.height:
             self._intake.put_aside(taken.aside)
         task.brake.watch(taken.ingested)
-        return len(pack.offsets)
+        return pack.count
 
     def _offer_early(self, copies: pl.DataFrame) -> None:
         for one, delivery in zip(self._sinks, self._early, strict=True):

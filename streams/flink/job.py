@@ -46,7 +46,11 @@ SOURCE_COLUMNS = """
   `stamp` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
   `stamp_type` STRING METADATA FROM 'timestamp-type' VIRTUAL
 """
+RECORDS = """
+SELECT `key`, `value`, `part`, `off`, CASE WHEN `stamp_type` <> 'NoTimestampType' THEN `stamp` END FROM `{}`
+"""
 SINK_COLUMNS = "`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA"
+
 RAW = {
     "connector": "kafka",
     "key.format": "raw",
@@ -104,7 +108,9 @@ class Job:
         self._table(name, SOURCE_COLUMNS, words)
         row = DataTypes.ROW([DataTypes.FIELD("task", DataTypes.INT()), DataTypes.FIELD("pack", DataTypes.BYTES())])
         pack = udf(Packing(order.keys_of(stream)), result_type=row, func_type="pandas")
-        packed = self._tables.from_path(name).map(pack).alias("task", "pack").where(col("pack").is_not_null)
+        packed = (
+            self._tables.sql_query(RECORDS.format(name)).map(pack).alias("task", "pack").where(col("pack").is_not_null)
+        )
         return self._tables.to_append_stream(packed, KEYED)
 
     def _tasks(self, name: str, seeds: DataStream, *streams: DataStream, early: bool = False) -> DataStream:

@@ -28,7 +28,7 @@ def records_of(messages: Sequence[Message]) -> Records:
 def joined(
     values: Sequence[bytes | None],
     offsets: Sequence[int],
-    ingested: Sequence[int | None],
+    ingested: Sequence[int | None] | None,
     keys: Sequence[bytes | None],
 ) -> Records:
     """Join the values of consecutive messages of a partition, at least one.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 
 from streams.flink.client_settings import java_settings
 from streams.flink.keeping import Keeping
-from streams.flink.packs import Pack, unpack
+from streams.flink.packs import NO_STAMP, Pack, pack
 from streams.flink.spreading import GROUPS, groups_for, spread
 from streams.flink.state_folder import Cut, held, known, latest, note
 from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
@@ -46,15 +47,22 @@ class TestKeys:
 
 class TestPacks:
     def test_come_back_with_gaps_keys_tombstones_and_records_without_a_time(self) -> None:
-        import msgspec  # noqa: PLC0415  # as the function that packs uses it
-
-        pack = Pack([3, 4, 7], [1000, None, 1002], [b"a", None, b"c"], [b'{"n":1}', None, b'{"n":\n2}'])
-        again = unpack(msgspec.msgpack.encode(pack))
-        assert (again, again.end) == (pack, 8)
+        keys = [b"a", None, b"", b"cd"]
+        values = [b'{"n":1}', None, b'{"n":\n2}', b'{"n":3}']
+        data = pack(values, np.array([3, 4, 7, 8]), np.array([1000, NO_STAMP, 1002, 1003]), keys)
+        again = Pack(data)
         raw = again.records()
-        assert [raw.offset(row) for row in range(3)] == [3, 4, 7]
+        assert (again.end, again.count, raw.count) == (9, 4, 4)
+        assert [raw.offset(row) for row in range(4)] == [3, 4, 7, 8]
         assert [letter.offset for letter in raw.dead] == [4]
-        assert raw.at(2) == b'{"n": 2}'
+        assert [raw.at(row) for row in (0, 2, 3)] == [b'{"n":1}', b'{"n": 2}', b'{"n":3}']
+        assert raw.ingested is not None
+        assert raw.ingested.to_list() == [1000, None, 1002, 1003]
+        assert [again.key(row) for row in range(4)] == keys
+
+    def test_without_gaps_hold_no_offsets(self) -> None:
+        raw = Pack(pack([b"1", b"2"], np.array([5, 6]), np.array([1, 2]), [None, None])).records()
+        assert (raw.offsets, raw.starts, raw.first, raw.key_of and raw.key_of(1)) == (None, None, 5, None)
 
 
 class _Store(dict[bytes, bytes]):
