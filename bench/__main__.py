@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import cards, commands, growth, kafka, standard
+from bench import cards, commands, flink, growth, kafka, standard
 from bench.context import Bench
 from bench.rows import Row, table
 from bench.stolen import Stolen
@@ -32,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "commit": growth.commit,
     "commands": commands.rows,
     "kafka": kafka.rows,
+    "flink": flink.rows,
 }
 _NOTEWORTHY = 0.05
 RESULTS = Path(__file__).with_name("results.json")

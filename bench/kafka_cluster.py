@@ -44,18 +44,23 @@ class Cluster:
     servers: str
     _made: int = field(default=0, init=False)
 
-    def topic(self, name: str, partitions: int = PARTITIONS) -> str:
-        """Make a topic, wait until it is there, give its full name."""
+    def topic(self, name: str, partitions: int = PARTITIONS, **settings: str) -> str:
+        """Make a topic, wait until it is there, give its full name; `settings`: with `_` for `.`."""
         self._made += 1
         full = f"bench.{name}.{self._made}"
         admin = AdminClient({"bootstrap.servers": self.servers})
-        for made in admin.create_topics([NewTopic(full, partitions, 1)]).values():
+        named = {name.replace("_", "."): value for name, value in settings.items()}
+        for made in admin.create_topics([NewTopic(full, partitions, 1, config=named)]).values():
             made.result(_SECONDS)
         return full
 
     def alerts(self) -> str:
         """Make a topic for alerts."""
         return self.topic("alerts", ALERT_PARTITIONS)
+
+    def stamped(self) -> str:
+        """Make a topic for alerts in which the broker says when each was appended."""
+        return self.topic("alerts", ALERT_PARTITIONS, message_timestamp_type="LogAppendTime")
 
     def remove(self, *topics: str) -> None:
         """Remove topics that are needed no more: events are large."""

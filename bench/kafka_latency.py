@@ -39,17 +39,19 @@ class SilentError(Exception):
 
 def rows(bench: Bench, cluster: Cluster) -> Iterator[Row]:
     """Give the median and the 99th percentile of both runtimes."""
-    for runtime, words, most in (
-        ("local", (), LOCAL_MOST),
-        ("faust", ("--runtime", "faust", "--workers", "1"), FAUST_MOST),
-    ):
-        latencies, made = _measured(bench, cluster, runtime, words)
-        cuts = statistics.quantiles(latencies, n=100)
-        told = f"{len(latencies):,} early copies of {made.records:,} events in {_seconds(bench):.0f} s"
-        if made.behind > RATE // 100:
-            told += f"; the producer was up to {made.behind:,} events behind"
-        yield Row(f"Kafka, {runtime}, latency p50", cuts[49], "ms", note=told)
-        yield Row(f"Kafka, {runtime}, latency p99", cuts[98], "ms", most, most=True)
+    yield from of_runtime(bench, cluster, "local", (), LOCAL_MOST)
+    yield from of_runtime(bench, cluster, "faust", ("--runtime", "faust", "--workers", "1"), FAUST_MOST)
+
+
+def of_runtime(bench: Bench, cluster: Cluster, runtime: str, words: Sequence[str], most: float) -> Iterator[Row]:
+    """Give the median and the 99th percentile (ms) of one runtime, started with these words; `most`: of the latter."""
+    latencies, made = _measured(bench, cluster, runtime, words)
+    cuts = statistics.quantiles(latencies, n=100)
+    told = f"{len(latencies):,} early copies of {made.records:,} events in {_seconds(bench):.0f} s"
+    if made.behind > RATE // 100:
+        told += f"; the producer was up to {made.behind:,} events behind"
+    yield Row(f"Kafka, {runtime}, latency p50", cuts[49], "ms", note=told)
+    yield Row(f"Kafka, {runtime}, latency p99", cuts[98], "ms", most, most=True)
 
 
 def _seconds(bench: Bench) -> float:

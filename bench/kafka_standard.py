@@ -44,11 +44,13 @@ class Topic:
     records: int
     until: int
 
-    def order(self) -> Order:
-        """Give an order whose alerts have a topic of their own."""
+    def order(self, alerts: str = "") -> Order:
+        """Give an order whose alerts have a topic of their own, made here if none is given."""
         server = self.cluster.servers
         where = (str(self.folder), str(self.topology))
-        return Order(server, self.name, self.cluster.alerts(), self.until, self.records, STANDARD_MOST, *where)
+        return Order(
+            server, self.name, alerts or self.cluster.alerts(), self.until, self.records, STANDARD_MOST, *where
+        )
 
     def told(self, order: Order) -> list[Alert]:
         """Read the alerts that a peer gave."""
@@ -68,7 +70,7 @@ class Topic:
 
 def rows(bench: Bench, cluster: Cluster) -> Iterator[Row]:
     """Give the rows: a bare consume, the loop, the runtimes over as much; then what is slower, over less."""
-    many = _topic(bench, cluster, "many", Load(bench.sized(EVENTS)))
+    many = filled(bench, cluster, "many", Load(bench.sized(EVENTS)))
     bare = carried_out(many.order(), "bench.peers.consume")
     order = many.order()
     loop = carried_out(order, "bench.peers.loop")
@@ -85,10 +87,10 @@ def rows(bench: Bench, cluster: Cluster) -> Iterator[Row]:
 
 def _slower(bench: Bench, cluster: Cluster, loop: Took) -> Iterator[Row]:
     """Give the rows of what takes event by event, over fewer events, each key with as many in a window."""
-    topic = _topic(bench, cluster, "few", FEW)
+    topic = filled(bench, cluster, "few", FEW)
     yield _quix(topic, _found(topic), loop)
     for name, kept in (("Kafka, plain Faust, per event", False), ("Kafka, plain Faust, with a table", True)):
-        topic = _topic(bench, cluster, "fewest", FEWEST)
+        topic = filled(bench, cluster, "fewest", FEWEST)
         order = msgspec.structs.replace(topic.order(), kept=kept)
         took = carried_out(order, "bench.peers.plain_faust")
         wanted = _found(topic)
@@ -106,7 +108,8 @@ def _found(topic: Topic) -> list[Alert]:
     return topic.told(order)
 
 
-def _topic(bench: Bench, cluster: Cluster, name: str, load: Load) -> Topic:
+def filled(bench: Bench, cluster: Cluster, name: str, load: Load) -> Topic:
+    """Give a topic with the events of a load."""
     topic = cluster.topic(name)
     cluster.fill(topic, load)
     folder = bench.folder / topic

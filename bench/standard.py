@@ -82,11 +82,12 @@ def alerts(path: Path) -> list[Alert]:
 
 
 def _alert(line: _Line) -> Alert:
-    time = _milliseconds(line.time)
+    time = milliseconds(line.time)
     if line.kind == "cleared":
         return Alert(time, line.entity["key"], line.kind)
     return Alert(time, line.entity["key"], line.kind, int(line.says.split()[0]), round(line.values.total * 100))
 
 
-def _milliseconds(text: str) -> int:
+def milliseconds(text: str) -> int:
+    """Give the ms since the epoch of a time in ISO 8601."""
     return round(datetime.fromisoformat(text).timestamp() * 1000)
