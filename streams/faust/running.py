@@ -12,18 +12,15 @@ from streams.chosen_sinks import is_written_by_one, sink_uris
 from streams.faust.order import Order
 from streams.faust.supervisor import Supervisor
 from streams.faust.topics import exchange_of, existing, make_own, partitions_of
-from streams.local.runner import never, silent
 from streams.local.running import warn_of_missing_key
 from streams.pseudonyms import load_pseudonyms
+from streams.tasks import running
 from streams.tasks.inputs import refuse_what_is_missing, tables_of, topics_of
 from streams.tasks.layout import lay_out
 from tocsin.errors import SinkError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from tocsin.compiler import Plan
+    from collections.abc import Sequence
 
 RUNTIME = "faust"
 FIRST_PORT = 6066
@@ -31,32 +28,20 @@ FIRST_PORT = 6066
 
 
 @dataclass(slots=True)
-class Run:
+class Run(running.Run):
     """What to run.
 
-    `sources`: a stream as `kafka://HOST/TOPIC` instead of its topic, a table as any URI instead of its own. `shards`:
-    into how many parts keys are spread; None: as many as the topics have partitions at most. `web`: whether workers
-    serve Faust's web, on the first free ports from `web_port` on.
+    `shards`: None for as many as the topics have partitions at most. `web`: whether workers serve Faust's web, on the
+    first free ports from `web_port` on.
     `command`: starts a worker.
     """
 
-    plan: Plan
-    topology: Path
-    folder: Path
-    sources: Mapping[str, str] = field(default_factory=dict)
-    sinks: Sequence[str] = ()
-    group: str = ""
     workers: int = 1
-    shards: int | None = None
-    until: int | None = None
-    early: bool = False
     commit_seconds: float = 1.0
     web: bool = True
     web_host: str = "127.0.0.1"
     web_port: int = FIRST_PORT
     settings: dict[str, float | int | str | bool] = field(default_factory=dict)
-    stop: Callable[[], bool] = never
-    warn: Callable[[str], None] = silent
     command: Sequence[str] = (sys.executable, "-m", "streams.faust.worker")
 
 
@@ -81,13 +66,12 @@ async def prepare(run: Run) -> Order:
     warn_of_missing_key(run.plan, load_pseudonyms(), run.warn)
     found = await partitions_of(servers, topics.values())
     partitions = {stream: found[topic] for stream, topic in topics.items()}
-    group = run.group or f"tocsin-{run.plan.name}"
-    shards = await _shards(run, servers, group, max(partitions.values()))
+    shards = await _shards(run, servers, max(partitions.values()))
     own = {topic: found[topic] for topic in topics.values()}
-    await make_own(servers, group, own, shards if lay_out(run.plan, partitions, shards).layers else 0)
+    await make_own(servers, run.group, own, shards if lay_out(run.plan, partitions, shards).layers else 0)
     return Order(
         topology=run.topology.absolute(),
-        group=group,
+        group=run.group,
         servers=servers,
         topics=topics,
         partitions=partitions,
@@ -104,13 +88,13 @@ async def prepare(run: Run) -> Order:
     )
 
 
-async def _shards(run: Run, servers: str, group: str, partitions: int) -> int:
+async def _shards(run: Run, servers: str, partitions: int) -> int:
     """Give the number of shards: that of the group's exchange, if there is one already."""
-    known = await existing(servers, exchange_of(group))
+    known = await existing(servers, exchange_of(run.group))
     if known is not None and run.shards not in {None, known}:
         raise StateError(
-            f"the group {group} has its keys in {known} shards, not in {run.shards}: run with --buckets {known}, or "
-            "take another --group"
+            f"the group {run.group} has its keys in {known} shards, not in {run.shards}: run with --buckets {known}, "
+            "or take another --group"
         )
     return known or run.shards or partitions
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tocsin.cli.files import STATES, load_plan, moment, named, warn
+from tocsin.cli.files import named
+from tocsin.cli.runtimes import fields_of, needing, run_until_stopped
 
 if TYPE_CHECKING:
+    from streams.flink.submitting import Run
     from tocsin.cli.run import Said
 
 PARALLELISM = click.option(
@@ -30,36 +30,23 @@ FLINK = click.option(
 
 def run_job(words: Said) -> None:
     """Run a job until it is through `--until`, or until a signal comes."""
-    try:
-        from streams.flink.running import Run, carry_out  # noqa: PLC0415  # the runtime is an extra
-    except ModuleNotFoundError as error:
-        raise click.UsageError(f"the runtime flink needs {error.name}: pip install 'tocsin[flink,kafka]'") from error
-    from tocsin.cli.signals import stoppable  # noqa: PLC0415
+    with needing("flink"):
+        from streams.flink.running import carry_out  # noqa: PLC0415  # the runtime is an extra
 
-    plan = load_plan(words.file)
+    run = job_of(words)
+    run_until_stopped(run, carry_out, {"parallelism": words.parallelism} if words.as_json else None)
+
+
+def job_of(words: Said) -> Run:
+    """Say what job the words mean."""
+    from streams.flink.submitting import Run  # noqa: PLC0415  # as above
+
+    plan, fields = fields_of(words, "flink")
     if not words.sinks and not plan.sinks:
         raise click.UsageError("say where alerts go: --sink kafka://HOST/TOPIC, or sinks in the topology")
-    group = words.group or f"tocsin-{plan.name}"
-    run = Run(
-        plan,
-        words.file,
-        words.state or Path(STATES) / plan.name / "flink",
-        named(words.sources),
-        words.sinks,
-        group=group,
+    return Run(
+        **fields,
         parallelism=words.parallelism,
-        shards=words.buckets if words.buckets > 1 else None,
-        until=moment(words.until),
-        early=words.early,
         cluster=words.cluster,
         settings=named(words.flink, "--flink"),
-        warn=warn,
     )
-    with stoppable() as stop:
-        run.stop = stop
-        through = carry_out(run)
-    if words.as_json:
-        click.echo(json.dumps({"group": group, "parallelism": words.parallelism, "through": through}))
-    if not through:
-        click.echo("stopped; the same command goes on from here", err=True)
-        raise SystemExit(stop.exit_code)

@@ -12,8 +12,9 @@ from click.core import ParameterSource
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
 from tocsin.cli.jobs import CLUSTER, FLINK, PARALLELISM, run_job
+from tocsin.cli.runtimes import GROUP
 from tocsin.cli.serving import HTTP, serving
-from tocsin.cli.workers import GROUP, WORKERS, run_workers
+from tocsin.cli.workers import WORKERS, run_workers
 from tocsin.kafka import SCHEME, SERVERS
 
 if TYPE_CHECKING:
@@ -58,10 +59,7 @@ class Said(NamedTuple):
     as_json: bool
 
 
-@click.command(name="run")
-@FILE
-@SOURCES
-@click.option(
+SINKS = click.option(
     "--sink",
     "sinks",
     metavar="URI",
@@ -70,7 +68,7 @@ class Said(NamedTuple):
     "clickhouse://HOST/DATABASE, redis://HOST/DB, kafka://HOST/TOPIC. Without any: "
     "the console (but with --json) and a ClickHouse in the state folder, for `tocsin alerts`.",
 )
-@click.option(
+KAFKA = click.option(
     "--kafka",
     "servers",
     metavar="HOST:PORT",
@@ -79,8 +77,22 @@ class Said(NamedTuple):
     help="The brokers whose topics are read for all streams and tables without --source; such a run goes on until it "
     f"is stopped, or has come to --until. Default: ${SERVERS}.",
 )
+STATE = click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATES}/NAME.")
+EARLY = click.option(
+    "--early", is_flag=True, help="Raise alerts of immediate rules when the event arrives; the watermark confirms them."
+)
+BUCKETS = click.option(
+    "--buckets", type=click.IntRange(1, 4096), default=1, show_default=True, help="Into how many parts keys are spread."
+)
+
+
+@click.command(name="run")
+@FILE
+@SOURCES
+@SINKS
+@KAFKA
 @click.option("--runtime", type=click.Choice(["local", "faust", "flink"]), default="local", show_default=True)
-@click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATES}/NAME.")
+@STATE
 @click.option(
     "--keep-state",
     is_flag=True,
@@ -88,12 +100,8 @@ class Said(NamedTuple):
 )
 @click.option("--from", "start", help="Give alerts from this time on (RFC 3339); older input is read as far as needed.")
 @click.option("--until", help="Take no event after this time (RFC 3339); default: the greatest event time.")
-@click.option(
-    "--early", is_flag=True, help="Raise alerts of immediate rules when the event arrives; the watermark confirms them."
-)
-@click.option(
-    "--buckets", type=click.IntRange(1, 4096), default=1, show_default=True, help="Into how many parts keys are spread."
-)
+@EARLY
+@BUCKETS
 @click.option(
     "--batch-rows", type=click.IntRange(min=1), default=131_072, show_default=True, help="Records read at once."
 )
@@ -125,9 +133,9 @@ def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the nam
     words = Said(**said)
     _refuse_words_of_others(words.runtime)
     if words.runtime == "faust":
-        run_workers(words._replace(sources=_sources_on_kafka(words)))
+        run_workers(words._replace(sources=sources_on_kafka(words.file, words.sources, words.servers)))
     elif words.runtime == "flink":
-        run_job(words._replace(sources=_sources_on_kafka(words)))
+        run_job(words._replace(sources=sources_on_kafka(words.file, words.sources, words.servers)))
     else:
         _run_local(words)
 
@@ -141,11 +149,11 @@ def _refuse_words_of_others(runtime: str) -> None:
             raise click.UsageError(f"{option.opts[0]} is a word of the runtime {others[0]}: leave it out")
 
 
-def _sources_on_kafka(words: Said) -> tuple[str, ...]:
-    """Give the sources; these runtimes find the servers of the environment themselves."""
-    if not words.servers or words.servers == os.environ.get(SERVERS):
-        return words.sources
-    uris = with_topics(load_plan(words.file), named(words.sources), words.servers)
+def sources_on_kafka(file: Path, sources: tuple[str, ...], servers: str) -> tuple[str, ...]:
+    """Give the sources; runtimes on Kafka find the servers of the environment themselves."""
+    if not servers or servers == os.environ.get(SERVERS):
+        return sources
+    uris = with_topics(load_plan(file), named(sources), servers)
     return tuple(f"{name}={uri}" for name, uri in uris.items())
 
 
@@ -154,7 +162,7 @@ def _run_local(words: Said) -> None:
     from streams.local.running import Order, carry_out  # noqa: PLC0415
     from tocsin.cli import summary as told  # noqa: PLC0415
     from tocsin.cli.progress import progress  # noqa: PLC0415
-    from tocsin.cli.signals import stoppable  # noqa: PLC0415
+    from tocsin.cli.signals import stoppable, tell_stopped  # noqa: PLC0415
 
     plan = load_plan(words.file)
     uris = with_topics(plan, named(words.sources), words.servers)
@@ -175,8 +183,7 @@ def _run_local(words: Said) -> None:
     if words.with_metrics and not words.as_json:
         told.show_metrics(metrics)
     if summary.stopped:
-        click.echo("stopped; the same command goes on from here", err=True)
-        raise SystemExit(stop.exit_code)
+        tell_stopped(stop)
     raise SystemExit(0 if summary.flushed else UNDELIVERED)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,3 +48,9 @@ def stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def tell_stopped(stop: Stop) -> NoReturn:
+    """End a run that a signal has stopped."""
+    click.echo("stopped; the same command goes on from here", err=True)
+    raise SystemExit(stop.exit_code)

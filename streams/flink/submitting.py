@@ -1,0 +1,112 @@
+"""A job is made, and handed over to a cluster or to a mini-cluster of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from sinks.contract import HERE
+from sinks.kafka import KafkaSink
+from streams.chosen_sinks import choose_sinks
+from streams.flink.client_settings import java_settings
+from streams.flink.jars import connector
+from streams.flink.order import AlertTopic, Order, layout_of
+from streams.flink.preparing import prepare
+from streams.flink.spreading import groups_for, spread
+from streams.flink.state_folder import CHECKPOINTS, SAVEPOINTS, latest
+from streams.tasks import running
+
+WORKERS_APART = "_python_worker_execution_mode"
+"""Without it PyFlink runs all Python of a local job in this one process."""
+
+
+@dataclass(slots=True)
+class Run(running.Run):
+    """What to run.
+
+    `shards`: None for as many as the topics have partitions at most, and no fewer than the parallelism. `settings`:
+    further ones of Flink. `cluster`: HOST:PORT of a job manager's REST; "" for a mini-cluster.
+    """
+
+    parallelism: int = 2
+    checkpoint_seconds: float = 2.0
+    bundle_ms: int = 100
+    cluster: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+class Submitted(NamedTuple):
+    """A job that was handed over: its id, what its functions are told, PyFlink's client of it."""
+
+    job: str
+    order: Order
+    client: Any
+
+
+def submit(run: Run) -> Submitted:
+    """Prepare a job and hand it over; nobody waits for it. The caller holds the state folder (`state_folder.held`).
+
+    Raises:
+        SourceError: no broker, no such topic, no Java, no jar, or something that this runtime does not do yet.
+        SinkError: a sink cannot be written to.
+        StateError: the job cannot go on from its state.
+    """
+    return hand_over(run, prepare(run))
+
+
+def hand_over(run: Run, order: Order) -> Submitted:
+    """Make the job of an order, and hand it over."""
+    os.environ.setdefault(WORKERS_APART, "process")
+    from streams.flink.environment import make_environment, refuse_twin  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
+    from streams.flink.job import Job, group_of  # noqa: PLC0415
+
+    tasks = sorted(layout_of(order.plan, order.partitions, order.shards).tasks)
+    groups = groups_for(len(tasks))
+    alerts, settings = _alert_topics(order), java_settings(order.servers)
+    env, tables = make_environment(_settings(run, groups), run.cluster)
+    told = replace(order, keys=spread(tasks, group_of(groups), groups))
+    Job(told, tables, alerts, settings).build(env)
+    name = f"tocsin {order.plan.name} ({order.group})"
+    if run.cluster:
+        refuse_twin(run.cluster, name)
+    submitted = env.execute_async(name)
+    return Submitted(str(submitted.get_job_id()), told, submitted)
+
+
+def _alert_topics(order: Order) -> dict[int, AlertTopic]:
+    """Look at the topics that Flink writes in its transactions; a limited sink is served as any other."""
+    found = {}
+    for number, one in enumerate(choose_sinks(order.plan, order.sinks)):
+        if isinstance(one.sink, KafkaSink) and one.at_most is None:
+            one.sink.open(HERE)
+            found[number] = AlertTopic(one.sink.address.servers, one.sink.address.topic, one.sink.limit)
+            one.sink.close()
+    return found
+
+
+def _settings(run: Run, groups: int) -> dict[str, str]:
+    folder = run.folder.absolute()
+    before = latest(folder)
+    resumed = {} if before is None else {"execution.state-recovery.path": before.as_uri()}
+    return {
+        "pipeline.jars": connector().as_uri(),
+        "pipeline.max-parallelism": str(groups),
+        "pipeline.object-reuse": "true",
+        "parallelism.default": str(run.parallelism),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        "python.fn-execution.bundle.time": str(run.bundle_ms),
+        "table.local-time-zone": "UTC",
+        "execution.checkpointing.interval": f"{round(run.checkpoint_seconds * 1000)} ms",
+        "execution.checkpointing.dir": (folder / CHECKPOINTS).as_uri(),
+        "execution.checkpointing.savepoint-dir": (folder / SAVEPOINTS).as_uri(),
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.max-backoff": "30 s",
+        "restart-strategy.exponential-delay.attempts-before-reset-backoff": "10",
+        **resumed,
+        **run.settings,
+    }
