@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,13 @@ from tocsin.compiler.report import Report
 from tocsin.compiler.rules import compile_rule
 from tocsin.compiler.sinking import sink_plan, tellable
 from tocsin.compiler.streams import shapes, stream_plan, table_plans
-from tocsin.compiler.versions import topology_version
+from tocsin.compiler.versions import topology_version, version_of
 from tocsin.errors import ExpressionError
 from tocsin.language.model import FeatureWord
 from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tocsin.compiler.nodes import Node
     from tocsin.compiler.order import Reader
@@ -65,6 +66,7 @@ def compile_topology(topology: Topology) -> Plan:
         sinks,
         {str(name): str(name) for name in sorted(topology.features)},
         _memory(context),
+        context.versions,
     )
 
 
@@ -74,18 +76,31 @@ def _features_and_rules(context: Context) -> dict[str, RulePlan]:
     readers = readers_of_alerts(topology)
     rules: dict[str, RulePlan | None] = {}
     for feature in in_order((word for word in topology.features.values() if key_of(word) not in readers), context):
-        _feature(feature, context)
+        with _versioned(feature, context):
+            _feature(feature, context)
     for name, rule in topology.rules.items():
         if key_of(rule) not in readers:
-            rules[str(name)] = compile_rule(rule, context)
+            with _versioned(rule, context):
+                rules[str(name)] = compile_rule(rule, context)
     words: list[Reader] = [*topology.features.values(), *topology.rules.values()]
     for word in in_order([word for word in words if key_of(word) in readers], context, partial(_reads, topology)):
         routed = with_alerts(word, rules, context)
-        if isinstance(routed, FeatureWord):
-            _feature(routed, context)
-        else:
-            rules[str(word.name)] = compile_rule(routed, context)
+        with _versioned(word, context):
+            if isinstance(routed, FeatureWord):
+                _feature(routed, context)
+            else:
+                rules[str(word.name)] = compile_rule(routed, context)
     return {str(name): plan for name in topology.rules if (plan := rules.get(str(name))) is not None}
+
+
+@contextmanager
+def _versioned(word: Reader, context: Context) -> Iterator[None]:
+    """Note of which version the stages are that are made of a feature or rule."""
+    known = len(context.stages)
+    yield
+    made = context.stages[known:]
+    if made:
+        context.versions |= dict.fromkeys((stage.name for stage in made), version_of(word, context.topology))
 
 
 def _reads(topology: Topology, word: Reader) -> list[str]:

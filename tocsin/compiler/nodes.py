@@ -87,6 +87,8 @@ class Context:
     tables: Mapping[str, TableShape]
     nodes: dict[str, Node] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the words that stages were made of, by the stage's name."""
     broken: set[str] = field(default_factory=set)
     """Features that could not be compiled: what reads them is passed over, for its problems would only echo theirs."""
 

@@ -137,6 +137,8 @@ class Plan:
     """Feature name to the name of the stage whose rows it gives."""
     memory: Mapping[str, int] = field(default_factory=dict)
     """How far back, in milliseconds, a feature looks, and a stream has to be read; by name."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the feature or rule that a stage was made of, by the stage's name; one that several share has none."""
 
     @property
     def names_persons(self) -> bool:

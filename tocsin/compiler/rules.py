@@ -20,7 +20,7 @@ from tocsin.compiler.parameters import Parameters, check_parameters, constants
 from tocsin.compiler.plan import RulePlan
 from tocsin.compiler.reading import Route, align_of, make_input, read_nodes, steps_read, tables_of
 from tocsin.compiler.templates import compile_templates
-from tocsin.compiler.versions import rule_version
+from tocsin.compiler.versions import version_of
 from tocsin.language.model import Expression, RuleWord
 from tocsin.model.rows import FEATURE_SYSTEM, SOURCE_SYSTEM, WINDOW_COLUMNS, Schema
 from tocsin.model.types import BOOLEAN, Type
@@ -131,7 +131,7 @@ def _spec(ruling: Ruling, entity: Mapping[str, Bound]) -> MachineSpec | None:
     return MachineSpec(
         topology=str(context.topology.header.name),
         rule=str(word.name),
-        version=rule_version(word, context.topology),
+        version=version_of(word, context.topology),
         entity={name: bound.type for name, bound in entity.items()},
         levels=levels,
         columns=_explained(ruling) | windows,

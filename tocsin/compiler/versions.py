@@ -1,7 +1,7 @@
-"""The version of a rule: a hash of all that its result depends on.
+"""The version of a rule or feature: a hash of all that its result depends on.
 
 What only people read is left out (`says`, `why`, `see`, `runbook`, `owner`, tests), and so are the places in the file.
-A stream or table that the rule reads, directly or through features, is part of it.
+A stream or table that it reads, directly or through features, is part of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from tocsin.language.model import StreamWord
 from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
-    from tocsin.language.model import FeatureWord, RuleWord, Topology
+    from tocsin.compiler.order import Reader
+    from tocsin.language.model import Topology
 
 _FOR_PEOPLE = {"mark", "says", "why", "see", "runbook", "owner", "tests", "labels", "files", "sinks", "incident"}
 _OF_THE_HOST = {"skew", "broadcast", "keyed", "partitioned_by", "text"}
@@ -29,11 +30,11 @@ _SPACE = re.compile(r"('(?:[^']|'')*')|\s+")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-def rule_version(rule: RuleWord, topology: Topology) -> str:
-    """Give the version of a rule, 16 hexadecimal digits."""
-    parts = _closure(rule, topology)
+def version_of(word: Reader, topology: Topology) -> str:
+    """Give the version of a rule or feature, 16 hexadecimal digits."""
+    parts = _closure(word, topology)
     header = [str(topology.header.zone), topology.header.min_group]
-    return _digest([canonical(rule), header, *(canonical(part) for part in parts)])
+    return _digest([canonical(word), header, *(canonical(part) for part in parts)])
 
 
 def topology_version(topology: Topology) -> str:
@@ -70,24 +71,24 @@ def _digest(parts: list[object]) -> str:
     return blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=8).hexdigest()
 
 
-def _closure(rule: RuleWord, topology: Topology) -> list[object]:
-    known: dict[str, FeatureWord | RuleWord | StreamWord] = {
+def _closure(word: Reader, topology: Topology) -> list[object]:
+    known: dict[str, Reader | StreamWord] = {
         **{str(name): stream for name, stream in topology.streams.items()},
         **{str(name): feature for name, feature in topology.features.items()},
         **{key_of(word): word for word in topology.rules.values()},
     }
     seen: dict[str, object] = {}
-    open_names = _reads(rule, topology)
+    open_names = _reads(word, topology)
     while open_names:
         name = open_names.pop()
         if name in known and name not in seen:
-            word = known[name]
-            seen[name] = word
-            open_names += [] if isinstance(word, StreamWord) else _reads(word, topology)
-    return [seen[name] for name in sorted(seen)] + _tables([rule, *seen.values()], topology)
+            read = known[name]
+            seen[name] = read
+            open_names += [] if isinstance(read, StreamWord) else _reads(read, topology)
+    return [seen[name] for name in sorted(seen)] + _tables([word, *seen.values()], topology)
 
 
-def _reads(word: FeatureWord | RuleWord, topology: Topology) -> list[str]:
+def _reads(word: Reader, topology: Topology) -> list[str]:
     """Give what a word reads; behind `alerts` there are rules, behind `quality` all streams."""
     names = read_by(word)
     counted = [str(name) for name in topology.streams] if QUALITY in names else []
