@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from streams.chosen_sinks import is_written_by_one, sink_uris
 from streams.dead_letters import DeadLetterStore
 from streams.flink.order import Order
+from streams.flink.preflight import look
 from streams.flink.state_folder import Cut, known, note
 from streams.flink.words import SETTINGS as WORDS_SETTINGS
 from streams.flink.words import words_of
@@ -32,7 +33,8 @@ DEAD = "dead"
 
 
 def prepare(run: Run) -> Order:
-    """Look at topics and tables, and say what the job is told."""
+    """Look at this machine, the cluster, topics and tables, and say what the job is told."""
+    look(run.cluster, run.name, run.parallelism, run.settings, run.warn)
     plan, pseudonyms = run.plan, load_pseudonyms()
     refuse_what_is_missing(plan, RUNTIME)
     servers, topics = topics_of(plan, run.sources, RUNTIME)

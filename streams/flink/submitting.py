@@ -14,6 +14,7 @@ from streams.flink.client_settings import java_settings
 from streams.flink.jars import connector
 from streams.flink.order import AlertTopic, Order, layout_of
 from streams.flink.preparing import prepare
+from streams.flink.probe import probe
 from streams.flink.spreading import groups_for, spread
 from streams.flink.state_folder import CHECKPOINTS, SAVEPOINTS, latest
 from streams.tasks import running
@@ -35,6 +36,11 @@ class Run(running.Run):
     bundle_ms: int = 100
     cluster: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the job."""
+        return f"tocsin {self.plan.name} ({self.group})"
 
 
 class Submitted(NamedTuple):
@@ -59,19 +65,18 @@ def submit(run: Run) -> Submitted:
 def hand_over(run: Run, order: Order) -> Submitted:
     """Make the job of an order, and hand it over."""
     os.environ.setdefault(WORKERS_APART, "process")
-    from streams.flink.environment import make_environment, refuse_twin  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
+    from streams.flink.environment import make_environment  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
     from streams.flink.job import Job, group_of  # noqa: PLC0415
 
     tasks = sorted(layout_of(order.plan, order.partitions, order.shards).tasks)
     groups = groups_for(len(tasks))
     alerts, settings = _alert_topics(order), java_settings(order.servers)
+    if run.cluster:
+        probe(run.cluster, run.settings)
     env, tables = make_environment(_settings(run, groups), run.cluster)
     told = replace(order, keys=spread(tasks, group_of(groups), groups))
     Job(told, tables, alerts, settings).build(env)
-    name = f"tocsin {order.plan.name} ({order.group})"
-    if run.cluster:
-        refuse_twin(run.cluster, name)
-    submitted = env.execute_async(name)
+    submitted = env.execute_async(run.name)
     return Submitted(str(submitted.get_job_id()), told, submitted)
 
 
