@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from stack import SERVERS, StackError
-from stack.jars import SETS
+from stack.jars import LOCKED, SETS, TESTED
 from stack.kafka import warm_up
 from stack.packages import PACKAGES, install
 from stack.running import down, processes, running, up
@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
 def fetch(names: list[str], *, everything: bool = False) -> None:
     """Bring to the machine what these servers need; `everything`: also what only tests need."""
     wanted = {program for name in names for program in SERVERS[name].programs}
-    jars = [SETS[name] for name in names if name in SETS]
+    jars = TESTED.values() if everything else [SETS[name] for name in names if name in SETS]
     if not all(one.here for one in jars):
         wanted.update(_FETCHING)
     if everything:
@@ -98,7 +98,7 @@ def _inner(words: list[str]) -> int | None:
             hold(name, Path(folder), int(owner))
             return 0
         case ["lock"]:
-            for jars in SETS.values():
+            for jars in LOCKED:
                 jars.lock_anew()
             return 0
     return None

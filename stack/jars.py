@@ -91,5 +91,11 @@ def hashes(of: Path) -> dict[str, str]:
 _GOAL = "dependency:copy-dependencies"
 BROKER = Jars("Kafka", Path(__file__).parent)
 CONNECTOR = Jars("Flink's connector to Kafka", ROOT / "streams" / "flink")
+SCHEMAS = Jars("the schemas of the Flink Kubernetes Operator", ROOT / "deploy" / "flink" / "operator")
+PLUGINS = Jars("the plugins of Flink in the image", ROOT / "deploy" / "flink" / "image")
 SETS = {"kafka": BROKER, "flink": CONNECTOR}
 """By the server that needs them."""
+TESTED = {**SETS, "schemas": SCHEMAS}
+"""What `python -m stack fetch` brings."""
+LOCKED = (*TESTED.values(), PLUGINS)
+"""What has a lock; the build of the image fetches its plugins itself."""

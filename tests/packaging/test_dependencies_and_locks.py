@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-LOCKS = ("core", "dev")
+LOCKS = ("core", "dev", "flink")
 OURS = ("tocsin", "operators", "streams", "sinks", "monitoring")
 
 
@@ -93,7 +93,11 @@ class TestLocks:
         assert {name: versions[name_of(name)] for name in exact} == exact
 
     def test_development_stands_on_the_core_as_it_is_shipped(self) -> None:
-        assert pinned("core").items() <= pinned("dev").items()
+        assert pinned("core").items() <= pinned("flink").items() <= pinned("dev").items()
+
+    def test_the_image_with_flink_has_what_its_runtimes_and_sinks_need(self) -> None:
+        extras = [one for extra in ("flink", "kafka", "servers", "metrics") for one in EXTRAS[extra]]
+        assert [name for name in map(name_of, extras) if name not in pinned("flink")] == []
 
     def test_what_builds_the_package_is_in_both(self) -> None:
         asked = re.findall(
