@@ -68,7 +68,7 @@ class Dataflow:
         self._wanted = set(wanted) if wanted is not None else {rule.stage for rule in plan.rules.values()}
         self._stages = needed_stages(plan, self._wanted)
         self._levels = levels(self._stages)
-        self._clocked = _clocked(self._stages)
+        self._clocked = clocked(self._stages)
         self._tasks = {s.name: [Task(s.initial()) for _ in range(buckets)] for s in self._stages}
         self._readers = _readers(self._stages)
         counted = [QUALITY] if self.counts_quality else []
@@ -121,12 +121,9 @@ class Dataflow:
     def count_from(self, clock: int) -> None:
         """Say since when (ms) quality is counted: a stream that is silent from then on is told of by `for_all`."""
         for stage in self._stages:
-            names = [operator.name for operator in stage.chain if START in operator.initial()]
-            if names and stage.name in self._clocked:
+            if stage.name in self._clocked:
                 for task in self._tasks[stage.name]:
-                    said = {name: counting_from(task.state[name], clock) for name in names}
-                    task.state = {**task.state, **said}
-                    task.next_due = earliest(task.next_due, clock)
+                    count_from(stage, task, clock)
 
     def _sweep(self, closing: Mapping[str, int] | None = None) -> dict[str, pl.DataFrame]:
         """Step the stages in order; `closing`: the ends of those to be closed."""
@@ -243,7 +240,19 @@ def judges_quality(plan: Plan, stage: str) -> bool:
     return any(item.upstream == QUALITY for needed in needed_stages(plan, {stage}) for item in needed.inputs)
 
 
-def _clocked(stages: Iterable[Stage]) -> set[str]:
+def count_from(stage: Stage, task: Task, clock: int, *, anew: bool = True) -> None:
+    """Say in the state of a stage that depends on `quality` since when (ms) that is counted.
+
+    `anew`: also where something else was said before.
+    """
+    names = [operator.name for operator in stage.chain if START in operator.initial()]
+    names = [name for name in names if anew or task.state[name][START].is_empty()]
+    if names:
+        task.state = {**task.state, **{name: counting_from(task.state[name], clock) for name in names}}
+        task.next_due = earliest(task.next_due, clock)
+
+
+def clocked(stages: Iterable[Stage]) -> set[str]:
     """Give the stages that depend on `quality` alone: their time is that of the clock."""
     found = {QUALITY}
     for stage in stages:

@@ -12,7 +12,7 @@ import polars as pl
 
 from operators.contract import Instant
 from operators.stage import own_part
-from streams.local.dataflow import BEGINNING, END, Task
+from streams.local.dataflow import BEGINNING, END, Task, count_from
 from tocsin.model.keys import bucket_of
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ Frames = dict[tuple[str, ...], pl.DataFrame]
 
 
 class Marks(msgspec.Struct):
-    """How far stages are: watermarks, when each must be called again at the latest, which have closed."""
+    """How far stages are: watermarks, when each must be called again at the latest, which have closed.
+
+    `since`: from when on (ms) `quality` is counted, for those that depend on it.
+    """
 
     watermarks: dict[str, int] = msgspec.field(default_factory=dict)
     dues: dict[str, int | None] = msgspec.field(default_factory=dict)
     closed: list[str] = msgspec.field(default_factory=list)
+    since: int = 0
 
 
 @dataclass(slots=True)
@@ -38,7 +42,8 @@ class Hosted:
     """The stages of one task.
 
     `near`: the names of (stage, input) that read streams and stages of this task; others get theirs by `arrive`.
-    `bucket`, `buckets`: which keys these are, for stages that need the rows of a table with their own keys.
+    `bucket`, `buckets`: which keys these are, for stages that need the rows of a table with their own keys. `clocked`:
+    names of stages that go by the clock, not by event time: they close when what they read has, wherever that is.
     """
 
     stages: Sequence[Stage]
@@ -46,6 +51,7 @@ class Hosted:
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     bucket: int = 0
     buckets: int = 1
+    clocked: Collection[str] = frozenset()
     marks: Marks = field(default_factory=Marks)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     watch: Callable[[str, int, float], None] | None = None
@@ -86,6 +92,14 @@ class Hosted:
                     self.feed(stage.name, rows)
         return given
 
+    def count_from(self, since: int) -> None:
+        """Say from when on (ms) `quality` is counted; what was said before counts if it is later."""
+        if since > self.marks.since:
+            self.marks.since = since
+            for stage in self.stages:
+                if stage.name in self.clocked:
+                    count_from(stage, self._tasks[stage.name], since)
+
     def _steps(
         self, stage: Stage, watermarks: Mapping[str, int], closed: Collection[str], until: int | None
     ) -> Iterator[pl.DataFrame]:
@@ -93,14 +107,17 @@ class Hosted:
         if stage.name in marks.closed:
             return
         reached = min(self._reached(stage, item, watermarks) for item in stage.inputs)
-        reached = reached if until is None else min(reached, until)
+        end = reached if until is None or stage.name in self.clocked else until
+        reached = min(reached, end)
         if reached > marks.watermarks.get(stage.name, BEGINNING):
+            if stage.name in self.clocked and stage.name not in marks.watermarks:
+                count_from(stage, task, reached + 1, anew=False)
             marks.watermarks[stage.name] = reached
             if task.arrived or (task.next_due is not None and task.next_due <= reached):
                 yield self._step(stage, task, Instant(reached, tables=self._tables_of(stage)))
         if until is not None and all(self._over(stage, item, closed) for item in stage.inputs):
             marks.closed.append(stage.name)
-            yield self._step(stage, task, Instant(until, until, self._tables_of(stage)))
+            yield self._step(stage, task, Instant(end, end, self._tables_of(stage)))
 
     def _reached(self, stage: Stage, item: Input, watermarks: Mapping[str, int]) -> int:
         known = watermarks

@@ -8,6 +8,8 @@ rows at once.
 In one *layer* of shards all of them stand together and send to one another: for hosts whose exchange is a log. Where
 nothing may go round in a circle there are several layers, each of which sends to later ones only. All have the same
 number of shards; that of a layer and a bucket is the *slot* `layer * shards + bucket`.
+
+Where rules judge `quality`, the stage that adds up its counts (`quality.py`) is the first of those in shards.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from streams.local.dataflow import clocked
 from streams.needs import needed_stages
+from streams.tasks.quality import PARTS, quality_stage
 from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from operators.stage import Input, Stage
     from tocsin.compiler import Plan
@@ -65,6 +69,16 @@ class Layout:
     holder: Holder = GROUP
 
     @property
+    def counts_quality(self) -> bool:
+        """Whether partitions count what they read."""
+        return PARTS in self.exchanged
+
+    @cached_property
+    def clocked(self) -> frozenset[str]:
+        """The stages that go by the clock."""
+        return frozenset(clocked(needed(self.plan)) | {QUALITY})
+
+    @property
     def slots(self) -> range:
         """The shards of all layers."""
         return range(len(self.layers) * self.shards)
@@ -94,26 +108,37 @@ class Layout:
         if node in self.layer_of:
             begin = self.layer_of[node] * self.shards
             return {sender_of(SHARD, slot) for slot in range(begin, begin + self.shards)}
+        if node == PARTS:
+            return self._sources
         owners = {stage.name: name for name, stages in self.direct.items() for stage in stages}
         stream = owners.get(node, node)
         return {sender_of(stream, number) for number in range(self.partitions[stream])}
 
     @property
+    def _sources(self) -> set[str]:
+        return {sender_of(name, at) for name, number in self.partitions.items() for at in range(number)}
+
+    @property
     def tasks(self) -> frozenset[str]:
         """All tasks, by their names as senders."""
-        sources = {sender_of(name, at) for name, number in self.partitions.items() for at in range(number)}
-        return frozenset(sources | {sender_of(SHARD, slot) for slot in self.slots})
+        return frozenset(self._sources | {sender_of(SHARD, slot) for slot in self.slots})
 
 
 def streams_of(plan: Plan) -> set[str]:
-    """Name the streams that the rules of a plan depend on."""
-    read = {item.upstream for stage in needed(plan) for item in stage.inputs}
-    return read & set(plan.streams)
+    """Name the streams that the rules of a plan depend on; where `quality` is judged, all of them."""
+    read = _read(needed(plan))
+    return set(plan.streams) if PARTS in read else read & set(plan.streams)
 
 
 def needed(plan: Plan) -> list[Stage]:
-    """Give the stages of rules and all they depend on, in order."""
-    return needed_stages(plan, {rule.stage for rule in plan.rules.values()})
+    """Give the stages of rules and all they depend on, in order; that of `quality` is the first one."""
+    stages = needed_stages(plan, {rule.stage for rule in plan.rules.values()})
+    return [quality_stage(), *stages] if QUALITY in _read(stages) else stages
+
+
+def _read(stages: Iterable[Stage]) -> set[str]:
+    """Name what stages read."""
+    return {item.upstream for stage in stages for item in stage.inputs}
 
 
 def lay_out(plan: Plan, partitions: Mapping[str, int], shards: int, *, layered: bool = False) -> Layout:
@@ -164,7 +189,7 @@ def _home(stage: Stage, plan: Plan, homes: Mapping[str, str]) -> str | None:
     A bucket that wants the rows of a table with its own keys (`for_all`) has to know what its keys are.
     """
     reads = {item.upstream if item.upstream in plan.streams else homes.get(item.upstream) for item in stage.inputs}
-    if len(reads) != 1 or stage.own or QUALITY in reads:
+    if len(reads) != 1 or stage.own:
         return None
     (home,) = reads
     by = plan.streams[home].partitioned_by if home is not None else ()

@@ -57,7 +57,15 @@ class Maker:
         return ShardTask(
             name,
             layout,
-            Hosted(layout.layers[layer], layout.near, self.tables, bucket, layout.shards, watch=self.watch),
+            Hosted(
+                layout.layers[layer],
+                layout.near,
+                self.tables,
+                bucket,
+                layout.shards,
+                clocked=layout.clocked,
+                watch=self.watch,
+            ),
             Outgoing(name, layout),
             upstreams=Upstreams(layout.senders(layer), layout.plan.version, layout.shards),
             until=self.until,

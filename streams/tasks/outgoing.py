@@ -33,7 +33,11 @@ class Sealed(NamedTuple):
 
 @dataclass(slots=True)
 class Outgoing:
-    """Rows on their way to shards. `numbers`: of the next packet to each slot; `told`: the watermarks said last."""
+    """Rows on their way to shards.
+
+    `numbers`: of the next packet to each slot; `told`: the watermarks said last. `since`: from when on (ms) `quality`
+    is counted.
+    """
 
     sender: str
     layout: Layout
@@ -41,6 +45,7 @@ class Outgoing:
     told: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     waiting: list[Sealed] = field(default_factory=list)
+    since: int = 0
     _serial: int = 0
     _parts: defaultdict[int, defaultdict[tuple[str, str], list[pl.DataFrame]]] = field(init=False)
 
@@ -92,6 +97,7 @@ class Outgoing:
                 self.layout.shards,
                 watermarks if last else {},
                 closed if last else [],
+                self.since,
             )
             made.append((slot, self.numbers[slot], encode(header, part)))
             self.numbers[slot] += 1

@@ -4,7 +4,8 @@
 
 A task numbers what it sends to each shard from 0 on without a gap, so that a packet that comes twice is passed over and
 one that is missing is noticed (semantics 3). `watermarks` are those of the sender's nodes after these rows; of
-nodes that are `closed` nothing follows.
+nodes that are `closed` nothing follows. `since`: from when on (ms) partitions count their `quality`, as far as the
+sender knows.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     shards: int
     watermarks: dict[str, int] = {}
     closed: list[str] = []
+    since: int = 0
 
 
 class Packet(NamedTuple):

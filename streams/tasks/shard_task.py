@@ -38,6 +38,8 @@ class ShardTask(Task):
 
     def settle(self) -> None:
         """Step the stages, seal packets."""
+        self.outgoing.since = self.upstreams.since
+        self.hosted.count_from(self.upstreams.since)
         self.carry(self.hosted.advance(self.upstreams.watermarks, self.upstreams.closed, self.until))
         self.outgoing.seal(self.hosted.marks.watermarks, self.hosted.marks.closed)
         self.through = self.hosted.through

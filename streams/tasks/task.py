@@ -14,6 +14,7 @@ from streams.local.outbox import Chunk, Outbox
 from streams.local.tally import NULL_KEYS
 from streams.tasks.hosted import Marks  # noqa: TC001  # msgspec reads the annotations
 from streams.tasks.outgoing import SEALED
+from streams.tasks.quality import Counting  # noqa: TC001  # msgspec reads the annotations
 from streams.tasks.upstreams import Heard  # noqa: TC001  # msgspec reads the annotations
 from tocsin.errors import StateError
 from tocsin.model.alerts import CLOSED_AT_BIRTH, TRANSITIONS, Transition
@@ -35,7 +36,7 @@ class Plain(msgspec.Struct, kw_only=True):
     `version`, `sender`, `shards`, `stages`, `partitions`: whose it is, and what lies where. `end`: the offset after
     what was read. `outbox`: where its pieces begin, and where the next transition goes. `sinks`, `bookmarks`: the
     position of each, and where the sink stood. `opened`: how many episodes are open, by rule. `key`: the fingerprint of
-    the key that made its pseudonyms, "" where it made none.
+    the key that made its pseudonyms, "" where it made none. `counting`: of a partition whose `quality` is judged.
     """
 
     version: str
@@ -58,6 +59,7 @@ class Plain(msgspec.Struct, kw_only=True):
     through: bool = False
     until: int | None = None
     key: str = ""
+    counting: Counting | None = None
 
 
 @dataclass(frozen=True, slots=True)

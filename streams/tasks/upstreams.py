@@ -11,17 +11,21 @@ from streams.local.dataflow import BEGINNING
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from streams.tasks.packets import Header
 
 
 class Heard(msgspec.Struct):
-    """What came from one sender: the number that comes next, its nodes' watermarks, and those that are closed."""
+    """What came from one sender: the number that comes next, its nodes' watermarks, and those that are closed.
+
+    `since`: from when on (ms) partitions count their `quality`, as far as it knew.
+    """
 
     expected: int = 0
     watermarks: dict[str, int] = msgspec.field(default_factory=dict)
     closed: set[str] = msgspec.field(default_factory=set)
+    since: int = 0
 
 
 @dataclass(slots=True)
@@ -50,15 +54,29 @@ class Upstreams:
         heard.expected += 1
         heard.watermarks |= header.watermarks
         heard.closed.update(header.closed)
+        heard.since = header.since
         return True
 
     @property
     def watermarks(self) -> dict[str, int]:
-        """The least watermark of each node over all its senders."""
+        """The least watermark of each node over all its senders; those from whom nothing more comes hold nobody back.
+
+        When all are through it is the greatest: senders that go by the clock end when they end.
+        """
         return {
-            node: min(self._of(sender).watermarks.get(node, BEGINNING) for sender in senders)
+            node: self._watermark(node, [self._of(sender) for sender in senders])
             for node, senders in self.senders.items()
         }
+
+    @staticmethod
+    def _watermark(node: str, heard: Sequence[Heard]) -> int:
+        marks = [one.watermarks.get(node, BEGINNING) for one in heard if node not in one.closed]
+        return min(marks) if marks else max(one.watermarks.get(node, BEGINNING) for one in heard)
+
+    @property
+    def since(self) -> int:
+        """From when on (ms) all partitions are known to count their `quality`."""
+        return max((heard.since for heard in self.heard.values()), default=0)
 
     @property
     def closed(self) -> set[str]:

@@ -15,6 +15,7 @@ from streams.tasks.shard_task import ShardTask
 from streams.tasks.source_task import SourceTask
 from streams.tasks.upstreams import Upstreams
 from tests.adversarial.case import as_records, make_ingest, outcome_of
+from tocsin.model.quality import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,8 @@ class MemoryCluster:
     """A bounded run of a case.
 
     `by`: the field by which streams say they are partitioned, "" for none. `layered`: tasks send to later layers of
-    shards only.
+    shards only. `clock`: ms since the epoch; it does not leave a minute before all partitions have committed in it, so
+    that none was passed over. `pause`: ms that pass at once in the third round, in which nobody reads.
     """
 
     case: Case
@@ -51,6 +53,8 @@ class MemoryCluster:
     partitions: int = 1
     by: str = ""
     layered: bool = False
+    clock: int = 0
+    pause: int = 0
     exchange: list[list[bytes]] = field(init=False)
     logs: dict[str, list[Event]] = field(init=False)
     layout: Layout = field(init=False)
@@ -58,6 +62,7 @@ class MemoryCluster:
     stored: dict[str, dict[bytes, bytes]] = field(init=False)
     members: dict[str, Member] = field(init=False)
     given: dict[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
+    minutes: dict[str, int | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Cut streams into partitions, begin with an empty table."""
@@ -108,7 +113,8 @@ class MemoryCluster:
 
     def _shard(self, name: str, number: int) -> ShardTask:
         layer, bucket = divmod(number, self.shards)
-        hosted = Hosted(self.layout.layers[layer], self.layout.near, self.tables, bucket, self.shards)
+        stages, near, clocked = self.layout.layers[layer], self.layout.near, self.layout.clocked
+        hosted = Hosted(stages, near, self.tables, bucket, self.shards, clocked=clocked)
         upstreams = Upstreams(self.layout.senders(layer), self.plan.version, self.shards)
         return ShardTask(
             name, self.layout, hosted, Outgoing(name, self.layout), upstreams=upstreams, until=self.case.end
@@ -120,11 +126,22 @@ class MemoryCluster:
         while not all(member.task.through and not member.task.outbox.chunks for member in self.members.values()):
             rounds += 1
             assert rounds < 2000, "the run does not come to an end"
+            self._pass_time(rounds)
             for name in self.random.sample(sorted(self.members), len(self.members)):
                 self._act(name)
         stages = {rule.stage: rule.name for rule in self.plan.rules.values()}
         outcome = outcome_of(self.plan, [(self._stage(rows), rows) for rows in self.given.values()])
         return {stage: outcome[stage] for stage in stages}
+
+    def _pass_time(self, rounds: int) -> None:
+        """Move the clock, at most to the end of the minute where somebody has still to commit in it."""
+        before, last = self.clock, self.clock // MINUTE * MINUTE + MINUTE - 1
+        self.clock += self.random.randint(0, MINUTE // 3)
+        counting = [member.task for member in self.members.values() if isinstance(member.task, SourceTask)]
+        if any(self.minutes.get(task.name) != last + 1 - MINUTE and not task.through for task in counting):
+            self.clock = min(self.clock, last)
+        if rounds == 3:
+            self.clock = before + self.pause
 
     def _stage(self, rows: pl.DataFrame) -> str:
         return self.plan.rules[rows["rule"][0]].stage
@@ -145,6 +162,8 @@ class MemoryCluster:
             task.take(log[task.end : end], end)
             return
         assert isinstance(task, SourceTask)
+        if task.minute_over(self.clock) and self.random.random() < 0.8:
+            task.turn(self.clock)
         events = self.logs[task.name]
         end = min(len(events), task.end + most)
         if end > task.end:
@@ -166,6 +185,8 @@ class MemoryCluster:
             self.members[name] = self._member(name)
             return
         stored.update([write.head])
+        if isinstance(task, SourceTask) and task.counting is not None:
+            self.minutes[name] = task.counting.minute
         if self.random.random() < 0.1:
             self.members[name] = self._member(name)
             return
