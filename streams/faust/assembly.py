@@ -76,7 +76,7 @@ def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Aroun
     layout = layout_of(plan, order)
     tables, dead, ends = load_tables(plan, order.tables, order.topology.parent, pseudonyms)
     around.tally.begin(order.topics)
-    keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
+    keys = KeyCheck.of(layout)
     early = partial(EarlyCopies, plan) if order.early else None
     intake = Intake(around.tally, around.letters, keys, early)
     intake.put_aside(dead)

@@ -19,6 +19,7 @@ from streams.chosen_sinks import choose_sinks
 from streams.flink.hosting import Hosting, Packet, Raised
 from streams.flink.keeping import before_commit
 from streams.flink.words import Word, refuse, words_of
+from streams.tasks.key_check import KeyCheck, Told
 from tocsin.errors import SinkUnavailable, TocsinError
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ WORD = Types.ROW_NAMED(["word"], [BYTES])
 WORDS = OutputTag("words", WORD)
 """What tasks have to say to whoever started the job."""
 DELIVERED = OutputTag("delivered", KEYED)
-"""Transitions for sinks that are no Kafka topic; the key is the number of the sink."""
+"""Transitions for sinks that are no Kafka topic, by the number of the sink, and KEYS."""
+KEYS = -1
+"""The key of what partitions tell of their keys; whoever serves the sinks compares it."""
 LOOK_MS = 500
 """How often a task without news is looked at."""
 FLUSH_LOOK_SECONDS = 0.005
@@ -114,6 +117,8 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
         kept = self._hosting.keeping.of(key, self._state)
         if not known:
             self._wake(ctx, LOOK_MS)
+            if keys := self._hosting.told_keys():
+                yield DELIVERED, Row(KEYS, msgspec.json.encode(keys))
         if value:
             was = kept.fresh
             self._hosting.take(kept, value)
@@ -161,7 +166,7 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
 
 class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has no types
-    """Carries transitions to a sink; a checkpoint waits until it has all of them."""
+    """Carries transitions to a sink; a checkpoint waits until it has all of them. Compares the keys of partitions."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -169,11 +174,15 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
     def open(self, runtime_context: Any) -> None:  # noqa: ANN401
         """Get ready where it runs."""
         self._deliveries: dict[int, Delivery] = {}
+        self._keys = KeyCheck.of(self._order.layout)
         before_commit(runtime_context._keyed_state_backend, self._flush)  # noqa: SLF001  # see keeping.py
 
     def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
-        """Offer transitions, until they are taken."""
+        """Offer transitions, until they are taken; compare keys of partitions."""
         with refusing(self._order):
+            if ctx.get_current_key() == KEYS:
+                self._keys.hear(msgspec.json.decode(value, type=Told))
+                return iter(())
             delivery = self._delivery(ctx.get_current_key(), ctx)
             rows: pl.DataFrame = state.restore(value)[ROWS]
             while not delivery.offer(rows, delivery.offered + rows.height, wait=1.0):

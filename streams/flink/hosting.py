@@ -42,12 +42,16 @@ if TYPE_CHECKING:
     from streams.chosen_sinks import ChosenSink
     from streams.flink.keeping import Kept
     from streams.flink.order import Order
+    from streams.tasks.key_check import Told
     from streams.tasks.task import Task
 
 Partition = tuple[str, int]
 
 SETTLE_RECORDS = 5_000
 """Of a partition: beside them a step of the stages is cheap, and what was not stepped is written with the state."""
+
+TELL_SECONDS = 1.0
+"""How often a subtask tells keys of its partitions."""
 
 
 class Packet(NamedTuple):
@@ -89,6 +93,8 @@ class Hosting:
     _silence: Silence = field(default_factory=Silence)
     _ends: Ends = field(init=False)
     _names: Mapping[int, str] = field(init=False)
+    _keys: KeyCheck = field(init=False)
+    _tell_at: float = 0.0
 
     def __post_init__(self) -> None:
         """Make what tasks are made of."""
@@ -103,8 +109,8 @@ class Hosting:
         tally.begin(order.topics)
         store, uris = DeadLetterStore(order.letters), uris_of(order.servers, order.topics)
         letters = DeadLettersByStream.of(uris, store, self.warn)
-        keys = KeyCheck({name: plan.streams[name] for name, stages in layout.direct.items() if stages})
-        self._intake = Intake(tally, letters, keys, partial(EarlyCopies, plan) if order.early else None)
+        self._keys = KeyCheck.of(layout)
+        self._intake = Intake(tally, letters, self._keys, partial(EarlyCopies, plan) if order.early else None)
         self._sinks = choose_sinks(plan, order.sinks)
         self._maker = Maker(layout, dict(order.tables), pseudonyms, order.until, tally.stepped)
         self._names = {key: name for name, key in order.keys.items()}
@@ -168,6 +174,13 @@ class Hosting:
             before = task.watermark
             task.idle(clock)
             one.fresh = one.dirty = one.fresh or task.watermark != before
+
+    def told_keys(self) -> Told:
+        """Give, now and then, keys that partitions of this subtask hold."""
+        if self.monotonic() < self._tell_at:
+            return []
+        self._tell_at = self.monotonic() + TELL_SECONDS
+        return self._keys.tell()
 
     def settle(self, kept: Kept) -> Iterator[Leaving]:
         """Let stages step, and give what leaves the task."""

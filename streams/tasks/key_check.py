@@ -1,8 +1,8 @@
 """Whether a stream is partitioned by what it says: of a sample of keys, none may be in two partitions (semantics 14).
 
-The sample is taken by the key's hash, so that every worker takes the same keys, and told on the clock topic, so that
-partitions of different workers are compared. A key that is seen in a second partition ends the run: what stands beside
-partitions has counted it in two places. It may take some seconds until that is noticed.
+The sample is taken by the key's hash, so that every process takes the same keys, and told to whoever compares all
+partitions. A key that is seen in a second partition ends the run: what stands beside partitions has counted it in two
+places. It may take some seconds until that is noticed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from streams.tasks.layout import GROUP
 from tocsin.errors import SourceError
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from streams.tasks.layout import Layout
     from tocsin.compiler.plan import StreamPlan
+
+Told = list[tuple[str, int, list[int]]]
+"""Stream, partition, hashes of keys that it holds."""
 
 ONE_IN = 64
 """Keys of which one is taken."""
@@ -32,12 +37,22 @@ TOLD = 500
 
 @dataclass(slots=True)
 class KeyCheck:
-    """What is known of keys. `streams`: those whose stages stand beside their partitions."""
+    """What is known of keys.
+
+    `streams`: those whose stages stand beside their partitions. `option`: names another place for the states.
+    """
 
     streams: Mapping[str, StreamPlan]
+    option: str = GROUP.option
     _own: defaultdict[tuple[str, int], dict[int, None]] = field(default_factory=lambda: defaultdict(dict))
     _known: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
     _round: int = 0
+
+    @classmethod
+    def of(cls, layout: Layout) -> KeyCheck:
+        """Check the streams of a layout."""
+        streams = {name: layout.plan.streams[name] for name, stages in layout.direct.items() if stages}
+        return cls(streams, layout.holder.option)
 
     def note(self, stream: str, partition: int, rows: pl.DataFrame) -> None:
         """Take the keys of rows that a partition gave."""
@@ -52,7 +67,7 @@ class KeyCheck:
         for key in hashes.unique(maintain_order=True).to_list()[: MOST - len(own)]:
             own[key] = None
 
-    def tell(self) -> list[tuple[str, int, list[int]]]:
+    def tell(self) -> Told:
         """Give some of the keys of each partition of this worker, others each time."""
         told = []
         for (stream, partition), own in list(self._own.items()):
@@ -62,7 +77,7 @@ class KeyCheck:
         self._round += 1
         return told
 
-    def hear(self, told: list[tuple[str, int, list[int]]]) -> None:
+    def hear(self, told: Told) -> None:
         """Take what a worker told; SourceError if a key is in two partitions."""
         for stream, partition, keys in told:
             known = self._known[stream]
@@ -77,5 +92,5 @@ class KeyCheck:
         raise SourceError(
             f"the stream {stream} says that it is partitioned_by {by}, but one {by} has records in the partitions "
             f"{min(one, other)} and {max(one, other)}: leave partitioned_by out, or produce with that key; then begin "
-            "anew under another --group"
+            f"anew with another {self.option}"
         )

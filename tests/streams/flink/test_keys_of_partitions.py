@@ -1,0 +1,149 @@
+"""Subtasks tell which keys their partitions hold, and one of two partitions is found wherever these are read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+import numpy as np
+import pytest
+
+from streams.flink.hosting import Hosting
+from streams.flink.order import Order
+from streams.flink.packs import pack
+from streams.kafka.dead_letters import DeadLettersByStream
+from streams.pseudonyms import load_pseudonyms
+from streams.tasks.key_check import KeyCheck, Told
+from tests.streams.faust.shop_runs import UNTIL, records
+from tocsin.compiler import compile_topology
+from tocsin.errors import SourceError
+from tocsin.language import loads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from streams.flink.keeping import Store
+
+TOPOLOGY = """
+topology: {name: shop}
+streams:
+  payments:
+    topic: shop.payment.v1
+    id: payment_id
+    time: {field: at, lateness: 10s}
+    partitioned_by: card
+    fields: {payment_id: string, at: timestamp, card: string}
+features:
+  minutes:
+    from: payments
+    by: card
+    windows: {tumbling 1m: {payments: count()}}
+rules:
+  busy:
+    from: minutes
+    levels: {blue: payments >= 3}
+    says: "{payments} payments in a minute"
+"""
+CARDS = sorted({card for card, _ in records()})
+
+
+@pytest.fixture(autouse=True)
+def _without_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        DeadLettersByStream, "of", classmethod(lambda kind, _uris, otherwise, _warn: kind({}, otherwise))
+    )
+
+
+def order(folder: Path, text: str = TOPOLOGY) -> Order:
+    return Order(
+        compile_topology(loads(text, "shop.yaml")),
+        run="r",
+        group="g",
+        servers="127.0.0.1:1",
+        topics={"payments": "p"},
+        partitions={"payments": 2},
+        shards=2,
+        letters=folder,
+        fingerprint=load_pseudonyms().fingerprint,
+        keys={"payments/0": 1, "payments/1": 2, ">/0": 3, ">/1": 4},
+    )
+
+
+class Subtask:
+    """Reads one partition."""
+
+    def __init__(self, order: Order, partition: int) -> None:
+        self.now = 100.0
+        self.hosting = Hosting(order, lambda _: None, lambda: self.now)
+        self.kept = self.hosting.keeping.of(order.keys[f"payments/{partition}"], cast("Store", {}))
+
+    def take(self, cards: Sequence[str]) -> None:
+        """Take the records of cards."""
+        lines = [line for card, line in records() if card in cards]
+        count = len(lines)
+        self.hosting.take(self.kept, pack(lines, np.arange(count), np.full(count, UNTIL), [None] * count))
+        for _ in self.hosting.settle(self.kept):
+            """What leaves goes nowhere."""
+
+    def told(self, seconds: float = 1.0) -> Told:
+        """Let time pass; give what it tells then."""
+        self.now += seconds
+        return self.hosting.told_keys()
+
+
+def test_a_card_in_two_partitions_is_found_and_told_what_to_do(tmp_path: Path) -> None:
+    told = order(tmp_path)
+    one, other, listener = Subtask(told, 0), Subtask(told, 1), KeyCheck.of(told.layout)
+    one.take(CARDS[:20])
+    other.take(CARDS[19:40])
+    listener.hear(one.told())
+    with pytest.raises(SourceError) as refused:
+        listener.hear(other.told())
+    assert "partitioned_by card, but one card has records in the partitions 0 and 1" in str(refused.value)
+    assert str(refused.value).endswith("begin anew with another --state")
+
+
+def test_cards_that_each_have_one_are_no_error(tmp_path: Path) -> None:
+    told = order(tmp_path)
+    one, other, listener = Subtask(told, 0), Subtask(told, 1), KeyCheck.of(told.layout)
+    one.take(CARDS[:20])
+    other.take(CARDS[20:])
+    for _ in range(3):
+        for subtask in (one, other):
+            keys = subtask.told()
+            assert keys
+            listener.hear(keys)
+
+
+def test_they_are_told_now_and_then(tmp_path: Path) -> None:
+    subtask = Subtask(order(tmp_path), 0)
+    subtask.take(CARDS[:3])
+    assert [(stream, partition, len(keys)) for stream, partition, keys in subtask.told()] == [("payments", 0, 3)]
+    assert subtask.told(0.5) == []
+    assert subtask.told(0.5)
+
+
+def test_of_a_stream_that_is_cut_otherwise_nothing_is(tmp_path: Path) -> None:
+    subtask = Subtask(order(tmp_path, TOPOLOGY.replace("    partitioned_by: card\n", "")), 0)
+    subtask.take(CARDS[:3])
+    assert subtask.told() == []
+
+
+def test_whoever_serves_the_sinks_compares_them_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = pytest.importorskip("streams.flink.functions", reason="the runtime flink is an extra")
+    said: list[Exception] = []
+    monkeypatch.setattr(functions, "refuse", lambda _servers, _topic, _run, error: said.append(error))
+    monkeypatch.setattr(functions, "before_commit", lambda *_: None)
+    told = order(tmp_path)
+    one, other = Subtask(told, 0), Subtask(told, 1)
+    one.take(CARDS[:5])
+    other.take(CARDS[4:9])
+    sinks = functions.SinkFunction(told)
+    sinks.open(SimpleNamespace(_keyed_state_backend=None))
+    given = SimpleNamespace(get_current_key=lambda: functions.KEYS)
+    assert list(sinks.process_element(msgspec.json.encode(one.told()), given)) == []
+    with pytest.raises(SourceError):
+        list(sinks.process_element(msgspec.json.encode(other.told()), given))
+    assert "in the partitions 0 and 1" in str(said[0])
