@@ -12,12 +12,14 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag
 from pyflink.datastream.state import MapStateDescriptor
 
+from monitoring.metrics import MemoryMetrics
 from operators import state
 from sinks.cloudevents import events
 from sinks.delivery import Delivery
 from streams.chosen_sinks import choose_sinks
 from streams.flink.hosting import Hosting, Packet, Raised
 from streams.flink.keeping import before_commit
+from streams.flink.metrics import Reporter
 from streams.flink.words import Word, refuse, words_of
 from streams.tasks.key_check import KeyCheck, Told
 from tocsin.errors import SinkUnavailable, TocsinError
@@ -101,9 +103,11 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
             return store
 
         before_commit(backend, lambda: self._hosting.keeping.write(store_of))
+        self._reporter = Reporter.of(self._order, runtime_context, self._hosting.metrics)
 
     def close(self) -> None:
         """Let go of clients."""
+        self._reporter.close()
         self._hosting.close()
 
     def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -161,6 +165,7 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
             yield DELIVERED, Row(raised.sink, state.dump({ROWS: raised.rows}, "lz4"))
             return
         tag = self._sinks[raised.sink]
+        self._hosting.handed_over(raised)
         for event in events(raised.rows, self._limits[raised.sink]):
             yield tag, Row(event.key, event.value, {name: text.encode() for name, text in event.headers})
 
@@ -175,6 +180,8 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
         """Get ready where it runs."""
         self._deliveries: dict[int, Delivery] = {}
         self._keys = KeyCheck.of(self._order.layout)
+        self._metrics = MemoryMetrics()
+        self._reporter = Reporter.of(self._order, runtime_context, self._metrics)
         before_commit(runtime_context._keyed_state_backend, self._flush)  # noqa: SLF001  # see keeping.py
 
     def process_element(self, value: bytes, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -201,7 +208,7 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
             timers = ctx.timer_service()
             timers.register_processing_time_timer(timers.current_processing_time() + AWAKE_MS)
             one = choose_sinks(self._order.plan, self._order.sinks)[number]
-            self._deliveries[number] = Delivery(one.name, one.sink, at_most=one.at_most)
+            self._deliveries[number] = Delivery(one.name, one.sink, at_most=one.at_most, metrics=self._metrics)
             self._deliveries[number].start()
         return self._deliveries[number]
 
@@ -217,5 +224,6 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
 
     def close(self) -> None:
         """Let go of the sinks."""
+        self._reporter.close()
         for delivery in self._deliveries.values():
             delivery.close(5.0)

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from monitoring import registry
 from monitoring.metrics import MemoryMetrics
+from monitoring.names import shown
 from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DeadLetterStore
 from streams.flink.ends import Ends
 from streams.flink.keeping import Keeping
+from streams.flink.metrics import Telling
 from streams.flink.packs import Pack
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
@@ -85,7 +88,9 @@ class Hosting:
     order: Order
     warn: Callable[[str], None]
     monotonic: Callable[[], float] = time.monotonic
+    metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     keeping: Keeping = field(init=False)
+    _telling: Telling = field(init=False)
     _maker: Maker = field(init=False)
     _intake: Intake = field(init=False)
     _sinks: list[ChosenSink] = field(init=False)
@@ -105,7 +110,7 @@ class Hosting:
                 f"a task manager makes pseudonyms with another key than the command that started the job: set {KEY} to "
                 "the same key in both environments"
             )
-        tally = Tally(MemoryMetrics())
+        tally = Tally(self.metrics)
         tally.begin(order.topics)
         store, uris = DeadLetterStore(order.letters), uris_of(order.servers, order.topics)
         letters = DeadLettersByStream.of(uris, store, self.warn)
@@ -115,12 +120,16 @@ class Hosting:
         self._maker = Maker(layout, dict(order.tables), pseudonyms, order.until, tally.stepped)
         self._names = {key: name for name, key in order.keys.items()}
         self._ends = Ends(order.servers)
+        self._telling = Telling(tally, plan)
         self.keeping = Keeping(self._make)
 
     def start_early(self) -> None:
         """Open the sinks for early copies, which go past everything else."""
         begin = Progress(bookmark=HERE)
-        self._early = [Delivery(one.name, one.sink, at_most=one.at_most, progress=begin) for one in self._sinks]
+        self._early = [
+            Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=self.metrics)
+            for one in self._sinks
+        ]
         for delivery in self._early:
             delivery.start()
 
@@ -137,6 +146,7 @@ class Hosting:
             kept.gathered += self._records(kept.task, data)
         elif isinstance(kept.task, ShardTask):
             self._intake.packets(kept.task, [data], kept.task.end + 1)
+            self._telling.heard(kept.task)
 
     def _records(self, task: SourceTask, data: bytes) -> int:
         """Take records in; give how many."""
@@ -165,6 +175,7 @@ class Hosting:
 
     def look(self, kept: Kept, clock: int) -> None:
         """Let time pass in a partition at whose end nothing happens; `clock`: ms since the epoch."""
+        self._telling.tell(self.keeping.kept)
         still = self._silence.still([kept])
         if not still or self.monotonic() < kept.asked_at + still[0][1].stream.idle / 4000:
             return
@@ -208,8 +219,15 @@ class Hosting:
                 if rows.height:
                     yield Raised(number, rows)
         task.outbox.trim(task.outbox.end)
+        self._intake.counted(task.decided, task.hosted.counts)
         task.decided.clear()
         task.hosted.counts.clear()
+
+    def handed_over(self, raised: Raised) -> None:
+        """Count transitions that go to a topic in Flink's transactions."""
+        sink: dict[registry.Sink, str] = {"sink": shown(self._sinks[raised.sink].name)}
+        self.metrics.count(registry.SINK_ROWS.of(sink), raised.rows.height)
+        self.metrics.count(registry.SINK_BATCHES.of(sink))
 
     def close(self) -> None:
         """Let go of clients."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from streams.flink.figures import Place, open_rest
 from streams.flink.preparing import prepare
 from streams.flink.state_folder import SAVEPOINTS, held
 from streams.flink.submitting import hand_over
@@ -15,6 +16,7 @@ from tocsin import errors
 from tocsin.errors import SourceError, StateError, TocsinError
 
 if TYPE_CHECKING:
+    from streams.flink.figures import Figures
     from streams.flink.submitting import Run, Submitted
     from streams.flink.words import Word
 
@@ -22,18 +24,25 @@ LISTEN_SECONDS = 0.2
 STOP_SECONDS = 60.0
 
 
-def carry_out(run: Run) -> bool:
+def carry_out(run: Run, figures: Figures | None = None) -> bool:
     """Run until told to stop, or until all tasks are through `until`; whether it was the latter.
+
+    `figures`: are kept up to date meanwhile.
 
     Raises:
         SourceError: no broker, no such topic, no Java, no jar, or something that this runtime does not do yet.
         SinkError: a sink cannot be written to.
         StateError: the job cannot go on from its state.
     """
-    with held(run.folder):
+    with held(run.folder), ExitStack() as following:
         order = prepare(run)
+        if figures is not None:
+            open_rest(run)
         with closing(Listener(order.servers, words_of(order.group), order.run)) as listener:
-            return _Watch(run, hand_over(run, order), listener).watch()
+            submitted = hand_over(run, order)
+            if figures is not None:
+                following.enter_context(figures.following(Place.of(run, submitted)))
+            return _Watch(run, submitted, listener).watch()
 
 
 @dataclass(slots=True)

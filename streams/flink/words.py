@@ -1,4 +1,4 @@
-"""What tasks have to say to whoever started the job: that they are through, or why nobody can go on.
+"""What tasks have to say to whoever started the job: that they are through, why nobody can go on, what they count.
 
 They say it on a topic of the group, outside of Flink's transactions; `run` tells the words of one run from others.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from monitoring.snapshots import Snapshot  # noqa: TC001  # msgspec reads the annotations
 from tocsin.errors import SourceError
 from tocsin.kafka import client_settings, confluent, make_client
 
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECONDS = 10.0
-SETTINGS = {"retention.ms": "3600000"}
-"""Of the topic."""
+SETTINGS = {"retention.ms": "3600000", "segment.ms": "600000", "segment.bytes": str(64 << 20)}
+"""Of the topic; what is in the segment that is being written does not go."""
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     """One word.
 
     `attempt`: how often the job had been restarted. `through`: the task that is. `refused`, `error`: a sentence, and
-    the name of the error with it.
+    the name of the error with it. `subtask`, `recorded`: the metrics of a subtask since it was started.
     """
 
     run: str
@@ -32,6 +33,8 @@ class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     through: str = ""
     refused: str = ""
     error: str = ""
+    subtask: str = ""
+    recorded: Snapshot | None = None
 
 
 def words_of(group: str) -> str:
@@ -40,7 +43,7 @@ def words_of(group: str) -> str:
 
 
 class Listener:
-    """Reads the words of one run, from before it was started on."""
+    """Reads the words of one run from now on, or of all of them, where it is ""."""
 
     def __init__(self, servers: str, topic: str, run: str) -> None:
         module = confluent()
@@ -56,7 +59,7 @@ class Listener:
         for message in self._client.consume(100, seconds):
             if message.error() is None and message.value():
                 word = msgspec.json.decode(message.value(), type=Word)
-                if word.run == self._run:
+                if self._run in {"", word.run}:
                     yield word
 
     def close(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from tocsin.cli.files import named
 from tocsin.cli.runtimes import fields_of, needing, run_until_stopped
+from tocsin.cli.serving import serving
 
 if TYPE_CHECKING:
     from streams.flink.submitting import Run
@@ -31,10 +33,14 @@ FLINK = click.option(
 def run_job(words: Said) -> None:
     """Run a job until it is through `--until`, or until a signal comes."""
     with needing("flink"):
-        from streams.flink.running import carry_out  # noqa: PLC0415  # the runtime is an extra
+        from streams.flink.figures import Figures  # noqa: PLC0415  # the runtime is an extra
+        from streams.flink.running import carry_out  # noqa: PLC0415
 
-    run = job_of(words)
-    run_until_stopped(run, carry_out, {"parallelism": words.parallelism} if words.as_json else None)
+    run, figures = job_of(words), Figures()
+    told: dict[str, object] | None = {"parallelism": words.parallelism} if words.as_json else None
+    watched = carry_out if words.http is None else partial(carry_out, figures=figures)
+    with serving(words.http, figures.metrics, figures.health, figures.gauges):
+        run_until_stopped(run, watched, told)
 
 
 def job_of(words: Said) -> Run:

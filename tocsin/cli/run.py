@@ -28,7 +28,7 @@ UNDELIVERED = 1
 WORDS_OF: Mapping[str, frozenset[str]] = {
     "local": frozenset({"keep_state", "start", "batch_rows", "commit_seconds", "with_metrics", "http"}),
     "faust": frozenset({"workers", "group", "http"}),
-    "flink": frozenset({"parallelism", "cluster", "flink", "group"}),
+    "flink": frozenset({"parallelism", "cluster", "flink", "group", "http"}),
 }
 """Options that not all runtimes have."""
 

@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from monitoring.exporter import Gauges
     from monitoring.health import Health
     from monitoring.metrics import MemoryMetrics
 
@@ -21,13 +22,16 @@ HTTP = click.option(
 
 
 @contextmanager
-def serving(http: str | None, metrics: MemoryMetrics, health: Health) -> Iterator[None]:
-    """Serve while the body runs, if an address is given; ServingError if it cannot be used. Port 0 takes a free one."""
+def serving(http: str | None, metrics: MemoryMetrics, health: Health, *beside: Gauges) -> Iterator[None]:
+    """Serve while the body runs, if an address is given; ServingError if it cannot be used. Port 0 takes a free one.
+
+    `beside`: numbers of another program, in the same scrape.
+    """
     if http is None:
         yield
         return
     from monitoring.exporter import parse_address, served  # noqa: PLC0415  # start-up time, and an extra
 
-    with served(parse_address(http), metrics, health) as address:
+    with served(parse_address(http), metrics, health, *beside) as address:
         click.echo(f"metrics and health on {address}", err=True)
         yield

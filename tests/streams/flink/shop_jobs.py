@@ -24,11 +24,12 @@ ENDS_WITHIN = 240.0
 
 @dataclass
 class ShopJob(Shop):
-    """Runs of a job over a topic of its own, on mini-clusters unless `cluster` says where."""
+    """Runs of a job over a topic of its own, on mini-clusters unless `cluster` says where. `more`: further words."""
 
     cluster: str = ""
     sinks: Sequence[str] = ()
     until: int = UNTIL
+    more: Sequence[str] = ()
 
     @property
     def log(self) -> str:
@@ -46,6 +47,7 @@ class ShopJob(Shop):
             *("--until", display(self.until, TIMESTAMP).replace(" ", "T")),
             *(word for sink in sinks for word in ("--sink", sink)),
             *(("--cluster", self.cluster) if self.cluster else ()),
+            *self.more,
         ]
         with (self.folder / "run.log").open("ab") as log:
             process = subprocess.Popen(
