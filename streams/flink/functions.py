@@ -137,11 +137,15 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
             yield from self._looked(timestamp, ctx)
 
     def _looked(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
-        kept = self._hosting.keeping.of(ctx.get_current_key(), self._state)
+        key = ctx.get_current_key()
+        if not self._hosting.knows(key):
+            self._state.clear()
+            return
+        kept = self._hosting.keeping.of(key, self._state)
         if timestamp % LOOK_MS == 0:
             self._hosting.look(kept, ctx.timer_service().current_processing_time())
             self._wake(ctx, LOOK_MS)
-        if kept.fresh and (timestamp % LOOK_MS == 0 or self._hosting.due(kept)):
+        if self._hosting.due(kept):
             yield from self._settled(kept)
 
     @staticmethod
@@ -199,8 +203,10 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         """Be called now and then: PyFlink closes a function to which nothing happens for a minute."""
         with refusing(self._order):
-            self._delivery(ctx.get_current_key(), ctx).check()
-        ctx.timer_service().register_processing_time_timer(timestamp + AWAKE_MS)
+            delivery = self._deliveries.get(ctx.get_current_key())
+            if delivery is not None:
+                delivery.check()
+                ctx.timer_service().register_processing_time_timer(timestamp + AWAKE_MS)
         return iter(())
 
     def _delivery(self, number: int, ctx: Any) -> Delivery:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """What a subtask does with its tasks, without PyFlink: take what comes, let stages step, say what leaves.
 
-A task settles when rows have gathered in it for a while: a step costs nearly the same for few rows as for many. What
-has come and not been stepped is part of its state.
+A task settles when something has waited in it for a while: taking records in and a step cost nearly the same for few
+rows as for many. What waits is part of its state.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from streams.kafka.dead_letters import DeadLettersByStream
 from streams.local.early import EarlyCopies
 from streams.local.tally import Tally
 from streams.pseudonyms import KEY, load_pseudonyms
+from streams.sources.contract import Records
 from streams.tasks.inputs import uris_of
 from streams.tasks.intake import Fresh, Intake
 from streams.tasks.key_check import KeyCheck
@@ -38,7 +39,7 @@ from streams.tasks.task import SinkPlace
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -50,8 +51,11 @@ if TYPE_CHECKING:
 
 Partition = tuple[str, int]
 
-SETTLE_RECORDS = 5_000
-"""Of a partition: beside them a step of the stages is cheap, and what was not stepped is written with the state."""
+SETTLE_BYTES = 8 << 20
+"""Of a task: beside so much a step of the stages is cheap."""
+BEHIND_SECONDS = 5.0
+"""Records that are older than that when they come are of a backlog: a task is settled less often, with more of them."""
+BEHIND_SETTLE_SECONDS = 1.0
 
 TELL_SECONDS = 1.0
 """How often a subtask tells keys of its partitions."""
@@ -83,11 +87,12 @@ Leaving = Packet | Raised | Through
 
 @dataclass(slots=True)
 class Hosting:
-    """The tasks of a subtask. `warn`: takes sentences for the log. `monotonic`: seconds."""
+    """The tasks of a subtask. `warn`: takes sentences for the log. `monotonic`, `clock`: seconds, since the epoch."""
 
     order: Order
     warn: Callable[[str], None]
     monotonic: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     keeping: Keeping = field(init=False)
     _telling: Telling = field(init=False)
@@ -139,27 +144,51 @@ class Hosting:
             return self._maker.shard(int(number)), (node, int(number))
         return self._maker.source(node, int(number)), (self.order.topics[node], int(number))
 
+    def knows(self, key: int) -> bool:
+        """Whether a Flink key is that of a task; otherwise it was, before its stream or layer was taken out."""
+        return key in self._names
+
     def take(self, kept: Kept, data: bytes) -> None:
         """Take a pack of records, or a packet."""
-        kept.fresh = kept.dirty = True
+        kept.waiting.append(data)
+        kept.gathered += len(data)
+        kept.fresh = True
+        if self._early:
+            self._take_in(kept)
+
+    def _take_in(self, kept: Kept) -> None:
+        """Let the task have what waits for it."""
+        waiting, kept.dirty = kept.take(), True
+        if not waiting:
+            return
         if isinstance(kept.task, SourceTask):
-            kept.gathered += self._records(kept.task, data)
+            packs = list(map(Pack, waiting))
+            self._refuse_gone_back(kept.task, packs[0].first)
+            self._records(kept.task, packs)
+            kept.behind = int(packs[-1].stamps[-1]) < (self.clock() - BEHIND_SECONDS) * 1000
         elif isinstance(kept.task, ShardTask):
-            self._intake.packets(kept.task, [data], kept.task.end + 1)
+            self._intake.packets(kept.task, waiting, kept.task.end + len(waiting))
             self._telling.heard(kept.task)
 
-    def _records(self, task: SourceTask, data: bytes) -> int:
-        """Take records in; give how many."""
-        pack = Pack(data)
-        (taken,) = self._intake.records([Fresh(task, None if task.through else pack.records(), pack.end)])
+    @staticmethod
+    def _refuse_gone_back(task: SourceTask, first: int) -> None:
+        """Raise StateError where records come that are in the state already: Flink has lost where its reader was."""
+        if first < task.end:
+            raise StateError(
+                f"{task.name} has read up to the offset {task.end}, and records come from {first} on: the state of its "
+                "reader is not there; take another --state"
+            )
+
+    def _records(self, task: SourceTask, packs: Sequence[Pack]) -> None:
+        raw = None if task.through else Records.joined([pack.records() for pack in packs])
+        (taken,) = self._intake.records([Fresh(task, raw, packs[-1].end)])
         if taken is None:
-            return 0
+            return
         if taken.copies is not None and taken.copies.height:
             self._offer_early(taken.copies)
         if taken.aside.height:
             self._intake.put_aside(taken.aside)
         task.brake.watch(taken.ingested)
-        return pack.count
 
     def _offer_early(self, copies: pl.DataFrame) -> None:
         for one, delivery in zip(self._sinks, self._early, strict=True):
@@ -169,14 +198,21 @@ class Hosting:
             delivery.offer_early(rows)
 
     def due(self, kept: Kept) -> bool:
-        """Whether a task has gathered for long enough, or enough."""
-        long = self.monotonic() >= kept.settled_at + self.order.settle_seconds
-        return kept.fresh and (long or kept.gathered >= SETTLE_RECORDS)
+        """Whether something has waited in a task for long enough, or enough has."""
+        patience = BEHIND_SETTLE_SECONDS if kept.behind else self.order.settle_seconds
+        long = self.monotonic() >= kept.settled_at + patience
+        return kept.fresh and (long or kept.gathered >= SETTLE_BYTES)
 
     def look(self, kept: Kept, clock: int) -> None:
-        """Let time pass in a partition at whose end nothing happens; `clock`: ms since the epoch."""
+        """Let time pass in a partition: where nothing happens at its end, and in what it counts by minutes.
+
+        `clock`: ms since the epoch.
+        """
+        if isinstance(kept.task, SourceTask) and kept.task.minute_over(clock):
+            kept.task.turn(clock)
+            kept.fresh = kept.dirty = True
         self._telling.tell(self.keeping.kept)
-        still = self._silence.still([kept])
+        still = [] if kept.waiting else self._silence.still([kept])
         if not still or self.monotonic() < kept.asked_at + still[0][1].stream.idle / 4000:
             return
         kept.asked_at = self.monotonic()
@@ -196,6 +232,7 @@ class Hosting:
     def settle(self, kept: Kept) -> Iterator[Leaving]:
         """Let stages step, and give what leaves the task."""
         task = kept.task
+        self._take_in(kept)
         task.settle()
         kept.fresh, kept.dirty, kept.settled_at, kept.gathered = False, True, self.monotonic(), 0
         shards = self.order.shards

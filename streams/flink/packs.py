@@ -37,7 +37,6 @@ class _Written(msgspec.Struct, array_like=True):
     blob: bytes
     first: int
     end: int
-    count: int
     offsets: bytes
     starts: bytes
     stamps: bytes
@@ -60,7 +59,6 @@ def pack(
         raw.blob,
         first,
         end,
-        len(offsets),
         b"" if whole else offsets.tobytes(),
         b"" if raw.starts is None else raw.starts.tobytes(),
         stamps.tobytes(),
@@ -72,11 +70,15 @@ def pack(
 
 
 class Pack:
-    """A pack that has come. `end`: the offset behind its last record; `count`: how many they are."""
+    """A pack that has come. `first`, `end`: offsets of its first record, and behind its last one.
+
+    `stamps`: ms since the epoch, or NO_STAMP.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._written = _DECODER.decode(data)
-        self.end, self.count = self._written.end, self._written.count
+        self.first, self.end = self._written.first, self._written.end
+        self.stamps: npt.NDArray[np.int64] = np.frombuffer(self._written.stamps, dtype=np.int64)
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
@@ -95,9 +97,8 @@ class Pack:
     def records(self) -> Records:
         """Give them as the decoder takes them."""
         written = self._written
-        stamps = np.frombuffer(written.stamps, dtype=np.int64)
-        ingested = pl.Series("ingested", stamps)
-        if (none := stamps == NO_STAMP).any():
+        ingested = pl.Series("ingested", self.stamps)
+        if (none := self.stamps == NO_STAMP).any():
             ingested = ingested.set(pl.Series(none), None)
         return Records(
             written.blob,
