@@ -59,7 +59,8 @@ def _standard(bench: Bench, cluster: Cluster) -> Iterator[Row]:
 
 
 def _row(name: str, pace: Pace, peer: Pace, note: str) -> Row:
-    told = f"{note}; {pace.events:,} events in {pace.seconds:.1f} s; CPU with the start of all processes"
+    used = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in sorted(pace.used.items()) if seconds >= 1)
+    told = f"{note}; {pace.events:,} events in {pace.seconds:.1f} s; CPU with all starts: {used}"
     return Row(name, pace.rate, "events/s", ratio=pace.rate / peer.rate, base=PEER, cpu=pace.cpu, note=told)
 
 
@@ -69,7 +70,7 @@ def _started(peer: Pace) -> str:
 
 def _sql(topic: Topic, load: Load) -> tuple[Pace, list[Alert]]:
     order = topic.order(topic.cluster.stamped())
-    given = msgspec.json.encode(Ordered(order))
+    given = msgspec.json.encode(Ordered(order, SETTINGS))
     decode = msgspec.json.Decoder(Alert).decode
     words = ("-m", "bench.peers.flink_sql")
     pace = paced(words, given, topic.cluster, order.alerts, lambda value: decode(value).time, load.per_second)

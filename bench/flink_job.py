@@ -8,10 +8,13 @@ Tocsin and for others alike.
 from __future__ import annotations
 
 import os
-import resource
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +24,7 @@ import msgspec
 from bench.kafka_job import TIME_LIMIT, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.kafka_cluster import Cluster
 
@@ -33,6 +36,8 @@ SETTINGS = {
     "table.local-time-zone": "UTC",
 }
 """Of all jobs that are compared."""
+LOOK_SECONDS = 0.2
+_TICKS = os.sysconf("SC_CLK_TCK")
 _ROOT = Path(__file__).parents[1]
 
 
@@ -40,19 +45,26 @@ class Ordered(msgspec.Struct, frozen=True):
     """What a job is told on its input: the order, and settings of Flink."""
 
     order: Order
-    settings: dict[str, str] = SETTINGS
+    settings: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a job took. `start_up`: seconds from its command to its first alert; `cpu`: of all its processes, its start
-    included.
+    """What a job took.
+
+    `start_up`: seconds from its command to its first alert. `used`: processor seconds of its processes by name, their
+    start included.
     """
 
     events: int
     seconds: float
     start_up: float
-    cpu: float
+    used: Mapping[str, float]
+
+    @property
+    def cpu(self) -> float:
+        """Processor seconds of all processes."""
+        return sum(self.used.values())
 
     @property
     def rate(self) -> float:
@@ -68,30 +80,62 @@ def paced(
     words: Sequence[str], given: bytes, cluster: Cluster, alerts: str, time_of: Callable[[bytes], int], per_second: int
 ) -> Pace:
     """Carry out a command to its end; `time_of`: the event time (ms) of an alert, as its value has it."""
-    before, begun = _children(), time.time()
-    done = subprocess.run(  # noqa: S603  # our own modules
-        [sys.executable, *words],
-        input=given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=TIME_LIMIT,
-        cwd=_ROOT,
-        env={**os.environ, "POLARS_MAX_THREADS": "1"},
-        check=False,
-    )
-    if done.returncode:
-        raise FailedError(f"{' '.join(words[:3])}: {done.stdout.decode(errors='replace')[-2000:]}")
+    begun = time.time()
+    used = _carried_out(words, given)
     first: dict[int, int] = {}
     for message in cluster.messages(alerts):
         at, (_, stamp) = time_of(message.value() or b""), message.timestamp()
         first[at] = min(stamp, first.get(at, stamp))
-    if len(first) < 2:  # noqa: PLR2004
+    if len(first) < 2:  # noqa: PLR2004  # a begin and an end
         raise FailedError(f"{alerts} has alerts of {len(first)} windows: take more events")
     begin, end = min(first.values()), max(first.values())
     events = (max(first) - min(first)) * per_second // 1000
-    return Pace(events, (end - begin) / 1000, begin / 1000 - begun, _children() - before)
+    return Pace(events, (end - begin) / 1000, begin / 1000 - begun, used)
 
 
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _carried_out(words: Sequence[str], given: bytes) -> dict[str, float]:
+    """Carry out a command; give the processor seconds of all its processes, as far as looks every now and then tell."""
+    used: dict[int, tuple[str, float]] = {}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603  # our own modules
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=_ROOT,
+            env={**os.environ, "POLARS_MAX_THREADS": "1"},
+            start_new_session=True,
+        )
+        try:
+            if process.stdin is not None:
+                process.stdin.write(given)
+                process.stdin.close()
+            deadline = time.monotonic() + TIME_LIMIT
+            while process.poll() is None:
+                used |= _used_in(process.pid)
+                if time.monotonic() > deadline:
+                    raise FailedError(f"{' '.join(words[:3])} took more than {TIME_LIMIT} s")
+                time.sleep(LOOK_SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode:
+            log.seek(0)
+            raise FailedError(f"{' '.join(words[:3])}: {log.read().decode(errors='replace')[-2000:]}")
+    found: Counter[str] = Counter()
+    for name, seconds in used.values():
+        found[name] += seconds
+    return dict(found)
+
+
+def _used_in(session: int) -> dict[int, tuple[str, float]]:
+    """Give name and processor seconds of every process of a session (Linux)."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            begin, _, rest = path.read_text(encoding="utf-8").rpartition(")")
+            number, _, name = begin.partition("(")
+            fields = rest.split()
+            if int(fields[3]) == session:
+                found[int(number)] = (name, (int(fields[11]) + int(fields[12])) / _TICKS)
+    return found

@@ -33,7 +33,8 @@ CREATE TABLE alerts (`time` BIGINT, `key` STRING, kind STRING, payments BIGINT, 
 """
 _JOB = """
 INSERT INTO alerts
-SELECT UNIX_TIMESTAMP(CAST(window_end AS STRING)) * 1000 - 1, `key`, 'raised', COUNT(*), CAST(SUM(amount) * 100 AS BIGINT)
+SELECT UNIX_TIMESTAMP(CAST(window_end AS STRING)) * 1000 - 1, `key`, 'raised',
+       COUNT(*), CAST(SUM(amount) * 100 AS BIGINT)
 FROM TABLE(TUMBLE(TABLE payments, DESCRIPTOR(happened), INTERVAL '10' SECOND))
 GROUP BY `key`, window_start, window_end
 HAVING SUM(amount) > {most}
