@@ -144,9 +144,9 @@ class Tally:
         """Observe how long ago the event times of new alerts were reached."""
         now = self.wall()
         told = (alerts.get_column(name) for name in ("rule", "kind", "time"))
-        raised = Counter((rule, time) for rule, kind, time in zip(*told, strict=True) if kind == Transition.RAISED)
-        reached = self.arrivals.of(time for _, time in raised)
-        for ((rule, _), number), at in zip(raised.items(), reached, strict=True):
+        raised = [(rule, time) for rule, kind, time in zip(*told, strict=True) if kind == Transition.RAISED]
+        arrived = self.arrivals.of(time for _, time in raised)
+        for (rule, at), number in Counter(zip((rule for rule, _ in raised), arrived, strict=True)).items():
             self.metrics.observe(registry.EVENT_TO_ALERT.of({"rule": rule}), max(0.0, now - at), number)
 
     def early_copies(self, copies: pl.DataFrame) -> None:
