@@ -1,16 +1,26 @@
-"""What subtasks tell of themselves and what Flink answers, in one: the parts that need no Flink."""
+"""What a job tells of itself: subtasks' metrics and Flink's answers, and both in a real scrape of a real job."""
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import msgspec
+import pytest
+from confluent_kafka import Producer
+from prometheus_client.parser import text_string_to_metric_families as families
 
 from monitoring import registry
 from monitoring.metrics import MemoryMetrics
 from monitoring.snapshots import Snapshot
+from stack import FlinkCluster, Prometheus, RedisServer
+from stack.packages import install
+from stack.ports import free_port
+from stack.running import WATCHING
 from streams.flink.job_figures import RUNNING, JobFigures
 from streams.flink.keeping import Kept
 from streams.flink.metrics import Reporter, Telling
@@ -25,13 +35,22 @@ from streams.tasks.layout import lay_out
 from streams.tasks.making import Maker
 from streams.tasks.upstreams import Heard
 from streams.tasks.values import Keeper, Owner
-from tests.streams.faust.shop_runs import records
+from tests.monitoring.test_served_runs import ask, get
+from tests.streams.faust.shop_runs import BEGIN, EVENTS, Aside, records
+from tests.streams.flink.shop_jobs import ShopJob
 from tests.streams.flink.test_parts import PLAN
 from tests.waiting import wait_until
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers.fixtures import Topics
+
 LAYOUT = lay_out(PLAN, {"payments": 2}, 2, layered=True)
 MAKER = Maker(LAYOUT, {"shops": empty_table(PLAN, "shops")}, Pseudonyms(DEVELOPMENT_KEY))
+WRITTEN = len(list(records()))
 ORDER = Order(PLAN, "r", "shop", "", {"payments": "p"}, {"payments": 2}, 2, Path(), "")
+needs_flink = pytest.mark.skipif(bool(FlinkCluster.lacking()), reason=FlinkCluster.lacking())
 READ = registry.RECORDS_READ.of({"stream": "payments"})
 ROWS = registry.STATE_ROWS.of({"stage": "pace"})
 JOB = "5b15"
@@ -226,3 +245,110 @@ class TestWhatFlinkAnswers:
         ask.vertices = [RUNNING, "FINISHED"]
         figures.look()
         assert figures.state == RUNNING
+
+
+class Asking:
+    """Prometheus as it ships, with a target of its own."""
+
+    def __init__(self, server: Prometheus) -> None:
+        self._server = server
+
+    def __call__(self, query: str) -> dict[tuple[str, ...], float]:
+        """Give the values of a query, by their labels."""
+        return ask(self._server, query)
+
+    def least(self, query: str) -> float:
+        """Give the least value of a query, -1 where it has none."""
+        return min(self(query).values(), default=-1)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """How the rules fare, by the names of the alerts."""
+        groups = json.loads(get(f"{self._server.url}/api/v1/rules")[1])["data"]["groups"]
+        return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+
+
+@contextmanager
+def watching(folder: Path, port: int) -> Iterator[Asking]:
+    """Let Prometheus watch a port, every second, with the configuration and rules that are shipped."""
+    install(Prometheus.programs)
+    text = (WATCHING / "prometheus.yaml").read_text().replace("rules.yaml", str(WATCHING / "rules.yaml"))
+    with Prometheus(folder, config=text.replace("_interval: 5s", "_interval: 1s")) as server:
+        (folder / "targets").mkdir()
+        target = {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "tocsin-shop"}}
+        (folder / "targets" / "shop.json").write_text(json.dumps([target]))
+        yield Asking(server)
+
+
+def late(shop: ShopJob) -> None:
+    """Write a record that is older than all others may be."""
+    record = {"payment_id": "late", "at": BEGIN, "card": "c", "shop": "s1", "amount": "1.00"}
+    producer = Producer({"bootstrap.servers": shop.servers})
+    producer.produce(shop.topic, json.dumps(record).encode(), b"c", 0)
+    assert producer.flush(30) == 0
+
+
+def samples_of(page: str, name: str) -> list[tuple[dict[str, str], float]]:
+    """Give labels and values of a metric on a page."""
+    return [(one.labels, one.value) for family in families(page) for one in family.samples if one.name == name]
+
+
+def whole(page: str, name: str) -> float:
+    """Add up the values of a metric on a page."""
+    return sum(value for _, value in samples_of(page, name))
+
+
+ALWAYS = {metric.name for metric in registry.declared()} - {
+    *(metric.name for metric in (registry.REBALANCES, registry.TABLE_CHANGES, *registry.OF_STAGE_TOPICS)),
+    *(metric.name for metric in (registry.EARLY_COPIES, registry.EARLY_UNCONFIRMED, registry.SINK_EARLY_LOST)),
+    *(metric.name for metric in (registry.SINK_RETRIES, registry.SINK_FAILURES, registry.SINK_REFUSED)),
+    *(metric.name for metric in (registry.NULL_KEYS, registry.OUTBOX_ROWS)),
+}
+"""What a job has values of that is at work, without early copies, and whose sinks are."""
+
+
+@needs_flink
+class TestAScrape:
+    def test_of_a_job_has_its_metrics_and_flinks_and_the_rules_hold_for_them(
+        self, tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str
+    ) -> None:
+        port, ended = free_port(), Event()
+        url = f"http://127.0.0.1:{port}"
+        with RedisServer(tmp_path / "redis") as redis, watching(tmp_path / "prometheus", port) as prometheus:
+            shop = ShopJob(tmp_path, kafka, kafka_topics, unique, partitions=3, direct=False)
+            shop.sinks, shop.more = [redis.url], ["--http", f"127.0.0.1:{port}"]
+            with Aside(lambda: shop.produce(until=ended)), shop.job():
+                wait_until(lambda: prometheus.least("tocsin_records_read_total") == WRITTEN, lambda: shop.log)
+                late(shop)
+                wait_until(lambda: prometheus.least("tocsin_late_records_total") == 1, lambda: shop.log)
+                wait_until(lambda: prometheus.least("tocsin_consumer_lag_records") == 0, lambda: shop.log)
+                wait_until(lambda: has_given_all_to(redis.url, get(f"{url}/metrics")[1]), lambda: shop.log)
+                self._look(get(f"{url}/metrics")[1])
+                assert set(prometheus.rules.values()) == {"ok"}
+                assert json.loads(get(f"{url}/readyz")[1]) == {"good": True, "checks": {"job": "good", "sinks": "good"}}
+                redis.kill()
+                ended.set()
+                down = 'ALERTS{alertname="TocsinSinkDown", alertstate="pending"}'
+                wait_until(lambda: prometheus(down), lambda: shop.log)
+                assert f"down and tried again: {redis.url}" in get(f"{url}/readyz")[1]
+                assert prometheus("ALERTS{alertname='TocsinDown'}") == {}
+
+    def _look(self, page: str) -> None:
+        found = {family.name: family for family in families(page) if family.samples}
+        assert {name for name in ALWAYS if name.removesuffix("_total") not in found} == set()
+        kinds = {metric.name.removesuffix("_total"): type(metric).__name__.lower() for metric in registry.declared()}
+        assert [name for name in found.keys() & kinds.keys() if found[name].type != kinds[name]] == []
+        assert whole(page, "tocsin_dead_letters_total") == EVENTS // 997
+        decided = samples_of(page, "tocsin_alert_transitions_total")
+        raised = sum(value for labels, value in decided if labels["kind"] == "raised")
+        assert whole(page, "tocsin_event_to_alert_seconds_count") == raised
+        assert {"flink_jobmanager_job_numRestarts", "flink_jobmanager_job_lastCheckpointDuration"} <= found.keys()
+        assert "flink_taskmanager_Status_JVM_CPU_Load" in found
+        busy = found["flink_taskmanager_job_task_busyTimeMsPerSecond"].samples
+        assert {"0", "1"} == {sample.labels["subtask_index"] for sample in busy}
+
+
+def has_given_all_to(sink: str, page: str) -> bool:
+    """Whether a sink has as many transitions as were decided."""
+    rows = {labels["sink"]: value for labels, value in samples_of(page, "tocsin_sink_rows_total")}
+    return len(rows) == 2 and rows[sink] == whole(page, "tocsin_alert_transitions_total")
