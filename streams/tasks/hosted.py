@@ -77,8 +77,9 @@ class Hosted:
                 self.arrive(stage.name, item.name, kept)
 
     def arrive(self, stage: str, item: str, rows: pl.DataFrame) -> None:
-        """Take prepared rows of this bucket."""
-        self._tasks[stage].arrived[item].append(rows)
+        """Take prepared rows of this bucket; those for a stage that is not hosted any more are passed over."""
+        if stage in self._tasks:
+            self._tasks[stage].arrived[item].append(rows)
 
     def advance(
         self, watermarks: Mapping[str, int], closed: Collection[str] = frozenset(), until: int | None = None
@@ -180,11 +181,16 @@ class Hosted:
         return frames, self.marks
 
     def restore(self, frames: Iterable[tuple[tuple[str, ...], pl.DataFrame]], marks: Marks) -> None:
-        """Take a snapshot back."""
+        """Take a snapshot back; of stages that are not hosted any more nothing is taken."""
         self.marks = marks
+        marks.watermarks = {name: at for name, at in marks.watermarks.items() if name in self._tasks}
+        marks.dues = {name: due for name, due in marks.dues.items() if name in self._tasks}
+        marks.closed = [name for name in marks.closed if name in self._tasks]
         states: dict[str, dict[str, dict[str, pl.DataFrame]]] = {}
         for path, frame in frames:
             match path:
+                case (_, stage, *_) if stage not in self._tasks:
+                    continue
                 case ("arrived", stage, item):
                     self._tasks[stage].arrived[item].append(frame)
                 case ("state", stage, operator, name):

@@ -17,7 +17,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from streams.local.dataflow import clocked
 from streams.needs import needed_stages
@@ -41,13 +44,28 @@ def sender_of(node: str, number: int) -> str:
 
 
 class Holder(NamedTuple):
-    """Who holds the states of tasks, in the words of their user, and the option that names another one."""
+    """Who holds the states of tasks, in the words of their user, and the option that names another one.
+
+    `changes`: whether what it holds goes on where rules come and go (`changes.py`).
+    """
 
     name: str
     option: str
+    changes: bool = False
 
 
 GROUP = Holder("this consumer group", "--group")
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """A stage as a state knows it: its version, and its home: a stream, or a layer of shards."""
+
+    version: str
+    home: str
+
+
+Placed = dict[str, Place]
+"""By the stage's name."""
 
 
 @dataclass(frozen=True)  # without slots: what follows from the rest is found once
@@ -77,6 +95,18 @@ class Layout:
     def clocked(self) -> frozenset[str]:
         """The stages that go by the clock."""
         return frozenset(clocked(needed(self.plan)) | {QUALITY})
+
+    @cached_property
+    def placed(self) -> Placed:
+        """Say of which version each stage is, and where it runs; what several words share has that of what it reads."""
+        homes = {stage.name: stream for stream, stages in self.direct.items() for stage in stages}
+        homes |= {name: sender_of(SHARD, layer) for name, layer in self.layer_of.items()}
+        versions: dict[str, str] = {}
+        for stage in needed(self.plan):
+            read = [versions.get(item.upstream, item.upstream) for item in stage.inputs]
+            shared = blake2b("\t".join([stage.name, *read]).encode(), digest_size=8).hexdigest()
+            versions[stage.name] = self.plan.versions.get(stage.name, shared)
+        return {name: Place(versions[name], home) for name, home in homes.items()}
 
     @property
     def slots(self) -> range:

@@ -67,6 +67,8 @@ class Maker:
                 watch=self.watch,
             ),
             Outgoing(name, layout),
-            upstreams=Upstreams(layout.senders(layer), layout.plan.version, layout.shards),
+            upstreams=Upstreams(
+                layout.senders(layer), None if layout.holder.changes else layout.plan.version, layout.shards
+            ),
             until=self.until,
         )

@@ -51,6 +51,7 @@ class ShardTask(Task):
         return plain
 
     def take_back(self, plain: Plain, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
-        """Go on with what came from each sender."""
+        """Go on with what came from each sender; one that is not there any more would begin anew if it came back."""
         del frames
-        self.upstreams.heard = plain.heard
+        tasks = self.layout.tasks
+        self.upstreams.heard = {sender: heard for sender, heard in plain.heard.items() if sender in tasks}

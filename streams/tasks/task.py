@@ -12,7 +12,9 @@ import polars as pl
 from sinks.where import Where
 from streams.local.outbox import Chunk, Outbox
 from streams.local.tally import NULL_KEYS
+from streams.tasks.changes import refuse_changed
 from streams.tasks.hosted import Marks  # noqa: TC001  # msgspec reads the annotations
+from streams.tasks.layout import Placed  # noqa: TC001  # msgspec reads the annotations
 from streams.tasks.outgoing import SEALED
 from streams.tasks.quality import Counting  # noqa: TC001  # msgspec reads the annotations
 from streams.tasks.upstreams import Heard  # noqa: TC001  # msgspec reads the annotations
@@ -33,16 +35,17 @@ if TYPE_CHECKING:
 class Plain(msgspec.Struct, kw_only=True):
     """A commit beside its frames.
 
-    `version`, `sender`, `shards`, `stages`, `partitions`: whose it is, and what lies where. `end`: the offset after
-    what was read. `outbox`: where its pieces begin, and where the next transition goes. `sinks`, `bookmarks`: the
-    position of each, and where the sink stood. `opened`: how many episodes are open, by rule. `key`: the fingerprint of
-    the key that made its pseudonyms, "" where it made none. `counting`: of a partition whose `quality` is judged.
+    `version`, `sender`, `shards`, `stages`, `partitions`: whose it is, and what lies where, of other tasks too. `end`:
+    the offset after what was read. `outbox`: where its pieces begin, and where the next transition goes. `sinks`,
+    `bookmarks`: the position of each, and where the sink stood. `opened`: how many episodes are open, by rule. `key`:
+    the fingerprint of the key that made its pseudonyms, "" where it made none. `counting`: of a partition whose
+    `quality` is judged.
     """
 
     version: str
     sender: str
     shards: int
-    stages: list[str]
+    stages: Placed
     partitions: dict[str, int]
     end: int
     marks: Marks
@@ -141,7 +144,7 @@ class Task:
             version=self.layout.plan.version,
             sender=self.name,
             shards=self.layout.shards,
-            stages=[stage.name for stage in self.hosted.stages],
+            stages=self.layout.placed,
             partitions=dict(self.layout.partitions),
             end=self.end,
             marks=self.hosted.marks,
@@ -158,44 +161,57 @@ class Task:
         )
 
     def resume(self, loaded: Loaded) -> None:
-        """Be what a commit says; StateError if it is of another topology or cut into other shards."""
-        plain = msgspec.json.decode(loaded.head.plain, type=Plain)
+        """Be what a commit says; StateError if it is of another topology or cut into other shards.
+
+        Where rules have come and gone since, that is what the commit says of those that are still there.
+        """
+        plain = self._plain_of(loaded)
         self._refuse_other(plain)
         frames = loaded.frames
         self.hosted.restore([(path, frame) for path, frame in frames.items() if path[0] in KINDS], plain.marks)
         chunks = [Chunk(start, frames["outbox", str(at)]) for at, start in enumerate(plain.outbox)]
         self.outbox = Outbox(chunks, plain.outbox_end)
-        self.outgoing.numbers, self.outgoing.told = plain.numbers, plain.told
-        self.outgoing.closed = set(plain.closed)
+        numbers = plain.numbers[: len(self.outgoing.numbers)]
+        self.outgoing.numbers[: len(numbers)] = numbers
+        if plain.version == self.layout.plan.version:  # otherwise somebody may have been told nothing yet
+            self.outgoing.told, self.outgoing.closed = plain.told, set(plain.closed)
         packets = [frame for path, frame in frames.items() if path[0] == "packets"]
         self.outgoing.resume(pl.concat([pl.DataFrame(schema=dict(SEALED)), *packets]))
         for path, rows in frames.items():
             if path[0] == "gathered":
                 _, slot, stage, item = path
-                self.outgoing.gather(int(slot), stage, item, rows)
+                if stage in self.layout.layer_of:
+                    self.outgoing.gather(int(slot), stage, item, rows)
         self.places = {
             sink: SinkPlace(position, frames["passed", sink], plain.bookmarks.get(sink, ""))
             for sink, position in plain.sinks.items()
         }
-        self.end, self.through, self.opened = plain.end, plain.through, Counter(plain.opened)
+        self.end, self.through = plain.end, plain.through
+        self.opened = Counter({rule: number for rule, number in plain.opened.items() if rule in self.layout.plan.rules})
         self.take_back(plain, frames)
 
     def take_back(self, plain: Plain, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
         """Take what a kind of task keeps beside the rest."""
         raise NotImplementedError
 
+    def _plain_of(self, loaded: Loaded) -> Plain:
+        try:
+            return msgspec.json.decode(loaded.head.plain, type=Plain)
+        except msgspec.DecodeError as error:
+            holder = self.layout.holder
+            raise StateError(
+                f"{holder.name} holds a state of {self.name} that another version of tocsin wrote, or that is damaged: "
+                f"{error}; take another {holder.option}"
+            ) from error
+
     def _refuse_other(self, plain: Plain) -> None:
         plan, holder = self.layout.plan, self.layout.holder
-        if plain.version != plan.version or plain.sender != self.name:
+        if plain.sender != self.name or (plain.version != plan.version and not holder.changes):
             raise StateError(
                 f"{holder.name} holds the state of another topology (its task {plain.sender}, version "
                 f"{plain.version}, where {plan.name} is {plan.version}): run that one, or take another {holder.option}"
             )
-        if plain.stages != [stage.name for stage in self.hosted.stages]:
-            raise StateError(
-                f"the state of {self.name} holds other stages: what streams are partitioned_by has changed since; take "
-                f"another {holder.option}"
-            )
+        refuse_changed(plain.stages, self.layout.placed, holder)
         for stream, number in self.layout.partitions.items():
             if self.layout.direct[stream] and plain.partitions.get(stream) != number:
                 raise StateError(

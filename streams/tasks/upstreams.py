@@ -30,10 +30,14 @@ class Heard(msgspec.Struct):
 
 @dataclass(slots=True)
 class Upstreams:
-    """All senders of a shard. `senders`: of each node, known before the first packet: a silent one holds back."""
+    """All senders of a shard.
+
+    `senders`: of each node, known before the first packet: a silent one holds back. `version`: of the topology that
+    packets have to be of; None if those may still come that were sent before rules came and went.
+    """
 
     senders: Mapping[str, frozenset[str]]
-    version: str
+    version: str | None
     shards: int
     heard: dict[str, Heard] = field(default_factory=dict)
 
@@ -87,7 +91,7 @@ class Upstreams:
         return self.heard.get(sender) or Heard()
 
     def _refuse_other(self, header: Header) -> None:
-        if header.version != self.version or header.shards != self.shards:
+        if self.version not in {None, header.version} or header.shards != self.shards:
             raise StateError(
                 f"the exchange holds packets of {header.sender} made by another topology or for {header.shards} "
                 f"shards, not {self.shards}: run that topology, or start anew under another --group"
