@@ -20,6 +20,7 @@ from streams.faust.skew import Skew, standings
 from streams.faust.unit import Unit
 from streams.tasks import values
 from streams.tasks.silence import Silence
+from streams.tasks.source_task import SourceTask
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from streams.faust.telling import Telling
     from streams.faust.wire import Wire
     from streams.tasks.intake import Intake, Taken
-    from streams.tasks.source_task import SourceTask
     from streams.tasks.task import Task
 
 THREADS = 2
@@ -260,7 +260,8 @@ class Hosting:
             await in_thread(None, partial(self.following.look, passed))
 
     async def pass_time(self, clock: int) -> None:
-        """Let time pass in partitions at whose end nothing happens."""
+        """Let time pass: in partitions at whose end nothing happens, and minutes of what is counted."""
+        await self._turn(clock)
         still = self._silence.still([self.units[tp] for tp in self._keeping]) if clock else []
         if not still:
             return
@@ -269,6 +270,14 @@ class Hosting:
             async with unit.lock:
                 task.idle(clock)
                 unit.dirty = True
+
+    async def _turn(self, clock: int) -> None:
+        """Tell partitions that count by minutes that one is over; `clock`: 0 where it was not read yet."""
+        for unit in [self.units[tp] for tp in self._keeping] if clock else ():
+            if isinstance(unit.task, SourceTask) and unit.task.minute_over(clock):
+                async with unit.lock:
+                    unit.task.turn(clock)
+                    unit.dirty = True
 
     async def close(self, seconds: float) -> None:
         """Commit what was done, and give the sinks what is durable, within some seconds."""

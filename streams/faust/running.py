@@ -15,7 +15,7 @@ from streams.faust.topics import exchange_of, existing, make_own, partitions_of
 from streams.local.running import warn_of_missing_key
 from streams.pseudonyms import load_pseudonyms
 from streams.tasks import running
-from streams.tasks.inputs import refuse_what_is_missing, tables_of, topics_of
+from streams.tasks.inputs import require_formats, tables_of, topics_of
 from streams.tasks.layout import lay_out
 from tocsin.errors import SinkError, StateError
 
@@ -59,7 +59,7 @@ def carry_out(run: Run) -> bool:
 
 async def prepare(run: Run) -> Order:
     """Look at the topics, make those of the group, and say what workers are told."""
-    refuse_what_is_missing(run.plan, RUNTIME)
+    require_formats(run.plan)
     _refuse_sinks(run)
     servers, topics = topics_of(run.plan, run.sources, RUNTIME)
     tables = tables_of(run.plan, run.sources, servers)

@@ -19,7 +19,7 @@ from streams.kafka.dead_letters import DeadLettersByStream
 from streams.kafka.topic_changes import Change, Step
 from streams.local.running import warn_of_missing_key
 from streams.pseudonyms import load_pseudonyms
-from streams.tasks.inputs import load_tables, refuse_what_is_missing, tables_of, topics_of, uris_of
+from streams.tasks.inputs import load_tables, require_formats, tables_of, topics_of, uris_of
 from tocsin.errors import SinkError, SourceError
 from tocsin.kafka import SCHEME
 
@@ -36,7 +36,7 @@ def prepare(run: Run) -> Order:
     """Look at this machine, the cluster, topics and tables, and say what the job is told."""
     look(run.cluster, run.name, run.parallelism, run.settings, run.warn)
     plan, pseudonyms = run.plan, load_pseudonyms()
-    refuse_what_is_missing(plan, RUNTIME)
+    require_formats(plan)
     servers, topics = topics_of(plan, run.sources, RUNTIME)
     uris = tables_of(plan, run.sources, servers)
     for name, uri in uris.items():

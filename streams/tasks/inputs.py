@@ -1,4 +1,4 @@
-"""What hosts of several processes read: topics of streams, tables; and what they do not carry out yet."""
+"""What hosts of several processes read: topics of streams, tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from streams.tables import read_table
 from streams.tasks.layout import needed, streams_of
 from tocsin.errors import SourceError
 from tocsin.kafka import SCHEME, client_settings, parse_address
-from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +25,8 @@ if TYPE_CHECKING:
     from tocsin.compiler import Plan
 
 
-def refuse_what_is_missing(plan: Plan, runtime: str) -> None:
-    """Raise SourceError for what these runtimes do not carry out yet."""
-    stages = needed(plan)
-    if any(item.upstream == QUALITY for stage in stages for item in stage.inputs):
-        raise SourceError(
-            f"{plan.name} judges the built-in stream quality: the runtime {runtime} does not count it yet"
-        )
+def require_formats(plan: Plan) -> None:
+    """Raise SourceError if records of a stream that is read cannot be read from messages."""
     for name in sorted(streams_of(plan)):
         require_format(plan.streams[name])
 

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import polars as pl
 import polars.selectors as cs
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
@@ -36,8 +37,6 @@ from tocsin.language import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    import polars as pl
 
     from tests.servers.fixtures import Topics
 
@@ -92,6 +91,14 @@ rules:
     says: "one payment of {amount}"
 """
 """`places` needs the exchange; the others run beside the partitions, while cards are what those are cut by."""
+COUNTED = """
+  counted:
+    from: quality
+    entity: [stream, field]
+    levels: {blue: records + missing + failed + late >= 0}
+    keep: 1m
+"""
+"""An alert for each row of `quality`, with its counts as values."""
 BEGIN = 1_772_442_000_000
 EVENTS = 6_000
 UNTIL = BEGIN + EVENTS * 200 + 3_600_000
@@ -155,7 +162,7 @@ class Shop:
 
     `direct`: the stream says that cards cut its partitions; `scattered`: that is not true. `tabled`: the table of shops
     is a topic. `idle`: nobody waits for it where a last record of each partition is beyond the end of the run. `skew`:
-    of the stream.
+    of the stream. `judged`: its quality is told of, which no run over files repeats.
     """
 
     folder: Path
@@ -169,6 +176,7 @@ class Shop:
     tabled: bool = False
     idle: str = "60s"
     skew: str = "1h"
+    judged: bool = False
     command: tuple[str, ...] = ()
     topic: str = field(init=False)
     alerts: str = field(init=False)
@@ -183,7 +191,8 @@ class Shop:
     @property
     def text(self) -> str:
         """The topology."""
-        return self.filed.replace("file: shops.csv", f"topic: {self.group}.shops") if self.tabled else self.filed
+        text = self.filed + COUNTED if self.judged else self.filed
+        return text.replace("file: shops.csv", f"topic: {self.group}.shops") if self.tabled else text
 
     @property
     def filed(self) -> str:
@@ -281,13 +290,36 @@ class Shop:
         return len(messages(self.servers, self.alerts))
 
     def given(self) -> pl.DataFrame:
-        """Give the canonical form of the alert topic, copies left out.
+        """Give the canonical form of the alert topic, copies and what was told of quality left out.
 
         Without the version of rules where the table is a topic, since that is part of it.
         """
-        rows = ndjson.decode([value(message) for message in messages(self.servers, self.alerts)])
-        found = canonical(rows.unique(["alert_id", "sequence"], maintain_order=True))
+        found = canonical(self._log().filter(pl.col("rule") != "counted"))
         return found.drop("rule_version") if self.tabled else found
+
+    def _log(self) -> pl.DataFrame:
+        rows = ndjson.decode([value(message) for message in messages(self.servers, self.alerts)])
+        return rows.unique(["alert_id", "sequence"], maintain_order=True)
+
+    def counted(self) -> dict[str, tuple[int, ...]]:
+        """Give what was counted over all minutes, by field: records, missing, failed, late."""
+        words, sums = ("records", "missing", "failed", "late"), dict[str, tuple[int, ...]]()
+        told = self._log().filter(pl.col("rule") == "counted")
+        for name, given in zip(told["entity"], told["values"], strict=True):
+            field_, counts = json.loads(name)["field"], json.loads(given)
+            sums[field_] = tuple(map(sum, zip(sums.get(field_, (0, 0, 0, 0)), map(counts.get, words), strict=True)))
+        return sums
+
+    @property
+    def quality(self) -> dict[str, tuple[int, ...]]:
+        """What there is to be counted, by field, when `produce` is through."""
+        number = EVENTS + EVENTS // 500 + self.partitions
+        none, bad = (number, 0, 0, 0), EVENTS // 997
+        return {"payment_id": none, "at": none, "card": none} | {
+            "": (number, 0, bad, 0),
+            "shop": (number, self.partitions, 0, 0),
+            "amount": (number, 0, bad, 0),
+        }
 
     def unlike(self, wanted: pl.DataFrame) -> str:
         """Tell what differs from the canonical form that was wanted."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lone_worker import PAYMENTS, Cluster, LoneWorker, become, settled
-from shop_runs import BEGIN, TOPOLOGY
+from shop_runs import BEGIN, COUNTED, TOPOLOGY
 
 from streams.faust.gathering import Gathering
 from streams.faust.hosting import QUEUED
 from streams.pseudonyms import Pseudonyms
+from streams.tasks.packets import decode
 from tocsin.errors import StateError
+from tocsin.model.quality import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +76,33 @@ class TestAWorker:
             for begin, after in taken:
                 assert begin <= reached, "records were passed over"
                 reached = after
+
+        asyncio.run(story())
+
+
+class TestTheClock:
+    """Partitions whose quality is judged count by the minutes of the clock topic."""
+
+    def test_what_was_read_in_a_minute_goes_out_when_it_is_over(self, tmp_path: Path) -> None:
+        cluster = Cluster(log_ends={PAYMENTS: 200})  # more is to come
+
+        def counted() -> list[int]:
+            packets = [decode(packet) for _, packet in cluster.sent]
+            parts = [rows for packet in packets for (stage, _), rows in packet.parts.items() if stage == QUALITY]
+            return [rows.filter(field="")["records"].item() for rows in parts]
+
+        async def story() -> None:
+            worker = LoneWorker(tmp_path, cluster, text=TOPOLOGY + COUNTED)
+            await worker.begin(PAYMENTS)
+            await worker.hosting.pass_time(0)  # nobody has said yet what time it is
+            await worker.give(PAYMENTS, 0, 100)
+            await settled(worker, 100)
+            for seconds in (1, 59):
+                await worker.hosting.pass_time(BEGIN + seconds * 1_000)
+            assert not counted()
+            await worker.hosting.pass_time(BEGIN + 60_000)
+            await become(lambda: counted() == [100])
+            await worker.hosting.close(1.0)
 
         asyncio.run(story())
 

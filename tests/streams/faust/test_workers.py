@@ -135,7 +135,7 @@ class TestThreeWorkers:
         self, make: Callable[..., Shop], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
         chance = random.Random(SEED)  # noqa: S311  # chaos, not secrets
-        shop, struck = make(workers=3, partitions=4), Event()
+        shop, struck = make(workers=3, partitions=4, judged=True), Event()
 
         def disturb() -> None:
             wait_until(lambda: len(workers_of(shop.folder)) == 3)
@@ -151,6 +151,7 @@ class TestThreeWorkers:
             assert shop.run(), (SEED, shop.logs())
         assert shop.crashes, "nobody was killed"
         assert shop.given().equals(wanted(shop)), (SEED, shop.unlike(wanted(shop)), shop.logs())
+        assert shop.counted() == shop.quality, (SEED, "each record is counted once")
         assert len(set(given := ids(shop.servers, shop.alerts))) == len(given), (SEED, "there are copies")
 
     def test_workers_come_and_go_while_keys_are_exchanged(

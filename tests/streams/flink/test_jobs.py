@@ -75,7 +75,7 @@ class TestJobs:
         self, make: Callable[..., ShopJob], wanted: Callable[[Shop], pl.DataFrame], tmp_path: Path
     ) -> None:
         with FlinkCluster(tmp_path / "flink", slots=4) as cluster:
-            shop, killed = make(partitions=2, direct=False, cluster=cluster.address), Event()
+            shop, killed = make(partitions=2, direct=False, cluster=cluster.address, judged=True), Event()
             with Aside(lambda: shop.produce(pause=8, until=killed)), shop.job(parallelism=4) as process:
                 wait_until(lambda: shop.told() > 0, lambda: shop.log)
                 cluster.tasks.kill()
@@ -84,6 +84,7 @@ class TestJobs:
                 assert process.wait(ENDS_WITHIN) == 0, shop.log
             assert shop.given().equals(wanted(shop)), (shop.unlike(wanted(shop)), shop.log)
             assert len(set(given := ids(shop.servers, shop.alerts))) == len(given), "there are copies"
+            assert shop.counted() == shop.quality, "each record is counted once"
             shop.until += 3_600_000
             assert shop.ends() == 2
             assert "the run of this state folder has ended at 2026-03-02" in shop.log
