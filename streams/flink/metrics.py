@@ -85,7 +85,8 @@ class Telling:
 
 
 def _sizes(task: Task) -> Mapping[str, StateSize]:
-    return sizes_of(task.frames(), {stage.name: stage.key for stage in task.hosted.stages})
+    frames, _ = task.hosted.snapshot()
+    return sizes_of(frames, {stage.name: stage.key for stage in task.hosted.stages})
 
 
 @dataclass(slots=True)
