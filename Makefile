@@ -11,6 +11,9 @@ COMPILE = $(BIN)/python -m compileall -q tocsin operators streams sinks monitori
 UV ?= uv
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 BASE ?= python:3.11-slim
+# What the image runs: local, or flink.
+RUNTIME ?= local
+IMAGE = tocsin$(if $(filter flink,$(RUNTIME)),-flink)
 IMAGE_FLAGS ?=
 
 .PHONY: help install demo stack stack-down test lint types unit chaos mutate bench clean image lock
@@ -39,7 +42,7 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.core
 
 # What the servers of `make stack` and of the tests need on the machine; fetched once.
-$(VENV)/.stack: stack/pom.xml stack/jars.lock streams/flink/pom.xml streams/flink/jars.lock stack/packages.py | $(VENV)/bin/python
+$(VENV)/.stack: stack/pom.xml stack/jars.lock streams/flink/pom.xml streams/flink/jars.lock deploy/flink/operator/pom.xml deploy/flink/operator/jars.lock stack/packages.py | $(VENV)/bin/python
 	$(BIN)/python -m stack fetch
 	@touch $@
 
@@ -75,12 +78,13 @@ bench: $(VENV)/.dev ## speed and memory, as ratios from one run; writes bench/re
 	@$(COMPILE)
 	$(BIN)/python -m bench
 
-image: ## build the image with buildah on the base image BASE (CONTRIBUTING.md)
-	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) $(IMAGE_FLAGS) -t tocsin .
+image: ## build the image with buildah on the base image BASE (RUNTIME=flink for Flink; CONTRIBUTING.md)
+	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) --build-arg RUNTIME=$(RUNTIME) $(IMAGE_FLAGS) -t $(IMAGE) .
 
 lock: ## pin what pyproject.toml asks for, with hashes (needs uv)
 	$(LOCK) --all-extras pyproject.toml requirements/build.in requirements/python-3.13.in -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock pyproject.toml requirements/build.in -o requirements/core.lock
+	$(LOCK) $(addprefix --extra ,flink kafka servers metrics) -c requirements/dev.lock pyproject.toml requirements/build.in requirements/python-3.13.in -o requirements/flink.lock
 
 clean: ## remove what was built, not the environment
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

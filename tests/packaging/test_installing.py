@@ -88,8 +88,23 @@ class TestImage:
     def test_what_is_copied_exists(self) -> None:
         assert [name for name in self.copied() if not (ROOT / name).exists()] == []
 
-    def test_the_base_is_an_argument_of_both_stages(self) -> None:
-        assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    def test_the_base_is_an_argument_of_all_stages_and_what_it_runs_chooses_the_last(self) -> None:
+        stages = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", DOCKERFILE, re.MULTILINE)
+        assert stages == [
+            *(("${BASE}", name) for name in ("build", "jars", "local")),
+            ("local", "flink"),
+            ("${RUNTIME}", ""),
+        ]
+
+    def test_there_is_a_lock_for_each_that_it_may_run(self) -> None:
+        assert "-r /build/${RUNTIME}.lock" in DOCKERFILE
+        assert set(re.findall(r"^COPY requirements/\S+ /build/(\w+)\.lock$", DOCKERFILE, re.MULTILINE)) == {
+            "local",
+            "flink",
+        }
+
+    def test_jars_are_checked_by_their_hashes(self) -> None:
+        assert "sha256sum --check --strict jars.lock" in DOCKERFILE
 
     def test_it_does_not_run_as_root(self) -> None:
         assert re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)[-1] != "0"
