@@ -60,10 +60,11 @@ def open_rest(run: Run) -> None:
 
 @dataclass(slots=True)
 class Figures:
-    """The metrics of a job, whether it is at work, and Flink's own numbers."""
+    """The metrics of a job, whether it is at work, and Flink's own numbers; `state`: what Flink said last of it."""
 
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     health: Health = field(default_factory=lambda: Health(needed=(JOB, SINKS)))
+    state: str = ""
     _flink: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
 
     def gauges(self) -> Mapping[str, Mapping[Labels, float]]:
@@ -101,7 +102,7 @@ class Figures:
         except SourceError as error:
             self.health.ready(JOB, ok=False, why=str(error))
         else:
-            self._flink = job.gauges
+            self._flink, self.state = job.gauges, job.state
             self.health.ready(JOB, job.state == RUNNING, f"Flink says it is {job.state.lower()}")
 
     def _judge_sinks(self) -> None:

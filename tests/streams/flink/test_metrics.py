@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -21,12 +23,13 @@ from stack import FlinkCluster, Prometheus, RedisServer
 from stack.packages import install
 from stack.ports import free_port
 from stack.running import WATCHING
+from streams.flink.figures import Figures, Place
 from streams.flink.job_figures import RUNNING, JobFigures
 from streams.flink.keeping import Kept
 from streams.flink.metrics import Reporter, Telling
 from streams.flink.order import Order
 from streams.flink.reports import Reports
-from streams.flink.words import Word
+from streams.flink.words import Word, words_of
 from streams.local.dataflow import empty_table
 from streams.local.tally import Tally
 from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
@@ -245,6 +248,58 @@ class TestWhatFlinkAnswers:
         ask.vertices = [RUNNING, "FINISHED"]
         figures.look()
         assert figures.state == RUNNING
+
+
+@contextmanager
+def serving(rest: Rest) -> Iterator[str]:
+    """Let a cluster answer on a port; give HOST:PORT."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(rest(self.path)).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class TestFollowing:
+    def test_a_job_puts_together_what_its_subtasks_send_and_its_cluster_answers(
+        self, kafka: str, kafka_topics: Topics, unique: str
+    ) -> None:
+        kafka_topics(words_of(unique))
+        figures, rest, metrics = Figures(), Rest(), MemoryMetrics()
+        metrics.count(READ, 5)
+        metrics.gauge(registry.SINK_UP.of({"sink": "redis"}), 0)
+        order = replace(ORDER, servers=kafka, group=unique)
+        reporter = Reporter(order, "sources/0", 0, metrics, seconds=0.1)
+        with serving(rest) as cluster, figures.following(Place(cluster, JOB, kafka, unique, ["payments"], "r")):
+            reporter.start()
+            wait_until(lambda: figures.metrics.value(READ) == 5 and figures.state)
+            assert figures.metrics.value(registry.PAUSED.of({"stream": "payments"})) == 1
+            assert "flink_jobmanager_job_numRestarts" in figures.gauges()
+            wait_until(lambda: "redis" in figures.health.at_work.text)
+            assert figures.health.at_work.checks == {
+                "job": "Flink says it is created",
+                "sinks": "down and tried again: redis",
+                "draining": "",
+            }
+        reporter.close()
+
+    def test_a_cluster_that_does_not_answer_is_told(self, kafka: str, kafka_topics: Topics, unique: str) -> None:
+        kafka_topics(words_of(unique))
+        figures = Figures()
+        with figures.following(Place(f"127.0.0.1:{free_port()}", JOB, kafka, unique, ["payments"])):
+            wait_until(lambda: "no Flink cluster answers" in figures.health.at_work.checks["job"])
+        assert figures.health.alive.good
 
 
 class Asking:
