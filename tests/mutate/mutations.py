@@ -412,6 +412,14 @@ MUTATIONS = (
         ("tests/streams/local/test_quality.py",),
     ),
     Mutation(
+        "23",
+        "what a partition has counted of the minute at hand is in its commit",
+        "streams/tasks/source_task.py",
+        "self.counting = plain.counting",
+        "pass",
+        ("tests/streams/tasks/test_counting_quality.py",),
+    ),
+    Mutation(
         "24",
         "a sink passes over what it has written",
         "sinks/file.py",
