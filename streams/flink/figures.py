@@ -103,7 +103,7 @@ class Figures:
             self.health.ready(JOB, ok=False, why=str(error))
         else:
             self._flink, self.state = job.gauges, job.state
-            self.health.ready(JOB, job.state == RUNNING, f"Flink says it is {job.state.lower()}")
+            self.health.ready(JOB, job.slowest == RUNNING, f"Flink says it is {job.slowest.lower()}")
 
     def _judge_sinks(self) -> None:
         values = self.metrics.values

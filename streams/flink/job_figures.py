@@ -38,7 +38,11 @@ _SOURCE = re.compile(r"Source: \S*\bsource_(\d+)\b")
 
 @dataclass(slots=True)
 class JobFigures:
-    """A job as Flink sees it. `ask`: gives what a path of the REST answers. `streams`: in the order of its sources."""
+    """A job as Flink sees it.
+
+    `ask`: gives what a path of the REST answers. `streams`: in the order of its sources. `state`: of the job;
+    `slowest`: of the part of it that is furthest from running.
+    """
 
     ask: Callable[[str], Any]
     job: str
@@ -46,6 +50,7 @@ class JobFigures:
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     gauges: Gauges = field(default_factory=dict)
     state: str = ""
+    slowest: str = ""
     _looked: bool = False
     _checkpoint: int = 0
     _counts: dict[str, int] = field(default_factory=dict)
@@ -53,7 +58,7 @@ class JobFigures:
     def look(self) -> None:
         """Ask for everything anew; SourceError if nobody answers."""
         told = self.ask(f"/jobs/{self.job}")
-        self.state = _state(told)
+        self.state, self.slowest = told["state"], _slowest(told)
         if not self._looked:
             self._looked = True
             self.metrics.gauge(registry.COMMIT_TIME, told["start-time"] / 1000)
@@ -114,8 +119,8 @@ class JobFigures:
                 self.metrics.gauge(label, max(0.0, value))
 
 
-def _state(told: Mapping[str, Any]) -> str:
-    """Give the state of a job, or what the vertex is in that is furthest from running; seeds are through at once."""
+def _slowest(told: Mapping[str, Any]) -> str:
+    """Give the state of a job that does not run, or of a part of it that does not; seeds are through at once."""
     if told["state"] != RUNNING:
         return str(told["state"])
     return next((str(one["status"]) for one in told["vertices"] if one["status"] not in AT_WORK), RUNNING)

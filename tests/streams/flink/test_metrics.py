@@ -172,7 +172,7 @@ class Rest:
             f"/jobs/{JOB}/vertices/w/metrics": {"0.backPressuredTimeMsPerSecond": "1000.0"},
         }
         self.completed, self.failed = 0, 21
-        self.vertices = ["CREATED", "FINISHED"]
+        self.state, self.vertices = RUNNING, ["CREATED", "FINISHED"]
 
     def __call__(self, path: str) -> Any:  # noqa: ANN401  # JSON
         bare, _, asked = path.partition("?get=")
@@ -198,7 +198,7 @@ class Rest:
         ]
         counts = {"completed": self.completed, "failed": self.failed}
         return {
-            f"/jobs/{JOB}": {"state": RUNNING, "name": "tocsin shop (g)", "start-time": 900_000, "vertices": listed},
+            f"/jobs/{JOB}": {"state": self.state, "name": "tocsin shop (g)", "start-time": 900_000, "vertices": listed},
             f"/jobs/{JOB}/checkpoints": {"counts": counts, "history": [*history, {"id": 99, "status": "FAILED"}]},
             "/taskmanagers": {"taskmanagers": [{"id": "tm:1"}]},
         }
@@ -244,10 +244,13 @@ class TestWhatFlinkAnswers:
         ask = Rest()
         figures = JobFigures(ask, JOB, ["payments"])
         figures.look()
-        assert figures.state == "CREATED"
+        assert (figures.state, figures.slowest) == (RUNNING, "CREATED")
         ask.vertices = [RUNNING, "FINISHED"]
         figures.look()
-        assert figures.state == RUNNING
+        assert (figures.state, figures.slowest) == (RUNNING, RUNNING)
+        ask.state = "RESTARTING"
+        figures.look()
+        assert (figures.state, figures.slowest) == ("RESTARTING", "RESTARTING")
 
 
 @contextmanager
