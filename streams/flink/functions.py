@@ -139,6 +139,7 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
     def _looked(self, timestamp: int, ctx: Any) -> Iterator[Any]:  # noqa: ANN401
         key = ctx.get_current_key()
         if not self._hosting.knows(key):
+            self._hosting.let_go(key, dict(self._state.items()))
             self._state.clear()
             return
         kept = self._hosting.keeping.of(key, self._state)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from monitoring import registry
 from monitoring.metrics import MemoryMetrics
 from monitoring.names import shown
@@ -27,6 +29,8 @@ from streams.local.early import EarlyCopies
 from streams.local.tally import Tally
 from streams.pseudonyms import KEY, load_pseudonyms
 from streams.sources.contract import Records
+from streams.tasks import values
+from streams.tasks.changes import refuse_other_shards
 from streams.tasks.inputs import uris_of
 from streams.tasks.intake import Fresh, Intake
 from streams.tasks.key_check import KeyCheck
@@ -35,7 +39,7 @@ from streams.tasks.making import Maker
 from streams.tasks.shard_task import ShardTask
 from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
-from streams.tasks.task import SinkPlace
+from streams.tasks.task import Plain, SinkPlace
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:
@@ -147,6 +151,23 @@ class Hosting:
     def knows(self, key: int) -> bool:
         """Whether a Flink key is that of a task; otherwise it was, before its stream or layer was taken out."""
         return key in self._names
+
+    def let_go(self, key: int, stored: Mapping[bytes, bytes]) -> None:
+        """Look at the state of a key that no task has: its stream or layer was taken out, and it may go.
+
+        StateError if not so: the state is cut into other shards or partitions, and all its tasks have other keys.
+        """
+        loaded = values.load(stored, key)
+        if loaded is None:
+            return
+        plain, layout = msgspec.json.decode(loaded.head.plain, type=Plain), self.order.layout
+        refuse_other_shards(plain.shards, layout.shards, layout.holder)
+        for stream, number in layout.partitions.items():
+            if plain.partitions.get(stream, number) != number:
+                raise StateError(
+                    f"{layout.holder.name} has read {plain.partitions[stream]} partitions of {stream}, not {number}: "
+                    f"take another {layout.holder.option}"
+                )
 
     def take(self, kept: Kept, data: bytes) -> None:
         """Take a pack of records, or a packet."""

@@ -35,6 +35,15 @@ def refuse_changed(before: Placed, now: Placed, holder: Holder) -> None:
         )
 
 
+def refuse_other_shards(before: int, now: int, holder: Holder) -> None:
+    """Raise StateError if a state has its keys in another number of shards than now."""
+    if before != now:
+        raise StateError(
+            f"the state of {holder.name} has its keys in {before} shards, not in {now}: run with --buckets {before}, "
+            f"or take another {holder.option}"
+        )
+
+
 def told(before: Placed, now: Placed) -> list[str]:
     """Say in sentences what has come and gone, where something has."""
     sentences = []

@@ -12,7 +12,7 @@ import polars as pl
 from sinks.where import Where
 from streams.local.outbox import Chunk, Outbox
 from streams.local.tally import NULL_KEYS
-from streams.tasks.changes import refuse_changed
+from streams.tasks.changes import refuse_changed, refuse_other_shards
 from streams.tasks.hosted import Marks  # noqa: TC001  # msgspec reads the annotations
 from streams.tasks.layout import Placed  # noqa: TC001  # msgspec reads the annotations
 from streams.tasks.outgoing import SEALED
@@ -225,11 +225,7 @@ class Task:
                 f"the run of {holder.name} has ended{ended}, windows in progress are closed: it cannot go on "
                 f"beyond that; take another {holder.option}"
             )
-        if plain.shards != self.layout.shards:
-            raise StateError(
-                f"the state of {holder.name} has its keys in {plain.shards} shards, not in {self.layout.shards}: "
-                f"run with --buckets {plain.shards}, or take another {holder.option}"
-            )
+        refuse_other_shards(plain.shards, self.layout.shards, holder)
 
 
 _OPENING = {Transition.RAISED: 1, Transition.CLEARED: -1}
