@@ -1,7 +1,8 @@
 """Whole columns at once, where that surely gives what `scalars.read_value` gives for each value.
 
 Every conversion gives two expressions: the physical column, and *doubt*: true where the value must be judged alone.
-A conversion may doubt too much (that costs time), never too little (that would make two decoders of one).
+A conversion may doubt too much (that costs time), never too little (that would make two decoders of one). Columns whose
+least and greatest value show that none can be in doubt are taken as they are, without a query (`_SURE`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ SHORT_TEXT = 15
 
 
 _READ, _DOUBT = "__read:", "__doubt"
+_NO_DOUBT = pl.Series([False])
 
 
 class Conversion(NamedTuple):
@@ -78,23 +80,42 @@ class Converter:
             return pl.DataFrame(schema={name: type_.physical for name, type_ in self._fields.items()}), pl.Series(
                 dtype=pl.Boolean
             )
+        read = self._read(frame, schema)
+        sure = self._sure(frame, schema, read)
+        if sure is not None:
+            return pl.DataFrame(sure), _NO_DOUBT.new_from_index(0, frame.height)
         if schema != self._schema:
             self._schema, self._columns = schema, _conversions(schema, self._fields)
-        done = self._with_texts_read(frame, schema).select(self._columns)
+        done = frame.hstack([column.alias(_READ + name) for name, column in read.items()]).select(self._columns)
         return done, done.drop_in_place(_DOUBT)
 
-    def _with_texts_read(self, frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-        """Add what functions of ours read: the times of texts, the texts of bytes, decimals of floats (numpy, quicker).
+    def _read(self, frame: pl.DataFrame, schema: pl.Schema) -> dict[str, pl.Series]:
+        """Give what functions of ours read: times of texts, texts of bytes, decimals of floats (numpy, quicker).
 
         Not as a call back from an expression: that would need the interpreter's lock on a thread of Polars' pool, for
         which another thread may be waiting with the lock in hand.
         """
-        read = [
-            reader(frame.get_column(name), type_).alias(_READ + name)
+        return {
+            name: reader(frame.get_column(name), type_)
             for name, type_ in self._fields.items()
             if name in schema and (reader := _READERS.get((type_.kind, type(schema[name])))) is not None
-        ]
-        return frame.hstack(read) if read else frame
+        }
+
+    def _sure(self, frame: pl.DataFrame, schema: pl.Schema, read: Mapping[str, pl.Series]) -> list[pl.Series] | None:
+        """Give the physical columns if no value of any can be in doubt; None if one might be, or is not there."""
+        columns = []
+        for name, type_ in self._fields.items():
+            if name not in schema:
+                return None
+            column = frame.get_column(name)
+            if name in read:
+                if read[name].null_count() > column.null_count():
+                    return None
+                column = read[name]
+            elif (is_sure := _SURE.get((type_.kind, type(schema[name])))) is None or not is_sure(column):
+                return None
+            columns.append(column)
+        return columns
 
 
 def _conversions(schema: pl.Schema, fields: Mapping[str, Type]) -> list[pl.Expr]:
@@ -289,6 +310,29 @@ _CONVERSIONS: Mapping[Kind, Callable[[pl.Expr, pl.DataType, Type], Conversion | 
     Kind.POINT: _point,
     Kind.POLYGON: _polygon,
 }
+
+
+def _of_times(column: pl.Series) -> bool:
+    least, most = column.min(), column.max()
+    return not (isinstance(least, int) and isinstance(most, int)) or (least >= TIME_LEAST and most <= TIME_MOST)
+
+
+def _of_numbers(column: pl.Series) -> bool:
+    return not column.null_count() and bool(np.isfinite(column.to_numpy()).all())
+
+
+def _of_any(_: pl.Series) -> bool:
+    return True
+
+
+_SURE: Mapping[tuple[Kind, type[pl.DataType]], Callable[[pl.Series], bool]] = {
+    (Kind.STRING, pl.String): _of_any,
+    (Kind.BOOLEAN, pl.Boolean): _of_any,
+    (Kind.INT64, pl.Int64): _of_any,
+    (Kind.FLOAT64, pl.Float64): _of_numbers,
+    (Kind.TIMESTAMP, pl.Int64): _of_times,
+}
+"""Carrier columns that are physical ones already, and whether no value of one is in doubt."""
 
 _READERS: Mapping[tuple[Kind, type[pl.DataType]], Callable[[pl.Series, Type], pl.Series]] = {
     (Kind.DECIMAL, pl.Float64): _decimals_of_floats,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -196,10 +197,13 @@ def _at(letter: Dead, raw: Records, place: int) -> Dead:
     return letter._replace(offset=raw.offset(place), key=raw.key_of and raw.key_of(place))
 
 
+_NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 def _names_of_first(raw: Records) -> frozenset[str]:
     try:
-        return frozenset(parse_object(raw.at(0)) if raw.count else ())
-    except Bad:
+        return frozenset(_NAMES.decode(raw.head))
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return frozenset()
 
 

@@ -31,8 +31,16 @@ def state_of(greatest: int | None) -> State:
 
 def greatest_of(state: State) -> int | None:
     """Give the greatest event time so far."""
-    greatest: int | None = state[GREATEST]["time"].item()
+    greatest: int | None = state[GREATEST].item()
     return greatest
+
+
+def all_punctual(times: pl.Series, after: State, lateness: int) -> bool:
+    """Whether surely none of the times of a batch came late; `after`: the state behind it."""
+    least, greatest = times.min(), greatest_of(after)
+    if times.null_count() or not isinstance(least, int) or greatest is None:
+        return times.is_empty()
+    return least >= greatest - lateness
 
 
 def greatest_before(offsets: pl.Series, times: pl.Series, dead: Sequence[Dead], state: State) -> pl.Series:

@@ -134,7 +134,13 @@ class Ingested(NamedTuple):
     def joined(self, later: Sequence[Ingested]) -> Ingested:
         """Give what one step would have given for these records and the later ones of the partition."""
         steps = [self, *later]
-        rows, late, dead = (pl.concat(parts) for parts in zip(*((s.rows, s.late, s.dead) for s in steps), strict=True))
+        rows, late, dead = (_together(parts) for parts in zip(*((s.rows, s.late, s.dead) for s in steps), strict=True))
         last, unknown = steps[-1], frozenset().union(*(step.unknown for step in steps))
         counts = self.counts.plus([step.counts for step in later])
         return Ingested(rows, late, dead, last.watermark, counts, last.state, unknown)
+
+
+def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put rows of one schema together; of late and dead ones there are mostly none."""
+    full = [part for part in parts if part.height]
+    return pl.concat(full) if len(full) > 1 else (full or parts)[0]

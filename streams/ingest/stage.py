@@ -15,7 +15,7 @@ from streams.codecs.reasons import Dead
 from streams.dead_letters import dead_frame
 from streams.ingest.checks import Evaluation, failures, judge
 from streams.ingest.counts import count_quality
-from streams.ingest.lateness import State, advanced, greatest_before, initial, watermark_of
+from streams.ingest.lateness import State, advanced, all_punctual, greatest_before, initial, watermark_of
 from streams.ingest.spec import NOBODY_LATE, Ingested, IngestSpec, LookUp
 from streams.ingest.together import Part, whole_of
 from streams.sources.contract import Records
@@ -103,10 +103,17 @@ class Ingest:
         parts = whole.apart(decoded.rows, decoded.rows.get_column(OFFSET))
         for part, rows in zip(whole.parts, parts, strict=True):
             dead, times = whole.own(part, decoded.dead), rows.get_column(self.spec.layout.time)
-            before = greatest_before(rows.get_column(OFFSET), times, dead, part.state)
-            late = _after_watermark(times, before, self.spec.lateness)
-            owns.append(_Own(part, rows, dead, before, late, advanced(times, dead, part.state)))
+            own = _Own(part, rows, dead, advanced(times, dead, part.state), np.zeros(rows.height, dtype=np.bool_))
+            if not all_punctual(times, own.after, self.spec.lateness):
+                own = own._replace(late=_after_watermark(times, self._before(own), self.spec.lateness))
+            owns.append(own)
         return owns
+
+    def _before(self, own: _Own) -> pl.Series:
+        """Give for each row of a part the greatest time of all earlier records."""
+        rows = own.rows
+        times = rows.get_column(self.spec.layout.time)
+        return greatest_before(rows.get_column(OFFSET), times, own.dead, own.part.state)
 
     def _failures(self, whole: Whole, marks: pl.DataFrame | None) -> list[Mapping[str, int]]:
         """Count the failed checks of each part; `marks`: how all rows were judged, if any failed."""
@@ -145,7 +152,7 @@ class Ingest:
 
     def _late(self, whole: Whole, owns: Sequence[_Own], rows: pl.DataFrame, late: pl.Series) -> list[pl.DataFrame]:
         """Give the late rows of each part, by LATE."""
-        rows = rows.hstack([pl.concat([own.before for own in owns])]).filter(late)
+        rows = rows.hstack([pl.concat([self._before(own) for own in owns])]).filter(late)
         places = places_of(whole.raw, rows.get_column(OFFSET))
         position, time = pl.col(OFFSET) + whole.base, pl.col(self.spec.layout.time)
         told = rows.select(
@@ -172,15 +179,14 @@ class Together(NamedTuple):
 class _Own(NamedTuple):
     """What was decoded of a part, under the offsets of the batch, and what the part's state makes of it.
 
-    `before`: for each row the greatest time of all earlier records. `late`: whether it came after its watermark.
+    `late`: for each row, whether it came after its watermark.
     """
 
     part: Part
     rows: pl.DataFrame
     dead: list[Dead]
-    before: pl.Series
-    late: npt.NDArray[np.bool_]
     after: State
+    late: npt.NDArray[np.bool_]
 
 
 def _after_watermark(times: pl.Series, before: pl.Series, lateness: int) -> npt.NDArray[np.bool_]:

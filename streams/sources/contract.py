@@ -104,7 +104,7 @@ class Records:
             starts=np.concatenate([part.bounds[:-1] + at for part, at in zip(parts, sizes, strict=True)])
             if apart
             else None,
-            offsets=None if whole else pl.concat([part.numbers for part in parts]),
+            offsets=None if whole else pl.Series("offset", np.concatenate([part.numbers for part in parts])),
             ingested=pl.concat(stamps) if len(stamps) == len(parts) else None,
             dead=tuple(letter for part in parts for letter in part.dead),
             header=parts[0].header,
@@ -112,11 +112,11 @@ class Records:
         )
 
     @property
-    def numbers(self) -> pl.Series:
+    def numbers(self) -> npt.NDArray[np.int64]:
         """The offset of each record."""
         if self.offsets is not None:
-            return self.offsets
-        return pl.Series("offset", np.arange(self.first, self.first + self.count))
+            return self.offsets.to_numpy()
+        return np.arange(self.first, self.first + self.count)
 
     @cached_property
     def bounds(self) -> npt.NDArray[np.int64]:
@@ -134,6 +134,12 @@ class Records:
         if self.starts is not None:
             return len(self.starts)
         return self.blob.count(b"\n") + (bool(self.blob) and not self.blob.endswith(b"\n"))
+
+    @property
+    def head(self) -> bytes:
+        """The first record."""
+        end = self.blob.find(b"\n") if self.starts is None else int(self.bounds[1])
+        return self.blob if end < 0 else self.blob[:end]
 
     @property
     def size(self) -> int:

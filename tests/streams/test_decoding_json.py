@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -289,6 +290,20 @@ class TestOneDecoder:
             decoded = decode(*drawn)
             for at, line in enumerate(drawn):
                 assert fate(decoded, at) == oracle(line), line
+
+    @pytest.mark.parametrize("name", FIELDS)
+    def test_an_awkward_value_in_a_record_that_lacks_nothing_is_read_as_the_oracle_reads_it(self, name: str) -> None:
+        whole = record(**{field: usual[0] for field, usual in USUAL.items()})
+        decoder = Decoder(LAYOUT)
+        for text in AWKWARD:
+            line = record(**{field: usual[0] for field, usual in USUAL.items()} | {name: text})
+            decoded = decoder.decode(Records(b"\n".join([whole, line, whole])))
+            assert [fate(decoded, at) for at in range(3)] == [oracle(whole), oracle(line), oracle(whole)], line
+
+    def test_few_records_that_lack_nothing_need_no_other_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = record(**{field: usual[0] for field, usual in USUAL.items()})
+        monkeypatch.setattr(pl, "read_ndjson", None)
+        assert decode(whole, whole).rows.height == 2
 
     @settings(max_examples=40, deadline=None)
     @given(records)
