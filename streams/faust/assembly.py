@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
-from streams.faust.following import Following
 from streams.faust.hosting import Hosting
 from streams.faust.skew import Skew
 from streams.faust.telling import Telling
 from streams.faust.topics import exchange_of
 from streams.local.assembly import follow_tables
 from streams.local.early import EarlyCopies
+from streams.tasks.following import Following
 from streams.tasks.inputs import load_tables
 from streams.tasks.intake import Intake
 from streams.tasks.key_check import KeyCheck

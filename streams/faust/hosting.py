@@ -26,10 +26,10 @@ from tocsin.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
 
-    from streams.faust.following import Following
     from streams.faust.outlets import Outlets
     from streams.faust.telling import Telling
     from streams.faust.wire import Wire
+    from streams.tasks.following import Following
     from streams.tasks.intake import Intake, Taken
     from streams.tasks.task import Task
 
@@ -256,7 +256,7 @@ class Hosting:
     async def follow(self) -> None:
         """Take in what tables were told."""
         if self.following.followed and self._keeping:
-            passed = min(self.units[tp].task.hosted.least for tp in self._keeping)
+            passed = min(self.units[tp].task.reached for tp in self._keeping)
             await in_thread(None, partial(self.following.look, passed))
 
     async def pass_time(self, clock: int) -> None:

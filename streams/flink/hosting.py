@@ -7,8 +7,9 @@ rows as for many. What waits is part of its state.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -25,13 +26,15 @@ from streams.flink.keeping import Keeping
 from streams.flink.metrics import Telling
 from streams.flink.packs import Pack
 from streams.kafka.dead_letters import DeadLettersByStream
+from streams.local.assembly import follow_tables
 from streams.local.early import EarlyCopies
 from streams.local.tally import Tally
 from streams.pseudonyms import KEY, load_pseudonyms
 from streams.sources.contract import Records
 from streams.tasks import values
 from streams.tasks.changes import refuse_other_shards
-from streams.tasks.inputs import uris_of
+from streams.tasks.following import Following
+from streams.tasks.inputs import load_tables, uris_of
 from streams.tasks.intake import Fresh, Intake
 from streams.tasks.key_check import KeyCheck
 from streams.tasks.layout import SHARD
@@ -40,7 +43,7 @@ from streams.tasks.shard_task import ShardTask
 from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
 from streams.tasks.task import Plain, SinkPlace
-from tocsin.errors import StateError
+from tocsin.errors import SourceError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from streams.chosen_sinks import ChosenSink
     from streams.flink.keeping import Kept
     from streams.flink.order import Order
+    from streams.pseudonyms import Pseudonyms
     from streams.tasks.key_check import Told
     from streams.tasks.task import Task
 
@@ -63,6 +67,8 @@ BEHIND_SETTLE_SECONDS = 1.0
 
 TELL_SECONDS = 1.0
 """How often a subtask tells keys of its partitions."""
+FOLLOW_SECONDS = 0.5
+"""How often it takes in what tables were told."""
 
 
 class Packet(NamedTuple):
@@ -109,6 +115,8 @@ class Hosting:
     _names: Mapping[int, str] = field(init=False)
     _keys: KeyCheck = field(init=False)
     _tell_at: float = 0.0
+    _following: Following = field(init=False)
+    _follow_at: float = 0.0
 
     def __post_init__(self) -> None:
         """Make what tasks are made of."""
@@ -126,11 +134,26 @@ class Hosting:
         self._keys = KeyCheck.of(layout)
         self._intake = Intake(tally, letters, self._keys, partial(EarlyCopies, plan) if order.early else None)
         self._sinks = choose_sinks(plan, order.sinks)
-        self._maker = Maker(layout, dict(order.tables), pseudonyms, order.until, tally.stepped)
+        self._following = self._follow(pseudonyms)
+        self._maker = Maker(layout, self._following.tables, pseudonyms, order.until, tally.stepped)
         self._names = {key: name for name, key in order.keys.items()}
         self._ends = Ends(order.servers)
         self._telling = Telling(tally, plan)
         self.keeping = Keeping(self._make)
+
+    def _follow(self, pseudonyms: Pseudonyms) -> Following:
+        """Read the tables out of topics, and begin to follow them; OSError, which lets Flink try again, if it fails."""
+        plan, uris = self.order.plan, self.order.followed
+        try:
+            read = load_tables(plan, uris, Path(), pseudonyms, only=uris)
+        except SourceError as error:
+            raise OSError(str(error)) from error
+        self._intake.put_aside(read.dead)
+        keys_of = {name: table.key for name, table in plan.tables.items()}
+        followed = follow_tables(plan, uris, read.ends, replace(pseudonyms))
+        following = Following({**self.order.tables, **read.tables}, keys_of, followed, self._intake.table_changed)
+        following.start()
+        return following
 
     def start_early(self) -> None:
         """Open the sinks for early copies, which go past everything else."""
@@ -232,6 +255,7 @@ class Hosting:
         if isinstance(kept.task, SourceTask) and kept.task.minute_over(clock):
             kept.task.turn(clock)
             kept.fresh = kept.dirty = True
+        self._change_tables()
         self._telling.tell(self.keeping.kept)
         still = [] if kept.waiting else self._silence.still([kept])
         if not still or self.monotonic() < kept.asked_at + still[0][1].stream.idle / 4000:
@@ -242,6 +266,12 @@ class Hosting:
             before = task.watermark
             task.idle(clock)
             one.fresh = one.dirty = one.fresh or task.watermark != before
+
+    def _change_tables(self) -> None:
+        """Take in what tables were told, now and then: it counts for all tasks of the subtask."""
+        if self._following.followed and self.monotonic() >= self._follow_at:
+            self._follow_at = self.monotonic() + FOLLOW_SECONDS
+            self._following.look(min(kept.task.reached for kept in self.keeping.kept.values()))
 
     def told_keys(self) -> Told:
         """Give, now and then, keys that partitions of this subtask hold."""
@@ -292,3 +322,4 @@ class Hosting:
         for delivery in self._early:
             delivery.close(1.0)
         self._ends.close()
+        self._following.close()

@@ -28,7 +28,8 @@ class AlertTopic(NamedTuple):
 class Order:
     """One job.
 
-    `run`: an id that no other run has. `topics`, `partitions`: of each stream that is read. `tables`: versions by name.
+    `run`: an id that no other run has. `topics`, `partitions`: of each stream that is read. `tables`: versions by name,
+    `followed`: the topics of those that each subtask reads and follows.
     `sinks`: URIs instead of the sinks of the topology. `keys`: which Flink key each task has, by the task's name.
     `letters`: where dead letters stay whose topic has no `.dlq`. `fingerprint`: of the key that makes pseudonyms.
     `until`: ms since the epoch. `settle_seconds`: how long rows may gather in a task.
@@ -45,6 +46,7 @@ class Order:
     fingerprint: str
     keys: Mapping[str, int] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    followed: Mapping[str, str] = field(default_factory=dict)
     sinks: tuple[str, ...] = ()
     until: int | None = None
     early: bool = False

@@ -21,7 +21,6 @@ from streams.local.running import warn_of_missing_key
 from streams.pseudonyms import load_pseudonyms
 from streams.tasks.inputs import load_tables, require_formats, tables_of, topics_of, uris_of
 from tocsin.errors import SinkError, SourceError
-from tocsin.kafka import SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +38,6 @@ def prepare(run: Run) -> Order:
     require_formats(plan)
     servers, topics = topics_of(plan, run.sources, RUNTIME)
     uris = tables_of(plan, run.sources, servers)
-    for name, uri in uris.items():
-        if uri.startswith(f"{SCHEME}:"):
-            raise SourceError(f"the table {name} is a topic: the runtime flink reads tables from files only yet")
     warn_of_missing_key(plan, pseudonyms, run.warn)
     partitions = _partitions(servers, topics, words_of(run.group))
     shards = run.shards or _shards(run, partitions)
@@ -61,7 +57,8 @@ def prepare(run: Run) -> Order:
         shards=shards,
         letters=letters,
         fingerprint=pseudonyms.fingerprint,
-        tables=loaded.tables,
+        tables={name: rows for name, rows in loaded.tables.items() if name not in loaded.ends},
+        followed={name: uris[name] for name in loaded.ends},
         sinks=tuple(run.sinks),
         until=run.until,
         early=run.early,

@@ -1,4 +1,4 @@
-"""Tables out of topics while workers run: every worker reads all, and what comes later counts for all its tasks.
+"""Tables out of topics while tasks run: every process reads all, and what comes later counts for all its tasks.
 
 A change counts from its own time, or from the next moment of a task that is past it already (semantics 20).
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Following:
-    """The tables of a worker. `tables`: shared with its tasks; `changed`: told the name of a table and what has come.
+    """The tables of a process. `tables`: shared with its tasks; `changed`: told the name of a table and what has come.
 
     Threads may look and close; one at a time, since a client does not bear two.
     """

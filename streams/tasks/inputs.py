@@ -18,7 +18,7 @@ from tocsin.errors import SourceError
 from tocsin.kafka import SCHEME, client_settings, parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from streams.pseudonyms import Pseudonyms
@@ -102,9 +102,14 @@ class Loaded(NamedTuple):
     ends: Mapping[str, Mapping[int, int]]
 
 
-def load_tables(plan: Plan, uris: Mapping[str, str], folder: Path, pseudonyms: Pseudonyms) -> Loaded:
-    """Read all tables that are needed; `uris`: instead of what the topology says, `folder`: where that lies."""
-    names = sorted(_looked_up(plan))
+def load_tables(
+    plan: Plan, uris: Mapping[str, str], folder: Path, pseudonyms: Pseudonyms, *, only: Collection[str] | None = None
+) -> Loaded:
+    """Read the tables that are needed, or but `only` some of them.
+
+    `uris`: instead of what the topology says, `folder`: where that lies.
+    """
+    names = sorted(_looked_up(plan) if only is None else only)
     read = {name: read_table(plan.tables[name], uris.get(name), folder, pseudonyms) for name in names}
     tables = {
         name: merge_versions(empty_table(plan, name), one.versions, plan.tables[name].key, BEGINNING)

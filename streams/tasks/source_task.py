@@ -93,6 +93,11 @@ class SourceTask(Task):
         return watermark if self.until is None else min(watermark, self.until)
 
     @property
+    def reached(self) -> int:
+        """The watermark up to which tables have been looked up in, by the checks of the stream, too."""
+        return min(self.watermark, self.hosted.least)
+
+    @property
     def passed(self) -> bool:
         """Whether the end of the run is reached here."""
         return self.until is not None and self.watermark >= self.until

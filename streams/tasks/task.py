@@ -114,6 +114,11 @@ class Task:
             self.decided.append(log)
             self._count_open(log)
 
+    @property
+    def reached(self) -> int:
+        """The watermark up to which tables have been looked up in; END if no stage is here."""
+        return self.hosted.least
+
     def send(self, node: str, rows: pl.DataFrame) -> None:
         """Gather rows of a node for the shards that read it."""
         for stage, nulls in self.outgoing.add(node, rows).items():
