@@ -12,7 +12,7 @@ Afterwards the target must say the same as if every transition had come once, to
 replaces them in whatever the target shows as current, whichever of the two comes first.
 
 *Durable.* When `deliver` returns, the batch survives `kill -9`; its position is then written into the next commit, and
-the transitions leave the outbox.
+the transitions leave the outbox. Of early copies a sink may say so before.
 
 *Back pressure.* `deliver` takes as long as it takes and must not queue. While it works or is tried again the queue of
 its `Delivery` fills; then `offer` says no, the host keeps the transitions in its outbox and, when that is full too,

@@ -1,8 +1,9 @@
 """`kafka`: the alert topic, a CloudEvent per transition (`tocsin.model.alert_events`), in order per fingerprint.
 
-A delivery ends when all replicas in sync have its messages. While the broker is away they wait in the idempotent
-producer, and the delivery is tried again; they are then confirmed, once and in order. After a crash the topic is read
-from the bookmark on (offsets per partition; without a state, the whole topic), and what is there is not sent again.
+A delivery ends when all replicas in sync have its messages; one of early copies alone, when they are sent. While the
+broker is away they wait in the idempotent producer, and the delivery is tried again; they are then confirmed, once and
+in order. After a crash the topic is read from the bookmark on (offsets per partition; without a state, the whole
+topic), and what is there is not sent again.
 
 An alert that is larger than the topic's messages may be comes without its largest members, and says so in the header
 `ce_shortened`: a message that never fits would stop all others for ever. The state and the other sinks have it whole.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from sinks.awaited import Awaited
@@ -41,6 +43,9 @@ FROM = "from"
 
 SECONDS = 10.0
 """How long the broker may take for a delivery, or to answer at the start, before it counts as away."""
+
+PARTING_SECONDS = 1.0
+"""How long the last early copies may take."""
 
 REMEMBERED = 100_000
 """Ids kept in memory, at least: more than one batch, so that a batch sent twice in a row is written once."""
@@ -90,7 +95,7 @@ class KafkaSink(Sink):
         self._connect(at_end=self._from_end or bookmark == HERE)
 
     def deliver(self, batch: pl.DataFrame) -> None:
-        """Send what is not there yet and wait for all of it."""
+        """Send what is not there yet and wait for all of it; not for early copies alone, which may be lost."""
         if not self._producer.started:
             self._connect()
         elif self._unread is not None:
@@ -104,6 +109,9 @@ class KafkaSink(Sink):
             self._producer.send(event.key, event.value, event.headers, until)
             self._known.add(event.id)
             self._fresh += not event.early
+        if batch.get_column("early").all():
+            self._producer.push()
+            return
         self._producer.settle(until)
         self._move()
 
@@ -116,7 +124,9 @@ class KafkaSink(Sink):
         self._stands = _earlier(theirs or {}, self._stands)
 
     def close(self) -> None:
-        """Let go of the producer; what it did not get confirmed comes again."""
+        """Let go of the producer; what it did not get confirmed comes again, but for early copies."""
+        with suppress(SinkError):
+            self._producer.settle(time.monotonic() + PARTING_SECONDS)
         self._producer.stop()
 
     def _connect(self, *, at_end: bool = False) -> None:

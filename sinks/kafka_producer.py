@@ -90,6 +90,12 @@ class ConfirmedProducer:
             else:
                 return
 
+    def push(self) -> None:
+        """Hear what the broker has confirmed, without waiting for the rest."""
+        if self._producer is not None:
+            self._producer.poll(0)
+            self._check()
+
     def settle(self, until: float) -> None:
         """Wait until the broker has confirmed everything; SinkUnavailable where it has not until then."""
         if self._producer is None:

@@ -36,6 +36,7 @@ from streams.local.pages import keep_pages
 from streams.local.tally import Tally, process_of
 from streams.pseudonyms import load_pseudonyms
 from streams.tasks.inputs import uris_of
+from streams.turns import take_short_turns
 from tocsin.compiler import compile_topology
 from tocsin.errors import SinkUnavailable, SourceError, TocsinError
 from tocsin.language import load
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
 REFUSED = 3
 UNREACHABLE = 4
 LOOK_SECONDS = 0.5
-SWITCH_SECONDS = 0.0005
-"""The client's thread holds the interpreter while it parses records; at Python's 5 ms others wait for it so long."""
 FLUSH_SECONDS = 5.0
 """How long sinks have at the end; what they lack then stays in the state."""
 
@@ -173,7 +172,7 @@ def main() -> int:
     end_with_parent()
     logging.captureWarnings(capture=True)
     spare_the_log()
-    sys.setswitchinterval(SWITCH_SECONDS)
+    take_short_turns()
     order = Order.read(Path(path))
     try:
         asyncio.run(partitions_of(order.servers, order.topics.values()))

@@ -261,13 +261,11 @@ class TopicReader:
             self._put(number, own)
 
     def _put_beside_events(self, messages: Sequence[Message]) -> None:
-        """Take messages between which librdkafka tells of ends and errors, in their order."""
-        for is_event, run in groupby(messages, lambda message: message.error() is not None):
-            if not is_event:
-                self._put_all(run)
-                continue
-            for event in run:
-                self._heed(cast("int", event.partition()), cast("KafkaError", event.error()))
+        """Take messages, then what librdkafka tells of ends and errors between them."""
+        self._put_all(message for message in messages if message.error() is None)
+        for event in messages:
+            if (error := event.error()) is not None:
+                self._heed(event, error)
 
     def _put(self, number: int, messages: list[Message]) -> None:
         queue = self._queues[number]
@@ -280,14 +278,16 @@ class TopicReader:
             self.trouble = ""
         self._bell.set()
 
-    def _heed(self, partition: int, error: KafkaError) -> None:
+    def _heed(self, event: Message, error: KafkaError) -> None:
         """Take the end of a partition, or an error; SourceError if it is one for good."""
+        partition = cast("int", event.partition())
         queue = self._queues.get(partition)
         if queue is None:
             self._note(error)
             return
         if error.code() == _END:
-            queue.quiet = queue.asked = _now()
+            if (event.offset() or 0) >= queue.offset:  # else records came behind it
+                queue.quiet = queue.asked = _now()
             return
         place = f"{self.address.plain}/{partition}"
         if error.code() == _GONE:
@@ -335,9 +335,13 @@ class TopicReader:
             self.trouble = str(error)
 
     def _ask_ends(self) -> None:
-        """Ask the broker where the logs end; of quiet partitions, whether the reader is there still."""
+        """Ask where the logs end; the broker itself only of partitions that have been quiet for as long as that takes.
+
+        It answers behind the fetch that it holds. Where records come all the time, the end is reached again and again.
+        """
         for number, queue in list(self._queues.items()):
-            now, quiet = _now(), queue.quiet is not None and not queue.paused
+            now = _now()
+            quiet = queue.quiet is not None and now - queue.quiet >= 1000 * ASK_SECONDS and not queue.paused
             try:
                 _, end = self._consumer.get_watermark_offsets(self._at(number), ASK_SECONDS, cached=not quiet)
             except KafkaException as error:

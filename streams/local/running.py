@@ -33,6 +33,7 @@ from streams.local.runner import Runner, Settings, Summary
 from streams.local.store import Store
 from streams.local.tally import Tally, process_of
 from streams.pseudonyms import KEY, load_pseudonyms
+from streams.turns import take_short_turns
 from tocsin.errors import StateError
 from tocsin.locks import Held, Lock
 
@@ -77,6 +78,7 @@ def carry_out(order: Order) -> Summary:
     """Run; `Runner.run` says what it raises, and SourceError and StateError before anything was read."""
     keep_pages()
     search_rarely()
+    take_short_turns()
     plan, pseudonyms = order.plan, load_pseudonyms()
     warn_of_missing_key(plan, pseudonyms, order.settings.warn)
     flow = make_flow(plan, buckets=order.buckets)
