@@ -47,6 +47,8 @@ def produce(live: Live) -> Made:
             "delivery.report.only.error": True,
         }
     )
+    producer.produce_batch(live.topic, [_message(1, time.time_ns() // 1_000_000, live.above)])
+    producer.flush()  # connected, and known as an idempotent producer, before the first event that counts
     begun, made, behind = time.perf_counter(), 0, 0
     while (passed := time.perf_counter() - begun) < live.seconds:
         due = int(passed * live.rate)
