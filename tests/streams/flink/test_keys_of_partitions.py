@@ -136,6 +136,7 @@ def test_whoever_serves_the_sinks_compares_them_and_says_so(tmp_path: Path, monk
     said: list[Exception] = []
     monkeypatch.setattr(functions, "refuse", lambda _servers, _topic, _run, error: said.append(error))
     monkeypatch.setattr(functions, "before_commit", lambda *_: None)
+    monkeypatch.setattr(functions, "Reporter", SimpleNamespace(of=lambda *_: None))
     told = order(tmp_path)
     one, other = Subtask(told, 0), Subtask(told, 1)
     one.take(CARDS[:5])
