@@ -9,7 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_cluster import MemoryCluster
+from test_layout import PLAN
 
+from streams.ingest.lateness import state_of
+from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
+from streams.tasks.layout import lay_out
+from streams.tasks.making import Maker
 from tests.adversarial.case import plain_run
 from tests.adversarial.test_adversarial_host import KINDS
 from tests.adversarial.topologies import cases, compiled
@@ -49,3 +54,12 @@ class TestTasksThatExchangePackets:
         random = Random(seed)  # noqa: S311  # chaos, not secrets
         given_rows = MemoryCluster(case, plan, random, shards, partitions, by, layered).run()
         assert given_rows == {stage: expected[stage] for stage in given_rows}
+
+
+class TestHowFarATaskIs:
+    """What tables are told counts from the next moment of a task that is past it."""
+
+    def test_a_partition_without_stages_has_looked_up_to_its_watermark_for_its_checks(self) -> None:
+        task = Maker(lay_out(PLAN, {"calls": 1}, 1), {}, Pseudonyms(DEVELOPMENT_KEY)).source("calls", 0)
+        task.state = state_of(5_000)
+        assert task.reached == task.watermark == 3_999
