@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
+import yaml
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
@@ -24,15 +25,47 @@ REST_SECONDS = 10.0
 _PYTHON_ERROR = re.compile(r"[\w.]*(Error|Exception)\b: (?!java)")
 
 
+OURS_FIRST = frozenset(
+    {
+        "pipeline.max-parallelism",
+        "pipeline.object-reuse",
+        "pipeline.auto-generate-uids",
+        "execution.state-recovery.ignore-unclaimed-state",
+        "table.local-time-zone",
+    }
+)
+"""Settings that what a job computes, or how it goes on from its state, rests on."""
+JARS = "pipeline.jars"
+PARALLELISM = "parallelism.default"
+
+
 def make_environment(
-    settings: Mapping[str, str], cluster: str
+    settings: Mapping[str, str], cluster: str, given: Mapping[str, str] | None = None
 ) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
-    """Make the environment of a job on a cluster (HOST:PORT of its REST), or on a mini-cluster in this process."""
+    """Make the environment of a job on a cluster (HOST:PORT of its REST), or on a mini-cluster in this process.
+
+    `given`: the settings of the Flink that has started this process, whose own environment is taken then.
+    """
     configuration = Configuration()
-    for name, value in settings.items():
+    for name, value in (settings if given is None else _beside(given, settings)).items():
         configuration.set_string(name, value)
     env = _remote(configuration, cluster) if cluster else _local(configuration)
     return env, StreamTableEnvironment.create(env)
+
+
+def given_settings() -> dict[str, str]:
+    """Give the settings of the Flink that has started this process."""
+    env = StreamExecutionEnvironment.get_execution_environment()
+    return dict(env._j_stream_execution_environment.getConfiguration().toMap())  # noqa: SLF001  # PyFlink gives no map
+
+
+def _beside(given: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Give what is to be set beside what Flink was given: most of that counts before ours."""
+    found = {name: value for name, value in ours.items() if name not in given or name in OURS_FIRST}
+    found.pop(PARALLELISM, None)
+    there = yaml.safe_load(given.get(JARS, "[]"))  # a list as YAML writes it; an older form has ; between
+    found[JARS] = ";".join([*(there.split(";") if isinstance(there, str) else there), ours[JARS]])
+    return found
 
 
 def _local(configuration: Configuration) -> StreamExecutionEnvironment:

@@ -33,7 +33,8 @@ DEAD = "dead"
 
 def prepare(run: Run) -> Order:
     """Look at this machine, the cluster, topics and tables, and say what the job is told."""
-    look(run.cluster, run.name, run.parallelism, run.settings, run.warn)
+    if run.given is None:
+        look(run.cluster, run.name, run.parallelism, run.settings, run.warn)
     plan, pseudonyms = run.plan, load_pseudonyms()
     require_formats(plan)
     servers, topics = topics_of(plan, run.sources, RUNTIME)

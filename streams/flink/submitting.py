@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sinks.contract import HERE
 from sinks.kafka import KafkaSink
@@ -19,6 +19,9 @@ from streams.flink.spreading import groups_for, spread
 from streams.flink.state_folder import CHECKPOINTS, SAVEPOINTS, latest
 from streams.tasks import running
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 WORKERS_APART = "_python_worker_execution_mode"
 """Without it PyFlink runs all Python of a local job in this one process."""
 
@@ -28,7 +31,8 @@ class Run(running.Run):
     """What to run.
 
     `shards`: None for as many as the topics have partitions at most, and no fewer than the parallelism. `settings`:
-    further ones of Flink. `cluster`: HOST:PORT of a job manager's REST; "" for a mini-cluster.
+    further ones of Flink. `cluster`: HOST:PORT of a job manager's REST; "" for a mini-cluster. `given`: the settings of the Flink
+    that has started this process, which count before ours; None where nobody but us did.
     """
 
     parallelism: int = 2
@@ -36,6 +40,7 @@ class Run(running.Run):
     bundle_ms: int = 100
     cluster: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +78,7 @@ def hand_over(run: Run, order: Order) -> Submitted:
     alerts, settings = _alert_topics(order), java_settings(order.servers)
     if run.cluster:
         probe(run.cluster, run.settings)
-    env, tables = make_environment(_settings(run, groups), run.cluster)
+    env, tables = make_environment(_settings(run, groups), run.cluster, run.given)
     told = replace(order, keys=spread(tasks, group_of(groups), groups))
     Job(told, tables, alerts, settings).build(env)
     submitted = env.execute_async(run.name)

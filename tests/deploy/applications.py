@@ -72,11 +72,15 @@ class Application:
         self._calls = free_port()
         subprocess.run([FOLDER / "image/home.sh", home(), self.home], check=True)
         (folder / "conf").mkdir()
-        lines = [f"{name}: {json.dumps(value)}\n" for name, value in self._settings().items()]
-        (folder / "conf/config.yaml").write_text("".join(lines), encoding="utf-8")
+        self.set(self._settings())
         shutil.copy(self.home / "conf/log4j-console.properties", folder / "conf")
         self.jobs = _Role(self, "jobmanager", self._port)
         self.tasks = _Role(self, "taskmanager", self._port)
+
+    def set(self, settings: Mapping[str, Any]) -> None:
+        """Add settings to config.yaml; processes read it as they start."""
+        with (self.folder / "conf/config.yaml").open("a", encoding="utf-8") as file:
+            file.writelines(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 
     @property
     def environment(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ from tocsin.errors import TocsinError, did_you_mean
 
 COMMANDS = {
     "alerts": "ask the embedded ClickHouse for alerts",
+    "application": "be the program of a Flink application; Flink starts it",
     "check": "validate a topology and run the tests of its rules",
     "contract": "print JSON Schema, Avro and AsyncAPI of alerts and topics",
     "demo": "simulate a small city, watch it, score the alerts",

@@ -78,6 +78,7 @@ KAFKA = click.option(
     f"is stopped, or has come to --until. Default: ${SERVERS}.",
 )
 STATE = click.option("--state", type=click.Path(path_type=Path), help=f"The state folder; default {STATES}/NAME.")
+UNTIL = click.option("--until", help="Take no event after this time (RFC 3339); default: the greatest event time.")
 EARLY = click.option(
     "--early", is_flag=True, help="Raise alerts of immediate rules when the event arrives; the watermark confirms them."
 )
@@ -99,7 +100,7 @@ BUCKETS = click.option(
     help="Leave windows open at the end; the same command goes on with what was added to the input.",
 )
 @click.option("--from", "start", help="Give alerts from this time on (RFC 3339); older input is read as far as needed.")
-@click.option("--until", help="Take no event after this time (RFC 3339); default: the greatest event time.")
+@UNTIL
 @EARLY
 @BUCKETS
 @click.option(
