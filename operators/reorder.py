@@ -119,7 +119,7 @@ class Reorder:
         if not self.numbered:
             return rows
         number = pl.int_range(pl.len()).over(TIME, HASH)
-        return rows.with_columns(pl.format("{}#{}", pl.col(HASH), number).alias(ID))
+        return rows.with_columns(pl.concat_str(HASH, number, separator="#").alias(ID))
 
 
 def _beside_equal(values: Index) -> Index:

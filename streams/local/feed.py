@@ -233,7 +233,7 @@ def late_letters(late: pl.DataFrame) -> pl.DataFrame:
     known = {
         "reason": pl.lit(LATE),
         "field": pl.lit(""),
-        "detail": pl.format("{} ms behind", "behind"),
+        "detail": pl.concat_str("behind", pl.lit(" ms behind")),
     }
     columns = [name if name in late.columns else known[name].alias(name) for name in DEAD]
     return late.select(columns)

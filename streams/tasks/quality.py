@@ -85,7 +85,7 @@ class Counting(msgspec.Struct):
         at = pl.lit(self.minute, dtype=pl.Int64).alias("at")
         rows = quality_rows(self.held.frame.with_columns(at).select(list(FIELDS)))
         self.held = None
-        return rows.with_columns(pl.format("{}/{}", ID, pl.lit(partition)).alias(ID))
+        return rows.with_columns(pl.concat_str(ID, pl.lit(partition), separator="/").alias(ID))
 
 
 def _minute_of(clock: int) -> int:

@@ -17,6 +17,7 @@ from streams.ingest.lateness import state_of
 from streams.ingest.spec import Check, Ingested, IngestSpec
 from streams.ingest.stage import Ingest
 from streams.ingest.together import Part
+from streams.local.feed import late_letters
 from streams.pseudonyms import Pseudonyms
 from streams.sources.contract import Columns, Records
 from tocsin.model.rows import HASH, ID, POSITION, TIME
@@ -129,6 +130,12 @@ class TestLateness:
             "form": "json",
         }
         assert step.rows[TIME].to_list() == [1000, 990]
+
+    def test_late_records_are_told_of_whatever_pieces_their_columns_are_in(self) -> None:
+        step = ingest_once(record(at=1000), record(at=5), record(at=989))
+        pieces = pl.concat([step.late, step.late], rechunk=False).filter(pl.Series([False, False, True, True]))
+        assert pieces["behind"].chunk_lengths() == [0, 2]
+        assert late_letters(pieces)["detail"].to_list() == ["995 ms behind", "11 ms behind"]
 
     def test_late_and_failing_records_of_a_columnar_source_are_kept_as_json(self) -> None:
         frame = pl.DataFrame({"id": ["a", "b", "c"], "at": [1000, 5, 1000], "count": [1, 1, 0]})

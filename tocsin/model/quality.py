@@ -54,7 +54,7 @@ def summed(counts: pl.DataFrame) -> pl.DataFrame:
 def quality_rows(counts: pl.DataFrame) -> pl.DataFrame:
     """Give counts as rows of the stream, by ROWS."""
     rows = summed(counts)
-    identity = pl.format("{}/{}/{}", "stream", "field", "at")
+    identity = pl.concat_str("stream", "field", "at", separator="/")
     last = pl.col("at") + (MINUTE - 1)
     hashed = rows.select(KEY).hash_rows().alias(HASH)
     return ROWS.conform(rows.with_columns(last.alias(TIME), identity.alias(ID), hashed))
