@@ -61,9 +61,13 @@ class Groups:
         numbers[self.order] = np.repeat(np.arange(self.starts.size, dtype=np.uint32), self.sizes)
         return numbers
 
+    def places(self, numbers: Index) -> Index:
+        """Give the places of the rows with some numbers in the order."""
+        return numbers if self.sorted else self.order.take(numbers)
+
     def firsts(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give the first row of each group."""
-        return rows if self.alone else taken(rows, self.order[self.starts])
+        return rows if self.alone else taken(rows, self.places(self.starts))
 
     def sums(self, values: pl.Series) -> pl.Series:
         """Add up integers, or count true ones; null is nothing. Int64, or Int128 where that could be too little."""
@@ -107,10 +111,10 @@ def taken(rows: pl.DataFrame, places: Index) -> pl.DataFrame:
 
 
 def gathered(values: pl.Series, places: Index) -> pl.Series:
-    """Give the values at some places; of integers in a third of the time that Polars takes."""
+    """Give the values at some places; of integers in a third of the time that Polars takes, of others by no query."""
     if values.dtype in _NARROW and not values.null_count():
         return pl.Series(values.name, values.to_numpy().take(places), dtype=values.dtype)
-    return values.gather(pl.Series(places.astype(np.uint32)))
+    return values[pl.Series(places.astype(np.uint32))]
 
 
 def hashes_of(keys: pl.DataFrame) -> Hashes:

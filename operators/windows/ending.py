@@ -57,10 +57,9 @@ class Ending:
         rows = self.selected(partials)
         if rows is None:
             return None
-        last = self.grid.last_end(window, rows.get_column(PANE)).alias(_LAST)
-        inside = last >= rows.get_column(END)
-        rows = rows.with_columns(last)
-        rows = rows if inside.all() else rows.filter(inside)
+        if self.grid.gaps or self.grid.slides:
+            rows = rows.with_columns(self.grid.last_end(window, rows.get_column(PANE)).alias(_LAST))
+        rows = rows.filter(pl.col(_LAST) >= pl.col(END)) if self.grid.gaps else rows
         rows = rows.sort(PANE, maintain_order=True) if self.grid.splits else rows
         return self._repeated(rows) if self.grid.slides else rows
 

@@ -37,6 +37,11 @@ class Grid(Protocol):
         ...
 
     @property
+    def gaps(self) -> bool:
+        """Whether there are panes that a window leaves out, between its end and its next start."""
+        ...
+
+    @property
     def every(self) -> int:
         """The distance between ends; only read of grids that slide."""
         ...
@@ -87,6 +92,11 @@ class EvenGrid:
     def splits(self) -> bool:
         """Windows that are wider than a pane are made of several."""
         return max(self.sizes) > self.width
+
+    @property
+    def gaps(self) -> bool:
+        """Windows that are shorter than their hop leave out what lies between them."""
+        return any(size < self.every for size in self.sizes)
 
     @property
     def width(self) -> int:
@@ -140,6 +150,7 @@ class CalendarGrid:
 
     slides = False
     splits = False
+    gaps = False
     every = 0
 
     def panes(self, times: pl.Series) -> pl.Series:

@@ -59,7 +59,7 @@ def interleaved(columns: Sequence[pl.Series]) -> pl.Series:
     """Put columns into one, row by row."""
     width, height = len(columns), columns[0].len()
     places = (np.arange(width)[None, :] * height + np.arange(height)[:, None]).ravel()
-    return _behind(columns).gather(pl.Series(places.astype(np.uint32)))
+    return gathered(_behind(columns), places)
 
 
 def latest_rows(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
@@ -67,11 +67,15 @@ def latest_rows(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
     ids, positions = rows.get_column(IDS[-1]), rows.get_column(POSITIONS[-1])
     if groups.alone:
         return _alone(ids, positions)
-    columns = [pl.Series(HAS, np.minimum(groups.sizes, EVIDENCE_MOST), dtype=pl.Int64)]
-    for number, back in enumerate(BACK):
-        places = pl.Series(groups.order[np.maximum(groups.ends - back, groups.starts)].astype(np.uint32))
-        columns += [ids.gather(places).alias(IDS[number]), positions.gather(places).alias(POSITIONS[number])]
-    return pl.DataFrame(columns).select(ITEMS)
+    starts, ends = groups.starts, groups.ends
+    places = [groups.places(np.maximum(ends - back, starts)) for back in BACK]
+    return pl.DataFrame(
+        [
+            pl.Series(HAS, np.minimum(ends - starts, EVIDENCE_MOST)),
+            *(gathered(ids, at).alias(name) for name, at in zip(IDS, places, strict=True)),
+            *(gathered(positions, at).alias(name) for name, at in zip(POSITIONS, places, strict=True)),
+        ]
+    )
 
 
 def latest(rows: pl.DataFrame, groups: Groups, also: Sequence[tuple[str, ...]] = ()) -> pl.DataFrame:

@@ -120,6 +120,8 @@ class PaneWindows:
 
     def _in_windows(self, run: pl.DataFrame) -> pl.DataFrame:
         """Leave out the panes between windows that are shorter than their hop."""
+        if not self.grid.gaps:
+            return run
         panes = run.get_column(PANE)
         inside = self.grid.last_end(self.wide, panes) >= self.grid.first_end(panes)
         return run if inside.all() else run.filter(inside)

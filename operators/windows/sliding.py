@@ -116,8 +116,8 @@ class Sliding:
         """Leave out the panes between windows that are shorter than their hop."""
         for rows in partials:
             panes = rows.get_column(PANE)
-            inside = end.grid.last_end(self.window, panes) >= end.grid.first_end(panes)
-            yield rows if inside.all() else rows.filter(inside)
+            gaps = end.grid.gaps
+            yield rows.filter(end.grid.last_end(self.window, panes) >= end.grid.first_end(panes)) if gaps else rows
 
     def _sums(self, changes: _Changes) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Give the sums of each key, before and after what goes is taken away.
