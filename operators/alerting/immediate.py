@@ -19,10 +19,13 @@ import polars as pl
 from operators.alerting.steps import with_evidence
 from operators.alerting.transitions import LOG, Said, Writer, nothing_said
 from operators.contract import Step
+from tocsin.model import few
 from tocsin.model.alerts import CLOSED_AT_BIRTH
 from tocsin.model.rows import ID, TIME
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from operators.alerting.rule import MachineSpec
@@ -81,16 +84,15 @@ class ImmediateMachine:
         hits = _hits(rows, self.spec)
         if hits is None:
             return nothing_said()
-        cells = [*self.spec.entity, _LEVEL, _CELL]
-        if hits.height > 1:
-            hits = hits.sort(TIME, ID, maintain_order=True).unique(cells, keep="first", maintain_order=True)
-        fresh = [cell not in seen for cell in hits[cells].iter_rows()]
-        seen.update(dict.fromkeys(hits[cells].iter_rows()))
+        first = [False] * hits.height
+        for row, cell in _by_time(hits, [*self.spec.entity, _LEVEL, _CELL]):
+            first[row] = cell not in seen
+            seen[cell] = None
         for cell in list(islice(seen, max(0, len(seen) - SEEN_MOST))):
             del seen[cell]
-        if not any(fresh):
+        if not any(first):
             return nothing_said()
-        return self._raised(hits if all(fresh) else hits.filter(fresh), early=True)
+        return self._raised(hits if all(first) else few.kept(hits, pl.Series(first)), early=True)
 
     def last_moments(self, times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Give the last moment (ms) of the cell of each time."""
@@ -113,6 +115,13 @@ class ImmediateMachine:
         return self._writer.write(said, with_evidence(rows), early=early)
 
 
+def _by_time(hits: pl.DataFrame, cells: Sequence[str]) -> list[tuple[int, tuple[object, ...]]]:
+    """Give the number and the cell of each row, by (time, id)."""
+    times, ids = hits.get_column(TIME).to_list(), hits.get_column(ID).to_list()
+    found = list(zip(*(hits.get_column(name).to_list() for name in cells), strict=True))
+    return [(row, found[row]) for row in sorted(range(hits.height), key=lambda row: (times[row], ids[row] or ""))]
+
+
 def _no_cells(spec: MachineSpec) -> pl.DataFrame:
     entity = {name: kind.physical for name, kind in spec.entity.items()}
     return pl.DataFrame(schema={**entity, _LEVEL: pl.Int32(), _CELL: pl.Int64()})
@@ -132,7 +141,7 @@ def _hits(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame | None:
     at = np.flatnonzero(level)
     if not at.size:
         return None
-    hits = rows if at.size == rows.height else rows[at]
+    hits = rows if at.size == rows.height else few.kept(rows, pl.Series(level > 0))
     cells = hits.get_column(TIME).to_numpy() // _width(spec)
     return hits.hstack([pl.Series(_LEVEL, level[at]), pl.Series(_CELL, cells)])
 

@@ -141,9 +141,15 @@ def with_evidence(rows: pl.DataFrame) -> pl.DataFrame:
     """Give rows of a stream their evidence, which is themselves."""
     if EVIDENCE in rows.columns:
         return rows
-    position = pl.col(POSITION) if POSITION in rows.columns else pl.lit(None, pl.Int64)
+    return rows.with_columns(_PLACED if POSITION in rows.columns else _UNPLACED)
+
+
+def _themselves(position: pl.Expr) -> pl.Expr:
     item = pl.struct(pl.col(ID).alias("id"), position.alias("position"))
-    return rows.with_columns(pl.concat_list(item).cast(EVIDENCE_DTYPE).alias(EVIDENCE))
+    return pl.concat_list(item).cast(EVIDENCE_DTYPE).alias(EVIDENCE)
+
+
+_PLACED, _UNPLACED = _themselves(pl.col(POSITION)), _themselves(pl.lit(None, pl.Int64))
 
 
 def _content(spec: MachineSpec) -> pl.Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -97,9 +98,10 @@ class Writer:
         entity = texts.joined(self._entity)
         ids = self._ids(entity, said)
         numbers = {number: f"/{number:0{_SEQUENCE_DIGITS}d}" for number in set(said.sequence)}
+        own = [one + numbers[number] for one, number in zip(ids, said.sequence, strict=True)]
         columns: dict[str, Sequence[object] | pl.Series] = {
             TIME: said.time,
-            ID: [one + numbers[number] for one, number in zip(ids, said.sequence, strict=True)],
+            ID: own,
             "alert_id": ids,
             "sequence": said.sequence,
             "kind": [_KINDS[before][after] for before, after in zip(said.before, said.level, strict=True)],
@@ -118,7 +120,8 @@ class Writer:
             "early": [early] * rows.height,
         }
         series = [pl.Series(name, column, _DTYPES[name]) for name, column in columns.items()]
-        return pl.DataFrame(series).sort(TIME, ID)
+        log = pl.DataFrame(series)
+        return log if _in_order(said.time, own) else log.sort(TIME, ID)
 
     def _ids(self, entity: Sequence[str], said: Said) -> list[str]:
         told = zip(entity, said.identity, strict=True)
@@ -131,6 +134,10 @@ class Writer:
         spoken = [max(level or before, 1) - 1 for level, before in zip(said.level, said.before, strict=True)]
         voices = [iter(texts.joined(parts, [n == one for one in spoken])) for n, parts in enumerate(self._voices)]
         return [next(voices[number]) for number in spoken]
+
+
+def _in_order(times: Sequence[int], ids: Sequence[str]) -> bool:
+    return all(one <= two for one, two in pairwise(zip(times, ids, strict=True)))
 
 
 def _there(evidence: pl.Series) -> pl.Series:

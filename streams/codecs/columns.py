@@ -16,6 +16,7 @@ from streams.codecs.numbers import DURATION_MOST, EXACT_FLOAT, INT64_MOST, unit_
 from streams.codecs.places import LATITUDE_MOST, LONGITUDE_MOST
 from streams.codecs.time_texts import timestamps_of_texts
 from streams.codecs.times import TIME_LEAST, TIME_MOST
+from tocsin.model import few
 from tocsin.model.types import Kind, Type
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class Converter:
             return pl.DataFrame(sure), _NO_DOUBT.new_from_index(0, frame.height)
         if schema != self._schema:
             self._schema, self._columns = schema, _conversions(schema, self._fields)
-        done = frame.hstack([column.alias(_READ + name) for name, column in read.items()]).select(self._columns)
+        whole = frame.hstack([column.alias(_READ + name) for name, column in read.items()])
+        done = few.select(whole, self._columns)
         return done, done.drop_in_place(_DOUBT)
 
     def _read(self, frame: pl.DataFrame, schema: pl.Schema) -> dict[str, pl.Series]:

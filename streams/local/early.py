@@ -83,8 +83,11 @@ class EarlyCopies:
             parts.append(copies[list(TRANSITIONS)])
             until = pl.Series("until", early.machine.last_moments(copies.get_column("time").to_numpy()))
             with self._lock:
-                self.pending = pl.concat([self.pending, copies[["alert_id", "rule"]].hstack([until])])
-        return pl.concat(parts) if parts else _NO_COPIES
+                out = copies[["alert_id", "rule"]].hstack([until])
+                self.pending = out if self.pending.is_empty() else self.pending.vstack(out)
+        if len(parts) > 1:
+            return pl.concat(parts)
+        return parts[0] if parts else _NO_COPIES
 
     def decided(self, transitions: pl.DataFrame, watermark: int) -> dict[str, int]:
         """Take the truth up to a watermark; give how many copies it did not confirm, by rule."""
@@ -113,7 +116,7 @@ def _row_by_row(stage: Stage, rows: pl.DataFrame, tables: Mapping[str, pl.DataFr
     item = stage.inputs[0]
     rows, _ = item.prepare(rows)
     if item.reorder.numbered:
-        rows = rows.with_columns(pl.format("{}#0", HASH).alias(ID))
+        rows = rows.with_columns(pl.concat_str(HASH, pl.lit("#0")).alias(ID))
     instant = Instant(0, tables={name: tables[name] for name in stage.tables})
     for operator in stage.chain:
         if not isinstance(operator, ImmediateMachine):

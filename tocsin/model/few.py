@@ -21,11 +21,6 @@ def select(rows: pl.DataFrame, columns: Iterable[pl.Expr]) -> pl.DataFrame:
     return rows.select_seq(columns) if rows.height <= FEW else rows.select(columns)
 
 
-def with_columns(rows: pl.DataFrame, columns: Iterable[pl.Expr]) -> pl.DataFrame:
-    """Add columns."""
-    return rows.with_columns_seq(columns) if rows.height <= FEW else rows.with_columns(columns)
-
-
 def kept(rows: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
     """Keep the rows for which a mask is true."""
     if rows.height > FEW:

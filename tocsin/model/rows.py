@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tocsin.model import few
 from tocsin.model.types import TIMESTAMP, Type
 
 if TYPE_CHECKING:
@@ -68,10 +69,11 @@ class Schema:
 
     def conform(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give exactly the declared columns, in order and of the declared types; missing ones are null."""
-        return rows.select(
+        columns = (
             (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
             for name, dtype in self.physical.items()
         )
+        return few.select(rows, columns)
 
     def plus(self, columns: Mapping[str, Type], system: Iterable[str] = ()) -> Schema:
         """Give this schema with more columns."""
