@@ -78,13 +78,10 @@ def ours(files: Mapping[str, Path], events: Events) -> Mapping[str, pl.DataFrame
     return {name: pl.concat(rows) for name, rows in given.items()}
 
 
-@pytest.fixture(scope="module")
-def flinks(files: Mapping[str, Path]) -> Mapping[str, pl.DataFrame]:
-    """Give the rows of the queries in plain Flink SQL, by name."""
-    folder = files["bids"].parent
-    script = Path(__file__).with_name("plain_flink.py")
+def flinks(folder: Path) -> Mapping[str, pl.DataFrame]:
+    """Give the rows of the queries in plain Flink SQL over the files of a folder, by name."""
     ran = subprocess.run(
-        [sys.executable, script, folder],
+        [sys.executable, Path(__file__).with_name("plain_flink.py"), folder],
         capture_output=True,
         text=True,
         check=False,
@@ -102,20 +99,19 @@ def _answers(folder: Path) -> pl.DataFrame:
     return rows.with_columns(times)
 
 
-@pytest.mark.skipif(bool(FlinkCluster.lacking()), reason=FlinkCluster.lacking())
 class TestRows:
     """The features give what the queries give."""
 
-    @pytest.mark.parametrize("query", COLUMNS)
-    def test_are_those_of_flink(
-        self, query: str, ours: Mapping[str, pl.DataFrame], flinks: Mapping[str, pl.DataFrame]
+    @pytest.mark.skipif(bool(FlinkCluster.lacking()), reason=FlinkCluster.lacking())
+    def test_are_those_of_flink_each_of_them(
+        self, ours: Mapping[str, pl.DataFrame], files: Mapping[str, Path], events: Events
     ) -> None:
-        wanted = flinks[query].rows()
-        assert len(wanted) >= LEAST[query]
-        assert sorted(ours[query].select(COLUMNS[query]).rows()) == sorted(wanted)
-
-    def test_flink_leaves_no_bid_out_as_late(self, flinks: Mapping[str, pl.DataFrame], events: Events) -> None:
-        assert flinks["bidder_sessions"]["bids"].sum() == events.bids.height
+        given = flinks(files["bids"].parent)
+        assert given["bidder_sessions"]["bids"].sum() == events.bids.height, "Flink leaves none out as late"
+        for query, columns in COLUMNS.items():
+            wanted = given[query].rows()
+            assert len(wanted) >= LEAST[query], query
+            assert sorted(ours[query].select(columns).rows()) == sorted(wanted), query
 
     def test_several_auctions_are_hot_and_several_bids_the_highest_at_times(
         self, ours: Mapping[str, pl.DataFrame]
