@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
+from streams.faust.early import EarlyPath
 from streams.faust.hosting import Hosting
 from streams.faust.skew import Skew
 from streams.faust.telling import Telling
 from streams.faust.topics import exchange_of
+from streams.faust.unit import Unit
 from streams.local.assembly import follow_tables
 from streams.local.early import EarlyCopies
 from streams.tasks.following import Following
@@ -78,21 +80,25 @@ def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Aroun
     around.tally.begin(order.topics)
     keys = KeyCheck.of(layout)
     early = partial(EarlyCopies, plan) if order.early else None
-    intake = Intake(around.tally, around.letters, keys, early)
+    intake = Intake(around.tally, around.letters, keys, early, copies=False)
     intake.put_aside(dead)
     followed = follow_tables(plan, order.tables, ends, replace(pseudonyms))
     keys_of = {name: table.key for name, table in plan.tables.items()}
+    make, units = Maker(layout, tables, pseudonyms, order.until, around.tally.stepped), dict[Any, Unit]()
+    ingests = {stream: make.ingest(stream) for stream in order.topics}
     return Hosting(
         wire=around.wire,
         topics=frozenset(batched(order, layout)),
         tasks=layout.tasks,
-        make=maker_of(order, Maker(layout, tables, pseudonyms, order.until, around.tally.stepped)),
+        make=maker_of(order, make),
         intake=intake,
         outlets=around.outlets,
         following=Following(tables, keys_of, followed, intake.table_changed),
         skew=Skew(bool(layout.layers)),
         telling=Telling(around.tally, around.wire.seen),
         fail=around.fail,
+        units=units,
+        early=EarlyPath(units, ingests, intake, around.outlets) if order.early else None,
         commit_seconds=order.commit_seconds,
     )
 

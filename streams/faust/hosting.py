@@ -15,7 +15,7 @@ from monitoring.health import SINKS, SOURCES, Health
 from streams.faust.beside import guarded, in_thread
 from streams.faust.clock import Tick
 from streams.faust.committing import Committing
-from streams.faust.gathering import Gathering, News
+from streams.faust.gathering import LARGE, Gathering, News
 from streams.faust.skew import Skew, standings
 from streams.faust.unit import Unit
 from streams.tasks import values
@@ -26,6 +26,8 @@ from tocsin.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
 
+    from streams.faust.batches import Batch
+    from streams.faust.early import EarlyPath
     from streams.faust.outlets import Outlets
     from streams.faust.telling import Telling
     from streams.faust.wire import Wire
@@ -37,8 +39,10 @@ THREADS = 2
 PATIENCE_SECONDS = 0.05
 HANDOVER_SECONDS = 2.0
 """How long a rebalance waits for sinks to confirm what they took."""
-QUEUED = 8
-"""Batches of a partition that wait while the task works; they are taken together."""
+QUEUED = 80_000
+"""Records of a partition that wait while the task works; they are taken together."""
+ROUND_SECONDS = 0.25
+"""Time between two passes over what comes, where that is little; early copies do not wait for it."""
 OUTBOX_MOST = 200_000
 """Transitions of a task that may wait for a slow sink before it takes no more records."""
 
@@ -61,6 +65,7 @@ class Hosting:
     skew: Skew
     telling: Telling
     fail: Callable[[BaseException], Coroutine[Any, Any, None]]
+    early: EarlyPath | None = None
     commit_seconds: float = 1.0
     health: Health = field(default_factory=lambda: Health(needed=(SOURCES,)))
     units: dict[Any, Unit] = field(default_factory=dict)
@@ -84,6 +89,11 @@ class Hosting:
         """Give the offset up to which the state of a partition is durable."""
         unit = self.units.get(tp)
         return None if unit is None else unit.durable
+
+    def arrived(self, batch: Batch) -> None:
+        """Let out the early copies of what was fetched; in the thread of the client."""
+        if self.early is not None:
+            self.early.arrived(batch)
 
     async def load(self, assignment: Collection[Any]) -> Mapping[Any, int]:
         """Get the tasks of an assignment ready; give where each of those goes on that have a state."""
@@ -177,7 +187,7 @@ class Hosting:
         unit, resting = self.units.get(event.message.tp), self._resting
         if unit is None or event.message.tp not in self._keeping:
             return
-        while len(unit.queue) >= QUEUED and not resting.is_set():
+        while unit.queued >= QUEUED and not resting.is_set():
             await self._wait(unit.room)
         if resting.is_set():
             return  # those before it in the queue were given up: it is read again with them
@@ -189,7 +199,9 @@ class Hosting:
         """Take all batches that have come, at once: many small ones cost as much as few large ones."""
         while not self._resting.is_set():
             await self._wait(self._resting if self._full(unit) else unit.wanted)
-            if not unit.queue or self._full(unit):
+            if unit.queue and unit.queued < LARGE:  # a moment for more, at whose end all partitions wake up together
+                await asyncio.sleep(ROUND_SECONDS - monotonic() % ROUND_SECONDS)
+            if not unit.queue or self._full(unit) or self._resting.is_set():
                 continue
             events, unit.queue = unit.queue, []
             unit.wanted.clear()
@@ -207,9 +219,7 @@ class Hosting:
         return unit.task.outbox.end - unit.task.outbox.start > OUTBOX_MOST and bool(unit.chunks)
 
     async def _note(self, unit: Unit, taken: Taken) -> None:
-        """Give early copies, make durable what is dead, then judge: what stops a run can be looked at."""
-        if taken.copies is not None and taken.copies.height:
-            self.outlets.offer_early(taken.copies, unit)
+        """Make durable what is dead, then judge: what stops a run can be looked at."""
         if taken.aside.height:
             await in_thread(None, partial(self.intake.put_aside, taken.aside))
         cast("SourceTask", unit.task).brake.watch(taken.ingested)
@@ -218,6 +228,8 @@ class Hosting:
         """Commit a task again and again, until its partition is revoked."""
         self._committing.publish(unit)
         while not self._resting.is_set():
+            if self.early is not None:
+                self.early.check()
             self.outlets.offer(unit)
             self._collect()
             if unit.dirty and monotonic() >= unit.committed_at + self.commit_seconds:
@@ -284,5 +296,7 @@ class Hosting:
         self.health.drain("told to stop")
         await self.release()
         await self._committing.sent(seconds)
+        if self.early is not None:
+            await in_thread(None, self.early.close)
         await in_thread(None, partial(self.outlets.close, seconds))
         await in_thread(None, self.following.close)

@@ -54,6 +54,10 @@ class Tasks(Protocol):
         """Let a task of the assignment go on, from where the reader stands."""
         ...
 
+    def arrived(self, batch: Batch) -> None:
+        """Hear of what was fetched, in the thread of the client; agents get it later."""
+        ...
+
     async def release(self) -> None:
         """Make durable what was done, before partitions are revoked."""
         ...
@@ -126,7 +130,9 @@ class BatchedThread(driver.AIOKafkaConsumerThread):
         if not records or not cast("BatchedConsumer", self.consumer).batched(TP(*tp)):
             return records
         self._brought[TP(*tp)] = end = self._position(consumer, tp)
-        return [Batch(tp, records, end)]
+        batch = Batch(tp, records, end)
+        cast("BatchedConsumer", self.consumer).tasks.arrived(batch)
+        return [batch]
 
     @staticmethod
     def _position(consumer: Any, tp: TP) -> int:  # noqa: ANN401

@@ -103,6 +103,11 @@ class Unit:
         return self.keeper.write(capture.frames, capture.plain)
 
     @property
+    def queued(self) -> int:
+        """How many records wait."""
+        return sum(len(event.value.records) for event in self.queue)
+
+    @property
     def delivered(self) -> bool:
         """Whether everything that left is confirmed: packets by the broker, transitions by all sinks."""
         end = self.chunks[-1].end if self.chunks else 0

@@ -106,6 +106,8 @@ def run(order: Order, number: int) -> int:
     search_rarely()
     hosting.outlets.start()
     hosting.following.start()
+    if hosting.early is not None:
+        hosting.early.start()
 
     async def finish(*_: object, **__: object) -> None:
         await hosting.close(FLUSH_SECONDS)

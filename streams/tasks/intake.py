@@ -14,6 +14,7 @@ from monitoring import registry
 from streams.ingest.together import Part
 from streams.local.feed import Read, late_letters
 from streams.tasks.source_task import SourceTask
+from tocsin.model.alerts import TRANSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,13 +54,15 @@ class Fresh(NamedTuple):
 class Intake:
     """Takes what comes for all tasks of a process.
 
-    `early`: makes the early copies of one stream; None gives none.
+    `early`: makes the early copies of one stream; None gives none. `copies`: whether `records` gives them, or somebody
+    else asks for `early_copies`.
     """
 
     tally: Tally
     letters: TakesLetters
     keys: KeyCheck
     early: Callable[[], EarlyCopies] | None = None
+    copies: bool = True
     _writing: Lock = field(default_factory=Lock)
     _counting: Lock = field(default_factory=Lock)
     _dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -85,8 +88,9 @@ class Intake:
             done = ingest.steps(parts)
             for (task, raw, end), step in zip(full, done.each, strict=True):
                 given[task.name] = self._taken(task, raw, step, end)
-            copies = self._copies(stream, first.within(done.rows), first.hosted.tables)
-            given[first.name] = given[first.name]._replace(copies=copies)
+            if self.early is not None and self.copies:
+                copies = self.early_copies(stream, first.within(done.rows), first.hosted.tables)
+                given[first.name] = given[first.name]._replace(copies=copies)
         return [given.get(one.task.name) for one in sources]
 
     def _taken(self, task: SourceTask, raw: Records, done: Ingested, end: int) -> Taken:
@@ -97,9 +101,10 @@ class Intake:
             self.tally.read(name, Read(rows, aside, done, done.rows.height - rows.height, raw.size), time.time())
         return Taken(done, aside)
 
-    def _copies(self, stream: str, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame | None:
+    def early_copies(self, stream: str, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        """Make and count the early copies of rows that have just come."""
         if self.early is None:
-            return None
+            return pl.DataFrame(schema=TRANSITIONS)
         with self._copying:
             if stream not in self._early:
                 self._early[stream] = self.early()

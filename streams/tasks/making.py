@@ -37,7 +37,6 @@ class Maker:
     def source(self, stream: str, partition: int) -> SourceTask:
         """Make the task of a partition of a stream."""
         layout, plan = self.layout, self.layout.plan.streams[stream]
-        spec = ingest_spec(plan, plan.format, partition)
         name = sender_of(stream, partition)
         return SourceTask(
             name,
@@ -45,9 +44,15 @@ class Maker:
             Hosted(layout.direct[stream], layout.near, self.tables, watch=self.watch),
             Outgoing(name, layout),
             stream=plan,
-            ingest=Ingest(spec, replace(self.pseudonyms), look_up_in(layout.plan, self.tables)),
+            ingest=self.ingest(stream, partition),
             until=self.until,
         )
+
+    def ingest(self, stream: str, partition: int = 0) -> Ingest:
+        """Make the ingest stage of a stream, for one thread at a time."""
+        plan = self.layout.plan
+        spec = ingest_spec(plan.streams[stream], plan.streams[stream].format, partition)
+        return Ingest(spec, replace(self.pseudonyms), look_up_in(plan, self.tables))
 
     def shard(self, slot: int) -> ShardTask:
         """Make the task of a shard."""

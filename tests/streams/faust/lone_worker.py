@@ -103,6 +103,7 @@ class LoneWorker:
     commit_seconds: float = 0.0
     text: str = TOPOLOGY
     until: int | None = None
+    early: bool = False
     group: str = "g"
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     failed: list[BaseException] = field(default_factory=list)
@@ -121,6 +122,7 @@ class LoneWorker:
             shards=1,
             folder=self.folder,
             until=self.until,
+            early=self.early,
             commit_seconds=self.commit_seconds,
         )
         around = Around(

@@ -11,7 +11,6 @@ from lone_worker import PAYMENTS, Cluster, LoneWorker, become, settled
 from shop_runs import BEGIN, COUNTED, TOPOLOGY
 
 from streams.faust.gathering import Gathering
-from streams.faust.hosting import QUEUED
 from streams.pseudonyms import Pseudonyms
 from streams.tasks.packets import decode
 from tocsin.errors import StateError
@@ -56,10 +55,11 @@ class TestAWorker:
                 return take_in(self, news)
 
             monkeypatch.setattr(Gathering, "take_in", slowly)
+            monkeypatch.setattr("streams.faust.hosting.QUEUED", 80)
             await worker.begin(PAYMENTS)
             await worker.give(PAYMENTS, 0, 10)
             await become(lambda: not worker.hosting.units[PAYMENTS].queue)
-            for number in range(1, QUEUED + 1):
+            for number in range(1, 9):
                 await worker.give(PAYMENTS, 10 * number, 10 * number + 10)
             one_more = asyncio.create_task(worker.give(PAYMENTS, 90, 100))
             await asyncio.sleep(0)
