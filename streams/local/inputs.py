@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 0.05
 """How long nothing may come before the clock is looked at."""
-ROUND_SECONDS = 0.1
+ROUND_SECONDS = 0.25
 """Time between two steps of the stages where few records come; early copies do not wait for it."""
 TABLE_SECONDS = 0.5
 """Time between two looks at what tables were told: each change costs a pass over its table."""
@@ -118,10 +118,9 @@ class Inputs:
 
     def _pace(self) -> None:
         """Wait a moment for more where few records have come: a step costs the same for many, and cores."""
-        left = self._round + ROUND_SECONDS - time.monotonic()
-        rows = sum(live.rows for _, live in self._live())
-        if left > 0 and rows < ENOUGH_ROWS:
-            time.sleep(left)
+        until = self._round + ROUND_SECONDS
+        while (left := until - time.monotonic()) > 0 and sum(live.rows for _, live in self._live()) < ENOUGH_ROWS:
+            time.sleep(min(left, WAIT_SECONDS))
         self._round = time.monotonic()
 
     def wait(self) -> None:
