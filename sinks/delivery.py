@@ -207,7 +207,7 @@ class Delivery:
         self._gauge()
         while self._bookmarks:
             self._insist(partial(self._sink.look_back, self._bookmarks.popleft()))
-        rows = self._select(pl.concat([item.rows for item in taken]))
+        rows = self._select(pl.concat([item.rows for item in taken]) if len(taken) > 1 else taken[0].rows)
         for part in rows.iter_slices(self._sink.batching.rows):
             self._insist(partial(self._deliver, part))
         ends = [item.end for item in taken if item.end is not None]
@@ -220,7 +220,7 @@ class Delivery:
 
     def _select(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give what the sink is to get: of that which `where` lets through, as much as `at_most` does."""
-        reached: int | None = rows.select(pl.col("time").max()).item()
+        reached: int | None = rows.get_column("time").max()  # type: ignore[assignment]  # of integers
         if self._at_most is not None:
             rows = self._at_most.beside(rows, self._limited)
         if self._where is not None:
