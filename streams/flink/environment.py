@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
 
 import yaml
 from pyflink.common import Configuration
@@ -13,16 +10,13 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from tocsin.errors import SourceError, StateError
+from streams.flink.causes import cause_in
+from streams.flink.remote import ENDED
+from streams.flink.rest import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-ENDED = ("FAILED", "CANCELED", "FINISHED")
-REST_PORT = 8081
-REST_SECONDS = 10.0
-_PYTHON_ERROR = re.compile(r"[\w.]*(Error|Exception)\b: (?!java)")
 
 
 OURS_FIRST = frozenset(
@@ -74,11 +68,13 @@ def _local(configuration: Configuration) -> StreamExecutionEnvironment:
 
 def _remote(configuration: Configuration, cluster: str) -> StreamExecutionEnvironment:
     """PyFlink itself makes such an environment only for programs that `flink run` has started."""
-    host, _, port = cluster.partition(":")
+    host, port = place_of(cluster)
     gateway = get_gateway()
     java = gateway.jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
     jars = gateway.new_array(gateway.jvm.String, 0)  # they stand in the configuration
-    made = java.createRemoteEnvironment(host, int(port or REST_PORT), configuration._j_configuration, jars)  # noqa: SLF001
+    ours = configuration._j_configuration  # noqa: SLF001  # PyFlink hides it
+    made = java.createRemoteEnvironment(host, port, ours, jars)
+    made.configure(ours)  # again: it has put defaults in the place of what was said of a savepoint
     return StreamExecutionEnvironment(made)
 
 
@@ -91,23 +87,8 @@ def stop_with_savepoint(client: Any, folder: Path) -> str | None:  # noqa: ANN40
     try:
         client._j_job_client.stopWithSavepoint(False, folder.as_uri(), form).get()  # noqa: FBT003, SLF001  # see above
     except Exception as error:  # noqa: BLE001  # Py4J has none of its own
-        return _cause(error)
+        return cause_of(error)
     return None
-
-
-def refuse_twin(cluster: str, name: str) -> None:
-    """Raise StateError if the cluster runs a job of that name; a command that was killed leaves it there."""
-    try:
-        with urlopen(f"http://{cluster}/jobs/overview", timeout=REST_SECONDS) as answer:
-            jobs = json.load(answer)["jobs"]
-    except (OSError, ValueError) as error:
-        raise SourceError(f"no Flink cluster answers at {cluster}: {error}") from error
-    for job in jobs:
-        if job["name"] == name and job["state"] not in ENDED:
-            raise StateError(
-                f"{cluster} runs the job {name!r} already, as {job['jid']}: stop it there (flink stop …), or "
-                "take another --group and --state"
-            )
 
 
 def ended(client: Any) -> str | None:  # noqa: ANN401
@@ -115,19 +96,16 @@ def ended(client: Any) -> str | None:  # noqa: ANN401
     try:
         status = str(client._j_job_client.getJobStatus().get())  # noqa: SLF001  # PyFlink's does not know all of them
     except Exception as error:  # noqa: BLE001  # Py4J has none of its own for a mini-cluster that is gone
-        return _cause(error)
+        return cause_of(error)
     if status not in ENDED:
         return None
     try:
         client.get_job_execution_result().result()
     except Exception as error:  # noqa: BLE001  # as above
-        return _cause(error)
+        return cause_of(error)
     return status.lower()
 
 
-def _cause(error: Exception) -> str:
+def cause_of(error: Exception) -> str:
     """Give the last cause that Java names, and the last error of Python, if one is in it."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    python = [line for line in lines if _PYTHON_ERROR.match(line)]
-    return "; ".join([*(causes[-1:] or lines[:1]), *python[-1:]])
+    return cause_in(str(error))

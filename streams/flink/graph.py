@@ -34,9 +34,14 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """A part of the job. `parallelism`: its subtasks; `key`: by what its rows are spread; `state`: what it keeps."""
+    """A part of the job.
+
+    `uid`: by what its state is known, wherever it stands; where SQL makes several operators of it, each has a number
+    behind that. `parallelism`: its subtasks; `key`: by what its rows are spread; `state`: what it keeps.
+    """
 
     name: str
+    uid: str
     does: str
     parallelism: int
     reads: tuple[Edge, ...] = ()
@@ -129,6 +134,7 @@ class _Drawing:
         name, order = f"source_{number}", self.order
         return Source(
             name=name,
+            uid=f"source {stream}",
             does=f"reads {order.topics[stream]}, the stream {stream}; packs what a batch has of each partition",
             parallelism=self.parallelism,
             state=f"offsets of {order.partitions[stream]} partitions",
@@ -137,12 +143,14 @@ class _Drawing:
         )
 
     def _seeds(self, name: str, tasks: Iterable[str]) -> Seeds:
-        return Seeds(name=name, does="wakes each task once", parallelism=1, tasks=tuple(tasks))
+        uid = f"{name} {self.order.run}"  # a seed that a state says was sown would wake nobody new
+        return Seeds(name=name, uid=uid, does="wakes each task once", parallelism=1, tasks=tuple(tasks))
 
     def _sources(self, sources: Sequence[Source]) -> Tasks:
         direct = [stage.name for stages in self.order.layout.direct.values() for stage in stages]
         return Tasks(
             name="sources",
+            uid="sources",
             does=f"{len(self._partitions())} tasks, one per partition: decode, ingest, {_run(direct)}",
             parallelism=self.parallelism,
             reads=(Edge("seeds-sources"), *(Edge(one.name) for one in sources)),
@@ -155,6 +163,7 @@ class _Drawing:
         names = [stage.name for stage in stages]
         return Tasks(
             name=f"shards-{layer}",
+            uid=f"shards-{layer}",
             does=f"{len(seeds.tasks)} tasks, one per shard of keys: {_run(names)}",
             parallelism=self.parallelism,
             reads=(Edge(seeds.name), *(Edge(one.name, f"layer-{layer}") for one in before)),
@@ -167,21 +176,28 @@ class _Drawing:
             insert = statements.alerts(number, topic, self.order, self.client)
             does = f"writes alerts to {topic.topic}, exactly once: committed with each checkpoint"
             reads = tuple(Edge(one.name, f"sink-{number}") for one in hosts)
-            yield self._writer(insert, does, "transactions", reads)
+            yield self._writer(insert, f"alerts {topic.name}", does, "transactions", reads)
         does = "tells whoever started the job who is through, and why nobody can go on"
         words = statements.words(self.order, self.client)
-        yield self._writer(words, does, "", tuple(Edge(one.name, "words") for one in hosts))
+        yield self._writer(words, words.table.name, does, "", tuple(Edge(one.name, "words") for one in hosts))
         yield Sinks(
             name="sinks",
-            does="carries alerts to the other sinks; a checkpoint waits until they have all",
+            uid="sinks",
+            does="serves the other sinks, and a checkpoint waits for them; compares keys of partitions",
             parallelism=1,
             reads=tuple(Edge(one.name, "delivered") for one in hosts),
             key="sink",
         )
 
-    def _writer(self, insert: Insert, does: str, state: str, reads: tuple[Edge, ...]) -> Writer:
+    def _writer(self, insert: Insert, uid: str, does: str, state: str, reads: tuple[Edge, ...]) -> Writer:
         return Writer(
-            name=insert.table.name, does=does, parallelism=self.parallelism, reads=reads, state=state, insert=insert
+            name=insert.table.name,
+            uid=uid,
+            does=does,
+            parallelism=self.parallelism,
+            reads=reads,
+            state=state,
+            insert=insert,
         )
 
     def _partitions(self) -> list[str]:

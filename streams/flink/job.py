@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyflink.datastream import DataStream, StreamExecutionEnvironment
     from pyflink.table import StreamTableEnvironment
 
-    from streams.flink.graph import Operator
+    from streams.flink.graph import Edge, Operator
     from streams.flink.order import AlertTopic, Order
 
 _COLUMNS = {
@@ -56,7 +56,6 @@ class Job:
     ) -> None:
         self._order, self._client = order, client
         self._tables, self._alerts = tables, alerts
-        self._statements = tables.create_statement_set()
         tags = [layer_tag(layer) for layer in range(len(order.layout.layers))] + [sink_tag(one) for one in alerts]
         self._tags = {tag.tag_id: tag for tag in (*tags, WORDS, DELIVERED)}
 
@@ -64,12 +63,15 @@ class Job:
         """Add all operators to the environment."""
         made: dict[str, DataStream] = {}
         for operator in graph_of(self._order, self._alerts, self._client, env.get_parallelism()):
-            read = [self._output(made[edge.operator], edge.output) for edge in operator.reads]
+            read = [self._output(made[edge.operator], edge) for edge in operator.reads]
             made[operator.name] = self._made(env, operator, read)
-        self._statements.attach_as_datastream()
+            if isinstance(operator, Writer):
+                self._write(env, operator)
 
-    def _output(self, made: DataStream, output: str) -> DataStream:
-        return made.get_side_output(self._tags[output]) if output else made
+    def _output(self, made: DataStream, edge: Edge) -> DataStream:
+        if not edge.output:
+            return made
+        return made.get_side_output(self._tags[edge.output]).uid(f"{edge.operator} {edge.output}")
 
     def _made(self, env: StreamExecutionEnvironment, operator: Operator, read: Sequence[DataStream]) -> DataStream:
         match operator:
@@ -77,14 +79,14 @@ class Job:
                 return self._packs(operator)
             case Seeds():
                 seeds = [Row(self._order.keys[task], b"") for task in operator.tasks]
-                return env.from_collection(seeds, type_info=KEYED).uid(operator.name).name("seeds")
+                return env.from_collection(seeds, type_info=KEYED).uid(operator.uid).name("seeds")
             case Tasks():
                 return self._hosted(operator, _joined(read))
             case Writer():
                 return self._written(operator, _joined(read))
             case _:
                 carried = _keyed(_joined(read)).process(SinkFunction(self._order), output_type=Types.INT())
-                return carried.uid(operator.name).name(operator.name).set_parallelism(operator.parallelism)
+                return carried.uid(operator.uid).name(operator.name).set_parallelism(operator.parallelism)
 
     def _packs(self, source: Source) -> DataStream:
         """Read a topic, and put the records of each partition together."""
@@ -92,24 +94,50 @@ class Job:
         row = DataTypes.ROW([DataTypes.FIELD("task", DataTypes.INT()), DataTypes.FIELD("pack", DataTypes.BYTES())])
         pack = udf(Packing(self._order.keys_of(source.stream)), result_type=row, func_type="pandas")
         packed = self._tables.sql_query(source.query).map(pack).alias("task", "pack").where(col("pack").is_not_null)
-        return self._tables.to_append_stream(packed, KEYED)
+        packs = self._tables.to_append_stream(packed, KEYED)
+        _keep_apart(packs._j_data_stream.getTransformation(), source.uid)  # noqa: SLF001  # PyFlink hides it
+        return packs
 
     def _hosted(self, tasks: Tasks, rows: DataStream) -> DataStream:
         """Host tasks; who is seeded begins although nothing has come."""
         limits = {number: one.limit for number, one in self._alerts.items()}
         function = TaskFunction(self._order, limits, early=tasks.early)
-        return _keyed(rows).process(function, output_type=KEYED).uid(tasks.name).name(tasks.name)
+        return _keyed(rows).process(function, output_type=KEYED).uid(tasks.uid).name(tasks.name)
 
     def _written(self, writer: Writer, rows: DataStream) -> DataStream:
-        """Write rows to a topic; give them."""
+        """Say what rows are written to a topic; give them."""
         table, view, columns = writer.insert
         schema = Schema.new_builder()
         for name in columns:
             schema = schema.column(name, _COLUMNS[name])
         self._tables.create_temporary_view(view, rows, schema.build())
         self._tables.execute_sql(table.create)
-        self._statements.add_insert_sql(writer.insert.statement)
         return rows
+
+    def _write(self, env: StreamExecutionEnvironment, writer: Writer) -> None:
+        """Add the statement that writes."""
+        made = env._j_stream_execution_environment.getTransformations()  # noqa: SLF001  # as above
+        known = made.size()
+        statements = self._tables.create_statement_set()
+        statements.add_insert_sql(writer.insert.statement)
+        statements.attach_as_datastream()
+        for at in range(known, made.size()):
+            _keep_apart(made.get(at), writer.uid)
+
+
+def _keep_apart(last: Any, uid: str) -> None:  # noqa: ANN401  # Java's
+    """Give what Flink's SQL has made uids of our own, behind what has one already; `last`: a transformation.
+
+    Its own follow from the place among all operators, so that a state would be lost where others come or go.
+    """
+    for number, one in enumerate(_made_by_sql(last)):
+        one.setUid(f"{uid} {number}")
+
+
+def _made_by_sql(last: Any) -> list[Any]:  # noqa: ANN401  # as above
+    if last.getUid() is not None:
+        return []
+    return [last, *(found for before in last.getInputs() for found in _made_by_sql(before))]
 
 
 def _joined(streams: Sequence[DataStream]) -> DataStream:

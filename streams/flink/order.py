@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.tasks.layout import Holder, Layout, lay_out, sender_of
+from streams.flink.spreading import GROUPS
+from streams.tasks.layout import SHARD, Holder, Layout, lay_out, sender_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
     from tocsin.compiler import Plan
 
 
-class AlertTopic(NamedTuple):
-    """A topic that alerts go to in Flink's transactions; `limit`: bytes of its largest message."""
+STATE = Holder("this state folder", "--state", changes=True)
 
+
+class AlertTopic(NamedTuple):
+    """A topic that alerts go to in Flink's transactions; `name`: of the sink, `limit`: bytes of its largest message."""
+
+    name: str
     servers: str
     topic: str
     limit: int
@@ -32,7 +37,8 @@ class Order:
     `followed`: the topics of those that each subtask reads and follows.
     `sinks`: URIs instead of the sinks of the topology. `keys`: which Flink key each task has, by the task's name.
     `letters`: where dead letters stay whose topic has no `.dlq`. `fingerprint`: of the key that makes pseudonyms.
-    `until`: ms since the epoch. `settle_seconds`: how long rows may gather in a task.
+    `until`: ms since the epoch. `settle_seconds`: how long rows may gather in a task. `groups`:
+    Flink's key groups.
     """
 
     plan: Plan
@@ -51,6 +57,7 @@ class Order:
     until: int | None = None
     early: bool = False
     settle_seconds: float = 0.2
+    groups: int = GROUPS
 
     @property
     def layout(self) -> Layout:
@@ -62,6 +69,15 @@ class Order:
         return {at: self.keys[sender_of(stream, at)] for at in range(self.partitions[stream])}
 
 
+def rows_of(layout: Layout) -> dict[str, list[str]]:
+    """Give the tasks that stand side by side: those of each stream, and those of each layer of shards."""
+    streams = {name: [sender_of(name, at) for at in range(number)] for name, number in layout.partitions.items()}
+    return streams | {
+        sender_of(SHARD, layer): [sender_of(SHARD, layer * layout.shards + at) for at in range(layout.shards)]
+        for layer in range(len(layout.layers))
+    }
+
+
 def layout_of(plan: Plan, partitions: Mapping[str, int], shards: int) -> Layout:
     """Say where each stage runs: a job's graph has no circles."""
-    return replace(lay_out(plan, partitions, shards, layered=True), holder=Holder("this state folder", "--state"))
+    return replace(lay_out(plan, partitions, shards, layered=True), holder=STATE)

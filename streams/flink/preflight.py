@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from streams.flink.jars import connector
+from streams.flink.remote import jobs
 from streams.flink.rest import ask
 from tocsin.errors import SourceError, StateError
 
@@ -25,7 +26,6 @@ JAVA_SECONDS = 60.0
 SLOT_SECONDS = 10.0
 """How long slots of a job that has just ended may take to be free."""
 LOOK_SECONDS = 0.5
-ENDED = ("FAILED", "CANCELED", "FINISHED")
 _JAVA_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
@@ -100,11 +100,11 @@ def require_version(cluster: str) -> None:
 
 def refuse_twin(cluster: str, name: str) -> None:
     """Raise StateError if the cluster runs a job of that name; a command that was killed leaves it there."""
-    for job in _of(ask(cluster, "/jobs/overview"), "jobs", cluster):
-        if job["name"] == name and job["state"] not in ENDED:
+    for job in jobs(cluster):
+        if job.name == name and job.runs:
             raise StateError(
-                f"{cluster} runs the job {name!r} already, as {job['jid']}: stop it there (flink stop …), or "
-                "take another --group and --state"
+                f"{cluster} runs the job {name!r} already, as {job.id}: stop it (tocsin flink stop {job.id} --cluster "
+                f"{cluster}), or take another --group and --state"
             )
 
 

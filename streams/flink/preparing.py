@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from streams.chosen_sinks import is_written_by_one, sink_uris
 from streams.dead_letters import DeadLetterStore
-from streams.flink.order import Order
+from streams.flink.order import STATE, Order, layout_of, rows_of
 from streams.flink.preflight import look
-from streams.flink.state_folder import Cut, known, note
+from streams.flink.spreading import groups_for
+from streams.flink.state_folder import NOTE, Note, known, latest, path_of, write_note
 from streams.flink.words import SETTINGS as WORDS_SETTINGS
 from streams.flink.words import words_of
 from streams.kafka.cluster import Cluster
@@ -19,8 +20,9 @@ from streams.kafka.dead_letters import DeadLettersByStream
 from streams.kafka.topic_changes import Change, Step
 from streams.local.running import warn_of_missing_key
 from streams.pseudonyms import load_pseudonyms
+from streams.tasks.changes import told
 from streams.tasks.inputs import load_tables, require_formats, tables_of, topics_of, uris_of
-from tocsin.errors import SinkError, SourceError
+from tocsin.errors import SinkError, SourceError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +43,7 @@ def prepare(run: Run) -> Order:
     uris = tables_of(plan, run.sources, servers)
     warn_of_missing_key(plan, pseudonyms, run.warn)
     partitions = _partitions(servers, topics, words_of(run.group))
-    shards = run.shards or _shards(run, partitions)
-    note(run.folder, Cut(shards, partitions))
+    now = _note(run, topics, partitions)
     _refuse_sinks(run)
     loaded = load_tables(plan, uris, run.topology.parent, pseudonyms)
     letters = run.folder.absolute() / DEAD
@@ -55,7 +56,8 @@ def prepare(run: Run) -> Order:
         servers=servers,
         topics=topics,
         partitions=partitions,
-        shards=shards,
+        shards=now.shards,
+        groups=now.groups,
         letters=letters,
         fingerprint=pseudonyms.fingerprint,
         tables={name: rows for name, rows in loaded.tables.items() if name not in loaded.ends},
@@ -66,10 +68,35 @@ def prepare(run: Run) -> Order:
     )
 
 
-def _shards(run: Run, partitions: Mapping[str, int]) -> int:
-    """Give the number of shards: that of the state, if there is one; no parallelism changes it."""
-    before = known(run.folder)
-    return max(run.parallelism, *partitions.values()) if before is None else before.shards
+def _note(run: Run, topics: Mapping[str, str], partitions: dict[str, int]) -> Note:
+    """Write down what the state is of from now on; StateError if it cannot go on as that.
+
+    No parallelism changes the number of shards of a state.
+    """
+    before = _known_before(run)
+    shards = run.shards or (max(run.parallelism, *partitions.values()) if before is None else before.shards)
+    layout = layout_of(run.plan, partitions, shards)
+    groups = groups_for(max(map(len, rows_of(layout).values()))) if before is None else before.groups
+    sinks = sink_uris(run.plan, run.sinks)
+    now = Note(run.plan.name, dict(topics), partitions, shards, groups, layout.placed, sinks)
+    if before is not None:
+        before.refuse(now, STATE)
+        for sentence in told(before.stages, now.stages):
+            run.warn(sentence)
+    write_note(run.folder, now)
+    return now
+
+
+def _known_before(run: Run) -> Note | None:
+    """Give what is known of the state that the job goes on from; None if there is none."""
+    if run.origin is None:
+        state = latest(run.folder.absolute())
+        found = None if state is None else known(state)
+        if state is not None and found is None:
+            raise StateError(f"{run.folder} has a state, and no {NOTE} that says what of: take another --state")
+        return found
+    state = path_of(run.origin)
+    return None if state is None else known(state)
 
 
 def _refuse_sinks(run: Run) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from streams.flink.figures import Place, open_rest
 from streams.flink.preparing import prepare
-from streams.flink.state_folder import SAVEPOINTS, held
+from streams.flink.remote import SAVEPOINTS
+from streams.flink.state_folder import held
 from streams.flink.submitting import hand_over
 from streams.flink.words import Listener, words_of
 from tocsin import errors

@@ -1,23 +1,29 @@
-"""The folder of a job: its checkpoints and savepoints, which of them is the last, and how the state is cut."""
+"""The folder of a job: its checkpoints and savepoints, which of them is the last, and what is known of the state."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from tocsin.errors import StateError
+from streams.flink.remote import SAVEPOINTS, jobs
+from streams.tasks.changes import refuse_changed
+from streams.tasks.layout import Placed  # noqa: TC001  # msgspec reads the annotations
+from tocsin.errors import SourceError, StateError
 from tocsin.locks import Held, Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from streams.tasks.layout import Holder
 
 CHECKPOINTS = "checkpoints"
-SAVEPOINTS = "savepoints"
 LOCK = "lock"
 NOTE = "job.json"
+DETACHED = "detached.json"
 _METADATA = "_metadata"
 """Written last: what has none is not whole."""
 
@@ -28,43 +34,98 @@ def latest(folder: Path) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime_ns).parent if found else None
 
 
-class Cut(msgspec.Struct, frozen=True):
-    """How keys are spread in a state: `shards`, and the `partitions` of each stream."""
+def path_of(origin: str) -> Path | None:
+    """Give where a checkpoint or savepoint is that was named by a path or URI; None if it is not among files here.
 
-    shards: int
-    partitions: dict[str, int]
-
-
-def known(folder: Path) -> Cut | None:
-    """Give how the state of a folder is cut; None if there is none. StateError if the note of it is damaged."""
-    if latest(folder) is None:
+    StateError if it is not there, or not whole.
+    """
+    uri = urlsplit(origin)
+    if uri.scheme not in {"", "file"}:
         return None
+    path = Path(unquote(uri.path) if uri.scheme else origin).absolute()
+    if not (path / _METADATA).is_file():
+        raise StateError(f"{origin} is no whole checkpoint or savepoint of Flink: it has no {_METADATA}")
+    return path
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What is known of a state.
+
+    `topology`: its name. `topics`, `partitions`: of each stream. `shards`: into how many parts keys are spread;
+    `groups`: Flink's key groups. `stages`: of the last job; `sinks`: its URIs.
+    """
+
+    topology: str
+    topics: dict[str, str]
+    partitions: dict[str, int]
+    shards: int
+    groups: int
+    stages: Placed
+    sinks: list[str]
+
+    def refuse(self, now: Note, holder: Holder) -> None:
+        """Raise StateError if a state of which this is known cannot go on as that of the job `now`."""
+        if self.topology != now.topology:
+            raise StateError(
+                f"{holder.name} holds the state of another topology, {self.topology}: run that one, or take another "
+                f"{holder.option}"
+            )
+        if self.shards != now.shards:
+            raise StateError(
+                f"{holder.name} has its keys in {self.shards} shards, not in {now.shards}: run with --buckets "
+                f"{self.shards}, or take another {holder.option}"
+            )
+        for stream, topic in now.topics.items():
+            before = self.topics.get(stream, topic), self.partitions.get(stream, now.partitions[stream])
+            if before != (topic, now.partitions[stream]):
+                raise StateError(
+                    f"{holder.name} has read {before[1]} partitions of {before[0]} as {stream}, not "
+                    f"{now.partitions[stream]} of {topic}: take another {holder.option}"
+                )
+        refuse_changed(self.stages, now.stages, holder)
+
+
+def known(state: Path) -> Note | None:
+    """Give what is known of a checkpoint or savepoint, where its folder is a job's; None if that is not so.
+
+    StateError if the note is damaged.
+    """
+    notes = (note_in(folder) for folder in list(state.parents)[1:3])
+    return next((note for note in notes if note is not None), None)
+
+
+def note_in(folder: Path) -> Note | None:
+    """Give what is known of the state in a folder; None if nothing is. StateError if the note is damaged."""
+    note = folder / NOTE
     try:
-        return msgspec.json.decode((folder / NOTE).read_bytes(), type=Cut)
+        return msgspec.json.decode(note.read_bytes(), type=Note)
+    except FileNotFoundError:
+        return None
     except (OSError, msgspec.DecodeError) as error:
-        raise StateError(f"{folder / NOTE}, which says how the state there is cut, cannot be read: {error}") from error
+        raise StateError(f"{note}, which says what the state there is of, cannot be read: {error}") from error
 
 
-def note(folder: Path, cut: Cut) -> None:
-    """Write how the state of a folder is cut; StateError if it is cut otherwise."""
-    before = known(folder)
-    if before is not None and before != cut:
-        raise StateError(
-            f"the state in {folder} is of {_told(before)}, not of {_told(cut)}: keys of Flink cannot be spread anew "
-            "yet; take another --state"
-        )
+def write_note(folder: Path, note: Note) -> None:
+    """Write what is known of the state of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / NOTE).write_bytes(msgspec.json.encode(cut))
+    (folder / NOTE).write_bytes(msgspec.json.encode(note))
 
 
-def _told(cut: Cut) -> str:
-    streams = ", ".join(f"{number} partitions of {name}" for name, number in sorted(cut.partitions.items()))
-    return f"{streams} and {cut.shards} shards"
+class Detached(msgspec.Struct, frozen=True):
+    """A job that goes on although no command waits for it."""
+
+    cluster: str
+    job: str
+
+
+def write_detached(folder: Path, job: Detached) -> None:
+    """Note that a job has the folder from now on."""
+    (folder / DETACHED).write_bytes(msgspec.json.encode(job))
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep others out of a folder; StateError if somebody is in it."""
+    """Keep others out of a folder; StateError if somebody is in it, a job of a cluster perhaps."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = Lock(folder / LOCK)
@@ -73,6 +134,31 @@ def held(folder: Path) -> Iterator[None]:
             f"{by.holder} runs a job with the state folder {folder}; end it, or take another --state"
         ) from by
     try:
+        _refuse_detached(folder)
         yield
     finally:
         lock.release()
+
+
+def _refuse_detached(folder: Path) -> None:
+    """Raise StateError while a detached job has the folder; forget one that has ended."""
+    path = folder / DETACHED
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=Detached)
+    except FileNotFoundError:
+        return
+    except (OSError, msgspec.DecodeError) as error:
+        raise StateError(f"{path}, which says what job has this folder, cannot be read: {error}") from error
+    try:
+        runs = any(one.id == known.job and one.runs for one in jobs(known.cluster))
+    except SourceError as error:
+        raise StateError(
+            f"the job {known.job} has the state folder {folder}, and whether it still runs nobody knows: {error}; if "
+            f"that cluster is gone for good, delete {path}"
+        ) from error
+    if runs:
+        raise StateError(
+            f"the job {known.job} on {known.cluster} has the state folder {folder}: stop it (tocsin flink stop "
+            f"{known.job} --cluster {known.cluster}), or take another --state"
+        )
+    path.unlink(missing_ok=True)

@@ -83,7 +83,7 @@ def alerts(number: int, topic: AlertTopic, order: Order, client: Mapping[str, st
         **RAW,
         "topic": topic.topic,
         "sink.delivery-guarantee": "exactly-once",
-        "sink.transactional-id-prefix": f"{order.group}-{number}",
+        "sink.transactional-id-prefix": f"{order.group}-{topic.name}",
         "properties.transaction.timeout.ms": str(TRANSACTION_MS),
         "properties.compression.type": "lz4",
         "properties.max.request.size": str(topic.limit + REQUEST_ROOM),

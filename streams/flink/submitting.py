@@ -12,11 +12,12 @@ from sinks.kafka import KafkaSink
 from streams.chosen_sinks import choose_sinks
 from streams.flink.client_settings import java_settings
 from streams.flink.jars import connector
-from streams.flink.order import AlertTopic, Order, layout_of
+from streams.flink.order import AlertTopic, Order, rows_of
 from streams.flink.preparing import prepare
 from streams.flink.probe import probe
-from streams.flink.spreading import groups_for, spread
-from streams.flink.state_folder import CHECKPOINTS, SAVEPOINTS, latest
+from streams.flink.remote import FOLDER, SAVEPOINTS, job_name
+from streams.flink.spreading import spread
+from streams.flink.state_folder import CHECKPOINTS, latest, path_of
 from streams.tasks import running
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Run(running.Run):
     """What to run.
 
     `shards`: None for as many as the topics have partitions at most, and no fewer than the parallelism. `settings`:
-    further ones of Flink. `cluster`: HOST:PORT of a job manager's REST; "" for a mini-cluster. `given`: the settings of the Flink
+    further ones of Flink. `cluster`: HOST:PORT of a job manager's REST; "" for a mini-cluster. `origin`: the checkpoint
+    or savepoint to go on from, a path or URI; None for the last one in the folder. `given`: the settings of the Flink
     that has started this process, which count before ours; None where nobody but us did.
     """
 
@@ -39,13 +41,14 @@ class Run(running.Run):
     checkpoint_seconds: float = 2.0
     bundle_ms: int = 100
     cluster: str = ""
+    origin: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
     given: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
         """The name of the job."""
-        return f"tocsin {self.plan.name} ({self.group})"
+        return job_name(self.plan.name, self.group)
 
 
 class Submitted(NamedTuple):
@@ -73,14 +76,13 @@ def hand_over(run: Run, order: Order) -> Submitted:
     from streams.flink.environment import make_environment  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
     from streams.flink.job import Job, group_of  # noqa: PLC0415
 
-    tasks = sorted(layout_of(order.plan, order.partitions, order.shards).tasks)
-    groups = groups_for(len(tasks))
     alerts, settings = _alert_topics(order), java_settings(order.servers)
     if run.cluster:
         probe(run.cluster, run.settings)
-    env, tables = make_environment(_settings(run, groups), run.cluster, run.given)
-    told = replace(order, keys=spread(tasks, group_of(groups), groups))
+    env, tables = make_environment(_settings(run, order.groups), run.cluster, run.given)
+    told = replace(order, keys=spread(rows_of(order.layout), group_of(order.groups), order.groups))
     Job(told, tables, alerts, settings).build(env)
+    env.get_config().set_global_job_parameters({FOLDER: run.folder.absolute().as_uri()})
     submitted = env.execute_async(run.name)
     return Submitted(str(submitted.get_job_id()), told, submitted)
 
@@ -91,20 +93,32 @@ def _alert_topics(order: Order) -> dict[int, AlertTopic]:
     for number, one in enumerate(choose_sinks(order.plan, order.sinks)):
         if isinstance(one.sink, KafkaSink) and one.at_most is None:
             one.sink.open(HERE)
-            found[number] = AlertTopic(one.sink.address.servers, one.sink.address.topic, one.sink.limit)
+            address = one.sink.address
+            found[number] = AlertTopic(one.name, address.servers, address.topic, one.sink.limit)
             one.sink.close()
     return found
 
 
+def _state_before(run: Run) -> str | None:
+    """Give the URI of the state that the job goes on from."""
+    if run.origin is None:
+        state = latest(run.folder.absolute())
+        return None if state is None else state.as_uri()
+    state = path_of(run.origin)
+    return run.origin if state is None else state.as_uri()
+
+
 def _settings(run: Run, groups: int) -> dict[str, str]:
     folder = run.folder.absolute()
-    before = latest(folder)
-    resumed = {} if before is None else {"execution.state-recovery.path": before.as_uri()}
+    before = _state_before(run)
+    resumed = {} if before is None else {"execution.state-recovery.path": before}
     return {
         "pipeline.jars": connector().as_uri(),
         "pipeline.max-parallelism": str(groups),
         "pipeline.object-reuse": "true",
         "parallelism.default": str(run.parallelism),
+        "pipeline.auto-generate-uids": "false",
+        "execution.state-recovery.ignore-unclaimed-state": "true",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "python.fn-execution.bundle.time": str(run.bundle_ms),

@@ -26,6 +26,7 @@ COMMANDS = {
     "dlq": "list, show and replay dead letters",
     "explain": "say why an alert was raised, from its source",
     "features": "write the rows of one feature",
+    "flink": "submit jobs to a Flink cluster; save, stop and rescale them",
     "plan": "show stages, keys, exchanges, gates and state",
     "run": "run a topology over streams",
     "schema": "print the JSON Schema of topology.yaml, for editors",

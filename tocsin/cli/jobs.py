@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from tocsin.cli.files import named
-from tocsin.cli.runtimes import fields_of, needing, run_until_stopped
+from tocsin.cli.runtimes import Words, fields_of, needing, run_until_stopped
 from tocsin.cli.serving import serving
 
 if TYPE_CHECKING:
@@ -30,6 +30,22 @@ FLINK = click.option(
 )
 
 
+class JobWords(Words, Protocol):
+    """What was said of a job."""
+
+    @property
+    def parallelism(self) -> int:
+        """Subtasks of each operator."""
+
+    @property
+    def cluster(self) -> str:
+        """HOST:PORT of a job manager's REST."""
+
+    @property
+    def flink(self) -> tuple[str, ...]:
+        """KEY=VALUE, settings of Flink."""
+
+
 def run_job(words: Said) -> None:
     """Run a job until it is through `--until`, or until a signal comes."""
     with needing("flink"):
@@ -43,7 +59,7 @@ def run_job(words: Said) -> None:
         run_until_stopped(run, watched, told)
 
 
-def job_of(words: Said) -> Run:
+def job_of(words: JobWords) -> Run:
     """Say what job the words mean."""
     from streams.flink.submitting import Run  # noqa: PLC0415  # as above
 

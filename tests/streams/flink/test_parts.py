@@ -1,4 +1,4 @@
-"""The parts of the runtime that need no Flink: keys, packs, states, settings."""
+"""The parts of the runtime that need no Flink: packs, states, settings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pytest
 from streams.flink.client_settings import java_settings
 from streams.flink.keeping import Keeping
 from streams.flink.packs import NO_STAMP, Pack, pack
-from streams.flink.spreading import GROUPS, groups_for, spread
-from streams.flink.state_folder import Cut, held, known, latest, note
+from streams.flink.state_folder import latest
 from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
 from streams.sources.contract import Records
 from streams.tasks.layout import lay_out
@@ -21,7 +20,7 @@ from streams.tasks.making import Maker
 from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import SHOPS, TOPOLOGY, records
 from tocsin.compiler import compile_topology
-from tocsin.errors import SourceError, StateError
+from tocsin.errors import SourceError
 from tocsin.language import loads
 
 if TYPE_CHECKING:
@@ -34,17 +33,6 @@ PLAN = compile_topology(loads(TOPOLOGY, "shop.yaml"))
 TABLE = pl.DataFrame({"shop": list(SHOPS), "most": list(SHOPS.values())})
 
 
-class TestKeys:
-    def test_each_task_gets_one_whose_group_lies_where_it_is_to_be(self) -> None:
-        found = spread(["a", "b", "c", "d"], lambda key: key * 37 % 128, 128)
-        assert [found[name] * 37 % 128 for name in "abcd"] == [0, 32, 64, 96]
-
-    def test_there_are_no_fewer_groups_than_tasks(self) -> None:
-        assert (groups_for(1), groups_for(128), groups_for(129)) == (GROUPS, 128, 256)
-        names = [str(at) for at in range(128)]
-        assert len(set(spread(names, lambda key: key * 37 % 128, 128).values())) == 128
-
-
 class TestPacks:
     def test_come_back_with_gaps_keys_tombstones_and_records_without_a_time(self) -> None:
         keys = [b"a", None, b"", b"cd"]
@@ -52,7 +40,7 @@ class TestPacks:
         data = pack(values, np.array([3, 4, 7, 8]), np.array([1000, NO_STAMP, 1002, 1003]), keys)
         again = Pack(data)
         raw = again.records()
-        assert (again.end, again.count, raw.count) == (9, 4, 4)
+        assert (again.end, again.stamps.tolist()[0], raw.count) == (9, 1000, 4)
         assert [raw.offset(row) for row in range(4)] == [3, 4, 7, 8]
         assert [letter.offset for letter in raw.dead] == [4]
         assert [raw.at(row) for row in (0, 2, 3)] == [b'{"n":1}', b'{"n": 2}', b'{"n":3}']
@@ -91,6 +79,7 @@ class TestStates:
             assert isinstance(kept.task, SourceTask)
             kept.task.take(_raw(list(records())[lines]), 50)
             kept.dirty = True
+            kept.waiting = [b"one", b"two"]
         keeping.write(stores.__getitem__)
         assert all(stores.values())
         ends = [key for key in stores if keeping.kept[key].dirty]
@@ -102,9 +91,13 @@ class TestStates:
             assert isinstance(kept.task, SourceTask)
             assert isinstance(before, SourceTask)
             assert (kept.task.end, kept.task.watermark) == (before.end, before.watermark)
+            assert kept.waiting == [b"one", b"two"]
         kept.dirty = True
+        assert kept.take() == [b"one", b"two"]
+        kept.waiting = [b"three"]
         again.write(stores.__getitem__)
-        owners = {name.split(b"|")[1] for name in stores[9]}
+        assert [value for name, value in stores[9].items() if name.startswith(b"waiting")] == [b"three"]
+        owners = {name.split(b"|")[1] for name in stores[9] if not name.startswith(b"waiting")}
         assert len(owners) == 1, "what the subtask before wrote is gone"
 
     def test_of_folders_the_last_whole_one_counts(self, tmp_path: Path) -> None:
@@ -149,21 +142,3 @@ class TestSettings:
 
     def test_there_are_none_where_nothing_is_said(self) -> None:
         assert java_settings("h:1") == {}
-
-
-class TestStateFolder:
-    def test_a_state_that_is_cut_otherwise_is_refused(self, tmp_path: Path) -> None:
-        note(tmp_path, Cut(4, {"payments": 3}))
-        note(tmp_path, Cut(2, {"payments": 3}))
-        assert known(tmp_path) is None, "there is no state yet"
-        (tmp_path / "savepoints/savepoint-1").mkdir(parents=True)
-        (tmp_path / "savepoints/savepoint-1/_metadata").touch()
-        assert known(tmp_path) == Cut(2, {"payments": 3})
-        with pytest.raises(StateError, match="of 3 partitions of payments and 2 shards, not of 4 partitions"):
-            note(tmp_path, Cut(2, {"payments": 4}))
-
-    def test_one_command_at_a_time(self, tmp_path: Path) -> None:
-        with held(tmp_path), pytest.raises(StateError, match="runs a job with the state folder"), held(tmp_path):
-            pass
-        with held(tmp_path):
-            pass

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +12,7 @@ from streams.flink import preflight, probe
 from streams.flink.jars import VARIABLE
 from streams.flink.preflight import require_java, require_packages, require_slots, require_version
 from streams.flink.rest import ask, is_here, place_of
+from tests.streams.flink.pages import answering
 from tocsin.errors import SourceError, StateError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ OVERVIEW = {"flink-version": "2.3.1", "slots-total": 8, "slots-available": 4, "t
 
 @contextmanager
 def cluster(
-    jobs: list[dict[str, str]] | None = None,
+    jobs: list[dict[str, str | int]] | None = None,
     config: dict[str, str] | None = None,
     hosts: tuple[str, ...] = (),
     **overview: str | int,
@@ -43,24 +42,8 @@ def cluster(
         },
         "/text": "hello",
     }
-
-    class Pages(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            page = pages.get(self.path)
-            self.send_response(404 if page is None else 200)
-            self.end_headers()
-            self.wfile.write(json.dumps(page).encode())
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with answering(pages) as here:
+        yield here
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +159,10 @@ class TestCluster:
             preflight._of("hello", "flink-version", here)
 
     def test_a_job_of_the_same_name_is_told_before_the_slots_that_it_has(self, said: list[str]) -> None:
-        jobs = [{"name": NAME, "state": "FINISHED", "jid": "a"}, {"name": NAME, "state": "RUNNING", "jid": "b"}]
+        jobs: list[dict[str, str | int]] = [
+            {"name": NAME, "state": "FINISHED", "jid": "a", "start-time": 1},
+            {"name": NAME, "state": "RUNNING", "jid": "b", "start-time": 2},
+        ]
         with (
             cluster(jobs, slots_available=0) as here,
             pytest.raises(StateError, match=r"runs the job .* already, as b"),

@@ -1,0 +1,45 @@
+"""Jobs that nobody waits for: submitted, saved, stopped and submitted again by commands that return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streams.chosen_sinks import sink_uris
+from streams.flink.remote import SAVEPOINTS, folder_of, running, savepoint
+from streams.flink.state_folder import Detached, held, note_in, write_detached
+from streams.flink.submitting import submit
+from tocsin.errors import StateError
+
+if TYPE_CHECKING:
+    from streams.flink.submitting import Run, Submitted
+
+
+def submit_detached(run: Run) -> Submitted:
+    """Submit a job, and note that it has the state folder; `streams.flink.submitting.submit` says what is raised."""
+    with held(run.folder):
+        submitted = submit(run)
+        write_detached(run.folder, Detached(run.cluster, submitted.job))
+        return submitted
+
+
+def stop_to_rescale(run: Run) -> str:
+    """Stop the job of a run with a savepoint; give where that is.
+
+    The cluster need not have the adaptive scheduler for it, and nothing is decided twice, as it is where a job begins
+    again at its last checkpoint.
+
+    Raises:
+        StateError: there is no such job, it has another state folder or other sinks, or it cannot be stopped.
+        SourceError: no cluster answers.
+    """
+    job = running(run.cluster, run.name)
+    folder = run.folder.absolute().as_uri()
+    if (there := folder_of(run.cluster, job.id)) != folder:
+        raise StateError(f"the job {job.name} has its state in {there}, not in {folder}: name it with --state")
+    note, sinks = note_in(run.folder), sink_uris(run.plan, run.sinks)
+    if note is not None and note.sinks != sinks:
+        raise StateError(
+            f"the job {job.name} has the sinks {', '.join(note.sinks)}, not {', '.join(sinks)}: say those, or stop it "
+            "and submit it with others"
+        )
+    return savepoint(run.cluster, job.id, f"{folder}/{SAVEPOINTS}", stop=True)
