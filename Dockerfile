@@ -4,6 +4,8 @@
 #   make image BASE=debian-with-python                    (CONTRIBUTING.md: how to build without a registry of images)
 #   make image BASE=debian-with-python RUNTIME=flink
 #
+# Other builders need both words for Flink: --build-arg RUNTIME=flink --target flink.
+#
 # BASE needs Python 3.11 or newer, for Flink 3.11 or 3.12, with venv and pip, and for Flink apt. The same base is used
 # throughout, so that the environment that the first stage makes finds its interpreter in the last, which has no build
 # tools and no cache of downloads.
@@ -42,7 +44,7 @@ RUN for set in kafka s3; do \
     done; \
     rm /jars/*/pom.xml /jars/*/jars.lock
 
-FROM ${BASE} AS local
+FROM ${BASE} AS runtime
 RUN groupadd --system --gid 10001 tocsin \
  && useradd --system --uid 10001 --gid tocsin --no-create-home --home-dir /data --shell /usr/sbin/nologin tocsin \
  && install --directory --owner tocsin --group tocsin --mode 0750 /data
@@ -60,7 +62,7 @@ STOPSIGNAL SIGTERM
 ENTRYPOINT ["tocsin"]
 CMD ["--help"]
 
-FROM local AS flink
+FROM runtime AS flink
 USER 0
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends default-jre-headless \
@@ -75,4 +77,5 @@ COPY --from=jars /jars/s3 /opt/flink/plugins/s3-fs-hadoop
 ENV FLINK_HOME=/opt/flink PATH=/opt/flink/bin:$PATH TOCSIN_FLINK_JARS=/opt/flink/connectors
 USER 10001
 
-FROM ${RUNTIME}
+# The last one is what is built where nobody says --target.
+FROM runtime AS local

@@ -79,7 +79,7 @@ bench: $(VENV)/.dev ## speed and memory, as ratios from one run; writes bench/re
 	$(BIN)/python -m bench
 
 image: ## build the image with buildah on the base image BASE (RUNTIME=flink for Flink; CONTRIBUTING.md)
-	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) --build-arg RUNTIME=$(RUNTIME) $(IMAGE_FLAGS) -t $(IMAGE) .
+	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) --build-arg RUNTIME=$(RUNTIME) --target $(RUNTIME) $(IMAGE_FLAGS) -t $(IMAGE) .
 
 lock: ## pin what pyproject.toml asks for, with hashes (needs uv)
 	$(LOCK) --all-extras pyproject.toml requirements/build.in requirements/python-3.13.in -o requirements/dev.lock

@@ -88,12 +88,12 @@ class TestImage:
     def test_what_is_copied_exists(self) -> None:
         assert [name for name in self.copied() if not (ROOT / name).exists()] == []
 
-    def test_the_base_is_an_argument_of_all_stages_and_what_it_runs_chooses_the_last(self) -> None:
-        stages = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", DOCKERFILE, re.MULTILINE)
+    def test_the_base_is_an_argument_of_all_stages_and_what_has_no_flink_is_the_last(self) -> None:
+        stages = re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, re.MULTILINE)
         assert stages == [
-            *(("${BASE}", name) for name in ("build", "jars", "local")),
-            ("local", "flink"),
-            ("${RUNTIME}", ""),
+            *(("${BASE}", name) for name in ("build", "jars", "runtime")),
+            ("runtime", "flink"),
+            ("runtime", "local"),
         ]
 
     def test_there_is_a_lock_for_each_that_it_may_run(self) -> None:
