@@ -78,7 +78,8 @@ def carry_out(order: Order) -> Summary:
     """Run; `Runner.run` says what it raises, and SourceError and StateError before anything was read."""
     keep_pages()
     search_rarely()
-    take_short_turns()
+    if order.settings.early:
+        take_short_turns()
     plan, pseudonyms = order.plan, load_pseudonyms()
     warn_of_missing_key(plan, pseudonyms, order.settings.warn)
     flow = make_flow(plan, buckets=order.buckets)
