@@ -67,8 +67,8 @@ class Note(msgspec.Struct, frozen=True):
         """Raise StateError if a state of which this is known cannot go on as that of the job `now`."""
         if self.topology != now.topology:
             raise StateError(
-                f"{holder.name} holds the state of another topology, {self.topology}: run that one, or take another "
-                f"{holder.option}"
+                f"{holder.name} holds the state of another topology, {self.topology} and not {now.topology}: run that "
+                f"one, or take another {holder.option}"
             )
         if self.shards != now.shards:
             raise StateError(
