@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 Partition = tuple[str, int]
 
-SETTLE_BYTES = 8 << 20
+SETTLE_BYTES = 2 << 20
 """Of a task: beside so much a step of the stages is cheap."""
 BEHIND_SECONDS = 5.0
 """Records that are older than that when they come are of a backlog: a task is settled less often, with more of them."""

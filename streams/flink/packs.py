@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-NO_STAMP = np.iinfo(np.int64).min
-"""As numpy and pandas spell a time that is not there."""
+NO_STAMP = -1
+"""As Kafka's protocol has it of a record without a time."""
 NO_KEY = -1
 
 

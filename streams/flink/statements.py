@@ -16,11 +16,10 @@ SOURCE_COLUMNS = """
   `value` BYTES,
   `part` INT METADATA FROM 'partition' VIRTUAL,
   `off` BIGINT METADATA FROM 'offset' VIRTUAL,
-  `stamp` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
-  `stamp_type` STRING METADATA FROM 'timestamp-type' VIRTUAL
+  `stamp` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL
 """
 RECORDS = """
-SELECT `key`, `value`, `part`, `off`, CASE WHEN `stamp_type` <> 'NoTimestampType' THEN `stamp` END FROM `{}`
+SELECT `key`, `value`, `part`, `off`, `stamp` FROM `{}`
 """
 SINK_COLUMNS = "`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA"
 RAW = {
@@ -30,6 +29,8 @@ RAW = {
     "value.format": "raw",
     "value.fields-include": "EXCEPT_KEY",
 }
+POLL_RECORDS, FETCH_BYTES = 10_000, 4 << 20
+"""Most of a partition that a reader takes and asks for at once."""
 REQUEST_ROOM = 64 << 10
 """Bytes of a request beside its largest message."""
 TRANSACTION_MS = 900_000
@@ -73,6 +74,8 @@ def source(name: str, stream: str, order: Order, client: Mapping[str, str]) -> T
         "properties.isolation.level": "read_committed",
         "properties.group.id": order.group,
         "properties.auto.offset.reset": "earliest",
+        "properties.max.poll.records": str(POLL_RECORDS),
+        "properties.max.partition.fetch.bytes": str(FETCH_BYTES),
     }
     return Table(name, SOURCE_COLUMNS, _on(order.servers, client) | options)
 

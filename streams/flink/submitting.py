@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 WORKERS_APART = "_python_worker_execution_mode"
 """Without it PyFlink runs all Python of a local job in this one process."""
+THREADS = "POLARS_MAX_THREADS"
+EARLY_BUNDLE_MS, BUNDLE_MS = 50, 500
+"""How long PyFlink gathers what goes to Python; before a checkpoint it waits for nothing."""
+BATCH_RECORDS, BUNDLE_RECORDS = 50_000, 200_000
+"""Most records that are packed at once, and most elements that PyFlink takes before it waits for all that they give.
+
+Its own limits of a thousand cost a round trip each; where records come slowly, the time of a bundle ends it before.
+"""
 
 
 @dataclass(slots=True)
@@ -39,7 +47,6 @@ class Run(running.Run):
 
     parallelism: int = 2
     checkpoint_seconds: float = 2.0
-    bundle_ms: int = 100
     cluster: str = ""
     origin: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
@@ -73,6 +80,7 @@ def submit(run: Run) -> Submitted:
 def hand_over(run: Run, order: Order) -> Submitted:
     """Make the job of an order, and hand it over."""
     os.environ.setdefault(WORKERS_APART, "process")
+    os.environ.setdefault(THREADS, str(max(1, (os.cpu_count() or 1) // run.parallelism)))  # of a mini-cluster's tasks
     from streams.flink.environment import make_environment  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
     from streams.flink.job import Job, group_of  # noqa: PLC0415
 
@@ -121,7 +129,9 @@ def _settings(run: Run, groups: int) -> dict[str, str]:
         "execution.state-recovery.ignore-unclaimed-state": "true",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
-        "python.fn-execution.bundle.time": str(run.bundle_ms),
+        "python.fn-execution.bundle.time": str(EARLY_BUNDLE_MS if run.early else BUNDLE_MS),
+        "python.fn-execution.bundle.size": str(BUNDLE_RECORDS),
+        "python.fn-execution.arrow.batch.size": str(BATCH_RECORDS),
         "table.local-time-zone": "UTC",
         "execution.checkpointing.interval": f"{round(run.checkpoint_seconds * 1000)} ms",
         "execution.checkpointing.dir": (folder / CHECKPOINTS).as_uri(),
