@@ -12,4 +12,4 @@ def cause_in(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     causes = [line for line in lines if line.startswith("Caused by:")]
     python = [line for line in lines if _PYTHON_ERROR.match(line)]
-    return "; ".join([*(causes[-1:] or lines[:1]), *python[-1:]])
+    return "; ".join(dict.fromkeys([*(causes[-1:] or lines[:1]), *python[-1:]]))
