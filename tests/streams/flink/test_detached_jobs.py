@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
+import zlib
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,15 +14,13 @@ from confluent_kafka import Producer
 
 from stack import FlinkCluster
 from tests.sinks.alert_topic import ids
-from tests.streams.faust.shop_runs import BEGIN, Aside, expected, topology_in
+from tests.streams.faust.shop_runs import BEGIN, UNTIL, expected, records, topology_in
 from tests.streams.flink.shop_jobs import ENDS_WITHIN, ShopJob
 from tests.waiting import wait_until
 from tocsin.compiler import compile_topology
 from tocsin.language import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import polars as pl
 
     from tests.servers.fixtures import Topics
@@ -94,6 +91,16 @@ class DetachedShop(ShopJob):
             check=False,
         )
 
+    def produce_part(self, begin: int, end: int | None = None) -> None:
+        """Write a part of the records, and after the last ones those that are beyond the end."""
+        producer = Producer({"bootstrap.servers": self.servers, "enable.idempotence": True})
+        for card, line in list(records())[begin:end]:
+            producer.produce(self.topic, line, card.encode(), zlib.crc32(card.encode()) % self.partitions)
+        for place in range(self.partitions if end is None else 0):
+            last = {"payment_id": f"end{place}", "at": UNTIL + 60_000, "card": f"end{place}", "amount": "1.00"}
+            producer.produce(self.topic, json.dumps(last).encode(), b"end", place)
+        assert producer.flush(30) == 0
+
     def done(self, *words: str, topology: str | None = None, parallelism: int = 1) -> Any:  # noqa: ANN401  # JSON
         """Do the same, which must succeed; give what it says as JSON."""
         ran = self.say(*words, "--json", topology=topology, parallelism=parallelism)
@@ -113,7 +120,7 @@ def test_a_job_is_saved_rescaled_stopped_and_goes_on_with_other_rules(
 ) -> None:
     """What is the same in both topologies raises the alerts of a run that nobody has stopped."""
     with FlinkCluster(tmp_path / "flink", slots=2) as cluster:
-        shop, produced = DetachedShop(tmp_path, kafka, kafka_topics, unique, 2, cluster=cluster.address), Event()
+        shop = DetachedShop(tmp_path, kafka, kafka_topics, unique, 2, cluster=cluster.address)
         doors = shop.topics(f"{unique}.doors")
         _open_doors(kafka, doors)
         both = shop.text.replace("tables:\n", DOORS.format(topic=doors)).replace("rules:\n", OPENED)
@@ -123,38 +130,30 @@ def test_a_job_is_saved_rescaled_stopped_and_goes_on_with_other_rules(
         others = others[: others.index("  busy:")] + others[others.index("  pace:\n    from: pace") :]
         others = others.replace("rules:\n", SPENT)
         wanted = shop.of(KEPT, both, expected(tmp_path, shop.text))
-        with Aside(lambda: shop.produce(pause=60, until=produced)), _set_at_last(produced):
-            first = shop.done("submit", topology=both)
-            wait_until(lambda: shop.told() > 0)
-            assert _is_savepoint(shop.done("savepoint", first["job"]))
-            again = shop.say("submit", topology=both)
-            assert (again.returncode, "has the state folder" in again.stderr) == (2, True), again.stderr
-            second = shop.done("rescale", topology=both, parallelism=2)
-            told = shop.told()
-            wait_until(lambda: shop.told() > told)
-            assert _is_savepoint(shop.done("stop", second["name"]))
-            changed = shop.say("submit", topology=both.replace("payments >= many", "payments > many"), parallelism=2)
-            assert (changed.returncode, "holds rule pace from before that" in changed.stderr) == (2, True), (
-                changed.stderr
-            )
-            went_on = shop.say("submit", topology=others, parallelism=2)
-            assert went_on.returncode == 0, went_on.stderr
-            assert "rule rich, spent: new, and begins with what comes from now on" in went_on.stderr
-            assert "minutes, opened, rule busy, rule open: not there any more" in went_on.stderr
+        shop.produce_part(0, 2000)
+        first = shop.done("submit", topology=both)
+        wait_until(lambda: shop.told() > 0, lambda: _list(shop))
+        assert _is_savepoint(shop.done("savepoint", first["job"]))
+        again = shop.say("submit", topology=both)
+        assert (again.returncode, "has the state folder" in again.stderr) == (2, True), again.stderr
+        second = shop.done("rescale", topology=both, parallelism=2)
+        told = shop.told()
+        shop.produce_part(2000, 4000)
+        wait_until(lambda: shop.told() > told, lambda: _list(shop))
+        assert _is_savepoint(shop.done("stop", second["name"]))
+        changed = shop.say("submit", topology=both.replace("payments >= many", "payments > many"), parallelism=2)
+        assert (changed.returncode, "holds rule pace from before that" in changed.stderr) == (2, True), changed.stderr
+        went_on = shop.say("submit", topology=others, parallelism=2)
+        assert went_on.returncode == 0, went_on.stderr
+        assert "rule rich, spent: new, and begins with what comes from now on" in went_on.stderr
+        assert "minutes, opened, rule busy, rule open: not there any more" in went_on.stderr
+        shop.produce_part(4000)
         wait_until(lambda: shop.of(KEPT, both, shop.given()).height >= wanted.height, lambda: _list(shop))
         given = shop.of(KEPT, both, shop.given())
         assert given.equals(wanted), (given.join(wanted, on=given.columns, how="anti"), _list(shop))
         wait_until(lambda: shop.of(("rich",), others, shop.given()).height > 0, lambda: _list(shop))
         assert len(set(found := ids(shop.servers, shop.alerts))) == len(found), "there are copies"
         assert [job["state"] for job in shop.done("list")] == ["RUNNING", "FINISHED", "FINISHED"]
-
-
-@contextmanager
-def _set_at_last(event: Event) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        event.set()
 
 
 def _open_doors(servers: str, topic: str) -> None:
