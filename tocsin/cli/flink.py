@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tocsin.cli.files import FILE, JSON, SOURCES
+from tocsin.cli.files import FILE, JSON, SOURCES, load_plan, named
 from tocsin.cli.jobs import FLINK, PARALLELISM, job_of
 from tocsin.cli.run import BUCKETS, EARLY, KAFKA, SINKS, STATE, sources_on_kafka
 from tocsin.cli.runtimes import GROUP, needing
+from tocsin.cli.serving import serving
+from tocsin.cli.signals import stoppable
+from tocsin.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +145,29 @@ def list_jobs(cluster: str, *, as_json: bool) -> None:
             click.echo(f"    {why}")
     if not found:
         click.echo(f"{cluster} knows no job of a topology")
+
+
+@command.command()
+@FILE
+@SOURCES
+@KAFKA
+@GROUP
+@CLUSTER
+@click.option("--http", metavar="HOST:PORT", required=True, help="Serve /metrics, /healthz and /readyz there.")
+def metrics(file: Path, sources: tuple[str, ...], servers: str, group: str, cluster: str, http: str) -> None:
+    """Serve the metrics of the job of a topology, until a signal comes or the job ends, which exits with 1.
+
+    \b
+    tocsin flink metrics my.yaml --kafka localhost:9092 --cluster jobs:8081 --http :9464
+    """  # noqa: D301  # as above
+    from streams.flink.figures import Figures  # noqa: PLC0415  # as above
+    from streams.flink.watching import find, watch  # noqa: PLC0415
+
+    plan, figures = load_plan(file), Figures()
+    place = find(plan, named(sources_on_kafka(file, sources, servers)), group or f"tocsin-{plan.name}", cluster)
+    with stoppable() as stop, serving(http, figures.metrics, figures.health, figures.gauges):
+        if watch(place, figures, stop):
+            raise SourceError(f"the job has ended: Flink says it is {figures.state.lower()}")
 
 
 def _as_json(job: Job, why: str) -> dict[str, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -40,14 +42,13 @@ from streams.tasks.making import Maker
 from streams.tasks.upstreams import Heard
 from streams.tasks.values import Keeper, Owner
 from tests.monitoring.test_served_runs import ask, get
-from tests.streams.faust.shop_runs import BEGIN, EVENTS, Aside, records
+from tests.streams.faust.shop_runs import BEGIN, EVENTS, TOPOLOGY, Aside, records, topology_in
+from tests.streams.flink.pages import answering
 from tests.streams.flink.shop_jobs import ShopJob
 from tests.streams.flink.test_parts import PLAN
-from tests.waiting import wait_until
+from tests.waiting import WITHIN, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.servers.fixtures import Topics
 
 LAYOUT = lay_out(PLAN, {"payments": 2}, 2, layered=True)
@@ -154,11 +155,12 @@ class TestTelling:
         assert tally.arrivals.of([PLAN.streams["payments"].lateness + 70_000]) == [130]
 
 
-class Rest:
+class Rest(Mapping[str, Any]):
     """Answers as a cluster of Flink 2.3 does."""
 
-    def __init__(self) -> None:
-        self.values = {
+    def __init__(self, group: str = "g") -> None:
+        self.name = f"tocsin shop ({group})"
+        self.values_of = {
             f"/jobs/{JOB}/metrics": {"numRestarts": "2", "lastCheckpointExternalPath": "file:/x"},
             "/jobmanager/metrics": {"numRunningJobs": "1"},
             "/taskmanagers/tm%3A1/metrics": {"Status.JVM.CPU.Load": "0.25"},
@@ -175,10 +177,19 @@ class Rest:
         self.completed, self.failed = 0, 21
         self.state, self.vertices = RUNNING, ["CREATED", "FINISHED"]
 
-    def __call__(self, path: str) -> Any:  # noqa: ANN401  # JSON
+    def __iter__(self) -> Iterator[str]:
+        """Give the pages."""
+        return iter([*self.values_of, *self._told()])
+
+    def __len__(self) -> int:
+        """Count the pages."""
+        return len(list(self))
+
+    def __getitem__(self, path: str) -> Any:  # noqa: ANN401  # JSON
+        """Answer; of metrics their names, or the values of those that were asked for."""
         bare, _, asked = path.partition("?get=")
-        if bare in self.values:
-            known = self.values[bare]
+        if bare in self.values_of:
+            known = self.values_of[bare]
             names = unquote(asked).split(",") if asked else known
             return [{"id": name, "value": known[name]} if asked else {"id": name} for name in names]
         return self._told()[bare]
@@ -199,16 +210,17 @@ class Rest:
         ]
         counts = {"completed": self.completed, "failed": self.failed}
         return {
-            f"/jobs/{JOB}": {"state": self.state, "name": "tocsin shop (g)", "start-time": 900_000, "vertices": listed},
+            f"/jobs/{JOB}": {"state": self.state, "name": self.name, "start-time": 900_000, "vertices": listed},
             f"/jobs/{JOB}/checkpoints": {"counts": counts, "history": [*history, {"id": 99, "status": "FAILED"}]},
             "/taskmanagers": {"taskmanagers": [{"id": "tm:1"}]},
+            "/jobs/overview": {"jobs": [{"jid": JOB, "name": self.name, "state": self.state, "start-time": 900_000}]},
         }
 
 
 class TestWhatFlinkAnswers:
     def test_checkpoints_are_commits(self) -> None:
         ask = Rest()
-        figures = JobFigures(ask, JOB, ["payments"])
+        figures = JobFigures(ask.__getitem__, JOB, ["payments"])
         figures.look()
         metrics = figures.metrics
         assert metrics.value(registry.COMMIT_TIME) == 900, "before the first one: the beginning of the job"
@@ -223,7 +235,7 @@ class TestWhatFlinkAnswers:
         assert (metrics.value(registry.COMMITS), metrics.value(registry.COMMIT_FAILURES)) == (5, 2)
 
     def test_a_source_that_is_held_up_is_paused_and_what_waits_for_it_is_lag(self) -> None:
-        figures = JobFigures(Rest(), JOB, ["payments"])
+        figures = JobFigures(Rest().__getitem__, JOB, ["payments"])
         figures.look()
         metrics = figures.metrics
         assert metrics.value(registry.PAUSED.of({"stream": "payments"})) == 1
@@ -231,7 +243,7 @@ class TestWhatFlinkAnswers:
         assert lags == {"subtask 0": 70, "subtask 1": 0}
 
     def test_flinks_own_numbers_have_the_names_that_its_reporter_gives_them(self) -> None:
-        figures = JobFigures(Rest(), JOB, ["payments"])
+        figures = JobFigures(Rest().__getitem__, JOB, ["payments"])
         figures.look()
         of_job = (("job_id", JOB), ("job_name", "tocsin shop (g)"))
         assert figures.gauges["flink_jobmanager_job_numRestarts"] == {of_job: 2}
@@ -243,7 +255,7 @@ class TestWhatFlinkAnswers:
 
     def test_a_job_is_at_work_when_all_its_parts_are(self) -> None:
         ask = Rest()
-        figures = JobFigures(ask, JOB, ["payments"])
+        figures = JobFigures(ask.__getitem__, JOB, ["payments"])
         figures.look()
         assert (figures.state, figures.slowest) == (RUNNING, "CREATED")
         ask.vertices = [RUNNING, "FINISHED"]
@@ -252,27 +264,6 @@ class TestWhatFlinkAnswers:
         ask.state = "RESTARTING"
         figures.look()
         assert (figures.state, figures.slowest) == ("RESTARTING", "RESTARTING")
-
-
-@contextmanager
-def serving(rest: Rest) -> Iterator[str]:
-    """Let a cluster answer on a port; give HOST:PORT."""
-
-    class Answering(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(rest(self.path)).encode())
-
-        def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        thread = Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 class TestFollowing:
@@ -285,7 +276,7 @@ class TestFollowing:
         metrics.gauge(registry.SINK_UP.of({"sink": "redis"}), 0)
         order = replace(ORDER, servers=kafka, group=unique)
         reporter = Reporter(order, "sources/0", 0, metrics, seconds=0.1)
-        with serving(rest) as cluster, figures.following(Place(cluster, JOB, kafka, unique, ["payments"], "r")):
+        with answering(rest) as cluster, figures.following(Place(cluster, JOB, kafka, unique, ["payments"], "r")):
             reporter.start()
             wait_until(lambda: figures.metrics.value(READ) == 5 and figures.state)
             assert figures.metrics.value(registry.PAUSED.of({"stream": "payments"})) == 1
@@ -309,6 +300,31 @@ class TestFollowing:
 SCRAPED_SECONDS = 1
 DELIVERED = 'tocsin_sink_rows_total{sink=~"redis.*"} == scalar(sum(tocsin_alert_transitions_total)) > 0'
 """Whether Redis has all that was decided."""
+
+
+class TestWatching:
+    """`tocsin flink metrics`."""
+
+    def test_a_job_is_served_until_it_ends(self, tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str) -> None:
+        kafka_topics(words_of(unique))
+        rest = Rest(group=unique)
+        words = ["flink", "metrics", str(topology_in(tmp_path, TOPOLOGY)), "--kafka", kafka, "--group", unique]
+        with answering(rest) as cluster:
+            ask = [sys.executable, "-m", "tocsin.cli", *words, "--cluster", cluster, "--http", "127.0.0.1:0"]
+            with subprocess.Popen(ask, stderr=subprocess.PIPE, text=True) as process:
+                assert process.stderr is not None
+                url = f"http://{process.stderr.readline().split()[-1]}"
+                reporter = Reporter(replace(ORDER, servers=kafka, group=unique), "sources/0", 0, MemoryMetrics())
+                reporter.metrics.count(READ, 5)
+                reporter.seconds = 0.1
+                reporter.start()
+                wait_until(lambda: whole(get(f"{url}/metrics")[1], "tocsin_records_read_total") == 5)
+                rest.state = "FAILED"
+                assert process.wait(WITHIN) == 2
+                assert process.stderr.read().endswith("the job has ended: Flink says it is failed\n")
+                reporter.close()
+            refused = subprocess.run(ask, capture_output=True, text=True, check=False)
+        assert f"runs no job tocsin shop ({unique})" in refused.stderr
 
 
 class Asking:
