@@ -7,8 +7,10 @@ import zipfile
 from functools import cache
 from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 
+from stack import FlinkCluster
 from stack.flink import home
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ ELSEWHERE = re.compile(r"kubernetes\.operator\.|metrics\.reporter\.prometheus\.|
 """Settings of the operator, of the object store, and those whose name holds a name of ours: not in the package."""
 
 
+def package() -> Path:
+    """Give the folder of the package; skips where this Python has none."""
+    if FlinkCluster.lacking():
+        pytest.skip(FlinkCluster.lacking())
+    return home()
+
+
 def unknown(names: Iterable[str]) -> list[str]:
     """Give the settings that no class of options in the package names."""
     return [name for name in names if not ELSEWHERE.match(name) and name.encode() not in _options()]
@@ -26,13 +35,14 @@ def unknown(names: Iterable[str]) -> list[str]:
 
 def java_options() -> str:
     """Give what Flink's configuration lets Java open."""
-    told: str = yaml.safe_load((home() / "conf/config.yaml").read_text(encoding="utf-8"))["env"]["java"]["opts"]["all"]
+    settings = yaml.safe_load((package() / "conf/config.yaml").read_text(encoding="utf-8"))
+    told: str = settings["env"]["java"]["opts"]["all"]
     return told
 
 
 @cache
 def _options() -> bytes:
-    jars = [*home().glob("lib/flink-dist-*.jar"), *home().glob("opt/flink-python-*.jar")]
+    jars = [*package().glob("lib/flink-dist-*.jar"), *package().glob("opt/flink-python-*.jar")]
     return b"".join(map(_classes, jars))
 
 
