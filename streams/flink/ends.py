@@ -6,6 +6,7 @@ Records that Flink has fetched and that are on their way count as not read: the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tocsin.kafka import client_settings, confluent, make_client
@@ -41,9 +42,13 @@ class Ends:
             quick = {"auto.offset.reset": "earliest", "fetch.wait.max.ms": FETCH_WAIT_MS}
             self._client = make_client("Consumer", {**settings, **words, **quick})
         self._client.assign([module.TopicPartition(topic, partition, offset)])
-        found = self._client.poll(SECONDS)
-        error = None if found is None else found.error()
-        return error is not None and error.code() == module.KafkaError._PARTITION_EOF  # noqa: SLF001  # its public name
+        until = monotonic() + SECONDS
+        while (found := self._client.poll(max(0.0, until - monotonic()))) is not None:
+            if (found.topic(), found.partition()) != (topic, partition):
+                continue  # an answer to the question before
+            error = found.error()
+            return error is not None and error.code() == module.KafkaError._PARTITION_EOF  # noqa: SLF001  # its public name
+        return False
 
     def close(self) -> None:
         """Let go of the client."""

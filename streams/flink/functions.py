@@ -20,7 +20,7 @@ from streams.chosen_sinks import choose_sinks
 from streams.flink.hosting import Hosting, Packet, Raised
 from streams.flink.keeping import before_commit
 from streams.flink.metrics import Reporter
-from streams.flink.words import Word, refuse, words_of
+from streams.flink.words import Word, refuse, say, words_of
 from streams.tasks.key_check import KeyCheck, Told
 from tocsin.errors import SinkUnavailable, TocsinError
 
@@ -88,6 +88,8 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
     def open(self, runtime_context: Any) -> None:  # noqa: ANN401  # PyFlink's
         """Make tasks' surroundings where they run; their states are written with each commit of Flink's."""
         self._attempt = runtime_context.get_attempt_number()
+        if self._attempt:
+            say(self._order.servers, words_of(self._order.group), Word(self._order.run, self._attempt))
         with refusing(self._order):
             self._hosting = Hosting(self._order, LOG.warning)
             if self._early:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from time import monotonic, sleep
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from streams.flink.figures import Place, open_rest
@@ -36,50 +37,74 @@ def carry_out(run: Run, figures: Figures | None = None) -> bool:
         StateError: the job cannot go on from its state.
     """
     with held(run.folder), ExitStack() as following:
-        order = prepare(run)
         if figures is not None:
             open_rest(run)
-        with closing(Listener(order.servers, words_of(order.group), order.run)) as listener:
-            submitted = hand_over(run, order)
-            if figures is not None:
-                following.enter_context(figures.following(Place.of(run, submitted)))
-            return _Watch(run, submitted, listener).watch()
+        through = False
+        while not through:
+            order = prepare(run)
+            with closing(Listener(order.servers, words_of(order.group), order.run)) as listener:
+                submitted = hand_over(run, order)
+                if figures is not None:
+                    following.enter_context(figures.following(Place.of(run, submitted)))
+                through = Watch(run, submitted, listener).watch()
+            if run.stop():
+                break
+        return through
 
 
 @dataclass(slots=True)
-class _Watch:
-    """Watches over a job that was submitted."""
+class Watch:
+    """Watches over a job that was submitted. `waiting`: the tasks that are not through in the `attempt`."""
 
     run: Run
     submitted: Submitted
     listener: Listener
+    attempt: int = 0
+    waiting: set[str] = field(default_factory=set)
 
     def watch(self) -> bool:
-        """Wait for the end of the run, stop the job with a savepoint; whether all tasks are through."""
-        waiting = set(self.submitted.order.layout.tasks)
-        attempt = 0
-        while waiting and not self.run.stop():
-            for word in self.listener.hear(LISTEN_SECONDS):
-                self._refuse(word)
-                if word.attempt > attempt:  # the job was restarted: what was heard before may not be so any more
-                    attempt, waiting = word.attempt, set(self.submitted.order.layout.tasks)
-                waiting.discard(word.through)
-            self._refuse_ended()
-        self._stop()
-        return not waiting
+        """Wait for the end of the run, stop the job with a savepoint; whether all tasks were through then."""
+        self.waiting = set(self.submitted.order.layout.tasks)
+        until = math.inf
+        while True:
+            self._hear()
+            if self.waiting and not self.run.stop():
+                self._refuse_ended()
+                until = math.inf
+                continue
+            until = min(until, monotonic() + STOP_SECONDS)
+            if self._stopped(until):
+                break
+        while self._hear():
+            """A job that began anew in the moment of the stop has said so before it could be stopped."""
+        return not self.waiting
 
-    def _stop(self) -> None:
-        """Stop with a savepoint, with which the last alerts are committed; again where the job is just restarting."""
+    def _hear(self) -> bool:
+        """Take note of what is said; whether something was."""
+        words = list(self.listener.hear(LISTEN_SECONDS))
+        for word in words:
+            self._refuse(word)
+            if word.attempt > self.attempt:  # what was heard before may not be so any more
+                self.attempt, self.waiting = word.attempt, set(self.submitted.order.layout.tasks)
+            if word.attempt == self.attempt:
+                self.waiting.discard(word.through)
+        return bool(words)
+
+    def _stopped(self, until: float) -> bool:
+        """Stop with a savepoint, with which the last alerts are committed; whether that was done.
+
+        It cannot be where the job is just beginning anew.
+        """
         from streams.flink.environment import stop_with_savepoint  # noqa: PLC0415  # as in submitting.py
 
         folder = self.run.folder.absolute() / SAVEPOINTS
-        until = monotonic() + STOP_SECONDS
-        while (why := stop_with_savepoint(self.submitted.client, folder)) is not None:
+        why = stop_with_savepoint(self.submitted.client, folder)
+        if why is not None:
             self._refuse_ended()
             if monotonic() > until:
                 self.submitted.client.cancel().result()
                 raise StateError(f"the job could not be stopped with a savepoint; the same command goes on: {why}")
-            sleep(LISTEN_SECONDS)
+        return why is None
 
     def _refuse(self, word: Word) -> None:
         if word.refused:

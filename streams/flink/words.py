@@ -24,8 +24,9 @@ SETTINGS = {"retention.ms": "3600000", "segment.ms": "600000", "segment.bytes": 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     """One word.
 
-    `attempt`: how often the job had been restarted. `through`: the task that is. `refused`, `error`: a sentence, and
-    the name of the error with it. `subtask`, `recorded`: the metrics of a subtask since it was started.
+    `attempt`: how often the job had been restarted, which subtasks say as they begin anew. `through`: the task that is.
+    `refused`, `error`: a sentence, and the name of the error with it. `subtask`, `recorded`: the metrics of a subtask
+    since it was started.
     """
 
     run: str
@@ -67,9 +68,13 @@ class Listener:
         self._client.close()
 
 
-def refuse(servers: str, topic: str, run: str, error: Exception) -> None:
-    """Say at once why nobody can go on: the job itself, which is about to fail, cannot."""
-    word = Word(run, refused=str(error), error=type(error).__name__)
+def say(servers: str, topic: str, word: Word) -> None:
+    """Say a word at once, past Flink: what goes through it may get lost with a job that fails."""
     client: Any = make_client("Producer", client_settings(servers), SourceError)
     client.produce(topic, msgspec.json.encode(word))
     client.flush(SECONDS)
+
+
+def refuse(servers: str, topic: str, run: str, error: Exception) -> None:
+    """Say why nobody can go on."""
+    say(servers, topic, Word(run, refused=str(error), error=type(error).__name__))
