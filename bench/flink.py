@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import msgspec
 
 from bench.events import Load
 from bench.flink_job import PARALLELISM, SETTINGS, Ordered, Pace, paced
+from bench.kafka import missing_broker
 from bench.kafka_cluster import SETTINGS as BROKER_SETTINGS
 from bench.kafka_cluster import Cluster
 from bench.kafka_latency import of_runtime
@@ -17,6 +19,8 @@ from bench.peer import SIZE, Alert
 from bench.rows import Row
 from bench.standard import WrongError, milliseconds
 from stack import KafkaBroker
+from streams.flink.jars import connector
+from tocsin.errors import SourceError
 from tocsin.model.display import display
 from tocsin.model.types import TIMESTAMP
 
@@ -37,12 +41,25 @@ class _Time(msgspec.Struct):
 
 
 def rows(bench: Bench) -> Iterator[Row]:
-    """Give all rows."""
+    """Give all rows; one that says why where there is no broker, no Flink or no connector to be had."""
+    if missing := missing_broker() or _missing():
+        yield Row("Flink", None, "events/s", note=missing)
+        return
     with KafkaBroker(bench.folder / "kafka", settings=BROKER_SETTINGS, heap="512m") as broker:
         cluster = Cluster(broker.servers)
         yield from _standard(bench, cluster)
         words = ("--runtime", "flink", "--parallelism", str(PARALLELISM))
         yield from of_runtime(bench, cluster, "flink", words, LATENCY_MOST)
+
+
+def _missing() -> str:
+    if find_spec("pyflink") is None:
+        return "apache-flink is not installed in this environment"
+    try:
+        connector()
+    except SourceError as missing:
+        return str(missing)
+    return ""
 
 
 def _standard(bench: Bench, cluster: Cluster) -> Iterator[Row]:

@@ -21,7 +21,7 @@ HEAP = "512m"
 
 def rows(bench: Bench) -> Iterator[Row]:
     """Give all rows; one that says why where there is no broker to be had."""
-    missing = _missing()
+    missing = missing_broker()
     if missing:
         yield Row("Kafka", None, "events/s", note=missing)
         return
@@ -31,8 +31,8 @@ def rows(bench: Bench) -> Iterator[Row]:
             yield from measure.rows(bench, cluster)
 
 
-def _missing() -> str:
-    """Say what of a broker is not on this machine."""
+def missing_broker() -> str:
+    """Say what of a broker is not on this machine; "" if nothing."""
     try:
         BROKER.classpath()
     except StackError as missing:
