@@ -203,7 +203,7 @@ _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def _names_of_first(raw: Records) -> frozenset[str]:
     try:
         return frozenset(_NAMES.decode(raw.head))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return frozenset()
 
 

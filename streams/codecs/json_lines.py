@@ -139,16 +139,14 @@ def _parse_few(records: Records, shape: Shape) -> pl.DataFrame | None:
     no name stands twice (the first would count, msgspec takes the last) and no other one is there.
     """
     blob, count = records.blob, records.count
-    if shape.whole is None or b"\\" in blob or blob.count(b'"') != shape.quotes * count:
+    if shape.whole is None or b"\\" in blob or blob.count(b'"') != shape.quotes * count or not _all_flat(records):
         return None
     try:
         read = shape.whole.decode_lines(blob)
-        if len(read) != count:  # blank lines are passed over
-            return None
         columns = zip(*map(msgspec.structs.astuple, read), strict=True)
         named = zip(shape.schema.items(), columns, strict=True)
         return pl.DataFrame([pl.Series(name, column, dtype) for (name, dtype), column in named])
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError):  # the last one: a whole number beyond 64 bits
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, OverflowError):  # the last two: a large whole number
         return None
 
 

@@ -300,6 +300,25 @@ class TestOneDecoder:
             decoded = decoder.decode(Records(b"\n".join([whole, line, whole])))
             assert [fate(decoded, at) for at in range(3)] == [oracle(whole), oracle(line), oracle(whole)], line
 
+    @pytest.mark.parametrize("digits", [19, 39, 45, 200])
+    def test_a_number_that_fits_nowhere_is_a_letter_among_few_whole_records(self, digits: int) -> None:
+        layout = Layout({"id": STRING, "count": INT64}, "", "id")
+        lines = [b'{"id":"a","count":1}', b'{"id":"b","count":' + b"9" * digits + b"}", b'{"id":"c","count":3}']
+        decoded = Decoder(layout).decode(Records(b"\n".join(lines) + b"\n"))
+        assert decoded.rows["id"].to_list() == ["a", "c"]
+        assert [(letter.offset, letter.reason) for letter in decoded.dead] == [(1, "does-not-fit")]
+
+    @pytest.mark.parametrize("broken", [(b'{"id":"b"}{"id":"c"}', b""), (b'{"id":"b",', b'"count":2}{"id":"c"}')])
+    def test_objects_are_not_counted_over_the_ends_of_few_lines(self, broken: tuple[bytes, bytes]) -> None:
+        layout = Layout({"id": STRING}, "", "id")
+        decoded = Decoder(layout).decode(Records(b"\n".join([b'{"id":"a"}', *broken]) + b"\n"))
+        assert decoded.rows["id"].to_list() == ["a"]
+        assert 1 in [letter.offset for letter in decoded.dead]
+
+    def test_a_first_record_nested_beyond_measure_ends_nothing(self) -> None:
+        deep = record(other="[" * 3000 + "]" * 3000)
+        assert decode(deep, record()).rows[OFFSET].to_list()[-1] == 1
+
     def test_few_records_that_lack_nothing_need_no_other_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = record(**{field: usual[0] for field, usual in USUAL.items()})
         monkeypatch.setattr(pl, "read_ndjson", None)
