@@ -41,6 +41,11 @@ class Batch:
         """The last record."""
         return self.records[-1]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the values."""
+        return sum(len(record.value or b"") for record in self.records)
+
     def values_from(self, offset: int) -> list[bytes]:
         """Give the values of the records from an offset on; tombstones left out."""
         return [record.value for record in self.records if record.offset >= offset and record.value is not None]

@@ -12,7 +12,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from streams.ingest.lateness import greatest_of
 from streams.ingest.together import Part
+from streams.local.dataflow import BEGINNING
 from streams.sources.contract import Records
 from streams.tasks.source_task import SourceTask
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 ROUND_SECONDS = 0.008
 """Between two rounds; see `streams.local.intake`."""
 WAITING_MOST = 50_000
-"""Records that wait, at most."""
+"""Records that a round takes, at most."""
 
 
 class _Arrived(NamedTuple):
@@ -107,13 +109,11 @@ class EarlyPath:
 
     def _arrived(self) -> list[_Arrived]:
         found: dict[Any, list[Records]] = {}
-        taken, rows = [], 0
-        while self._waiting:
-            taken.append(self._waiting.popleft())
-        for batch in reversed(taken):
-            rows += len(batch.records)
-            if rows <= WAITING_MOST and (raw := batch.raw_from(0)) is not None:
-                found.setdefault(batch.tp, []).insert(0, raw)
+        ends: dict[Any, int] = {}
+        for batch in self._newest():  # what was fetched again after a rebalance begins before its end
+            if (raw := batch.raw_from(ends.get(batch.tp, 0))) is not None:
+                found.setdefault(batch.tp, []).append(raw)
+                ends[batch.tp] = batch.end
         units = ((self._units.get(tp), raws) for tp, raws in found.items())
         return [
             _Arrived(unit, unit.task, Records.joined(raws))
@@ -121,10 +121,27 @@ class EarlyPath:
             if unit is not None and isinstance(unit.task, SourceTask)
         ]
 
+    def _newest(self) -> list[Batch]:
+        """Take all that waits; give the newest of it, as they came."""
+        taken, newest, rows = [], [], 0
+        while self._waiting:
+            taken.append(self._waiting.popleft())
+        for batch in reversed(taken):
+            rows += len(batch.records)
+            if rows > WAITING_MOST:
+                break
+            newest.append(batch)
+        return newest[::-1]
+
+    def _state(self, task: SourceTask) -> State:
+        """Give the greatest event time: ours, or that of the task, which hears of silence and of what was before."""
+        own = self._states.get(task.name, task.state)
+        return max(own, task.state, key=lambda state: greatest_of(state) or BEGINNING)
+
     def _let_out(self, stream: str, arrived: Sequence[_Arrived]) -> None:
         first = arrived[0]
         ingest = self._ingests[stream]
-        parts = [Part(task.partition, raw, self._states.get(task.name) or ingest.initial()) for _, task, raw in arrived]
+        parts = [Part(task.partition, raw, self._state(task)) for _, task, raw in arrived]
         done = ingest.steps(parts)
         for (_, task, _), step in zip(arrived, done.each, strict=True):
             self._states[task.name] = step.state

@@ -40,7 +40,10 @@ PATIENCE_SECONDS = 0.05
 HANDOVER_SECONDS = 2.0
 """How long a rebalance waits for sinks to confirm what they took."""
 QUEUED = 80_000
-"""Records of a partition that wait while the task works; they are taken together."""
+QUEUED_BYTES = 64 << 20
+"""Records of a partition, and bytes of them, that wait while the task works; they are taken together."""
+LARGE_BYTES = 1 << 20
+"""So many are no few: packets of shards are large, and records may be."""
 ROUND_SECONDS = 0.25
 """Time between two passes over what comes, where that is little; early copies do not wait for it."""
 OUTBOX_MOST = 200_000
@@ -187,11 +190,12 @@ class Hosting:
         unit, resting = self.units.get(event.message.tp), self._resting
         if unit is None or event.message.tp not in self._keeping:
             return
-        while unit.queued >= QUEUED and not resting.is_set():
+        while (unit.queued >= QUEUED or unit.weight >= QUEUED_BYTES) and not resting.is_set():
             await self._wait(unit.room)
         if resting.is_set():
             return  # those before it in the queue were given up: it is read again with them
         unit.queue.append(event)
+        unit.weight += event.value.size
         unit.room.clear()
         unit.wanted.set()
 
@@ -199,11 +203,13 @@ class Hosting:
         """Take all batches that have come, at once: many small ones cost as much as few large ones."""
         while not self._resting.is_set():
             await self._wait(self._resting if self._full(unit) else unit.wanted)
-            if unit.queue and unit.queued < LARGE:  # a moment for more, at whose end all partitions wake up together
+            if (
+                unit.queue and unit.queued < LARGE and unit.weight < LARGE_BYTES
+            ):  # a moment for more, at whose end all partitions wake up together
                 await asyncio.sleep(ROUND_SECONDS - monotonic() % ROUND_SECONDS)
             if not unit.queue or self._full(unit) or self._resting.is_set():
                 continue
-            events, unit.queue = unit.queue, []
+            events, unit.queue, unit.weight = unit.queue, [], 0
             unit.wanted.clear()
             unit.room.set()
             async with unit.lock:
@@ -213,6 +219,7 @@ class Hosting:
                 if taken is not None:
                     await self._note(unit, taken)
         unit.queue.clear()
+        unit.weight = 0
 
     def _full(self, unit: Unit) -> bool:
         """Whether sinks are so far behind that no more may be decided."""

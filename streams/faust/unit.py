@@ -45,12 +45,12 @@ class Unit:
     """A task with all that a worker knows of it.
 
     `lock`: held while the task works. `commits`, `sends`: held while a commit is written, and packets handed over, one
-    at a time. `queue`: messages that wait, `wanted` is set when one does, `room` when they were taken. `events`: those
-    taken since the last commit. `durable`: the offset up to which its state is durable, None before the first commit;
-    `through`, `chunks`: whether that state is at the end of the run, and its outbox. `sent`: the serial up to which
-    packets were handed to the broker, `acknowledged` the one up to which it has them. `places`: of sinks, as they were
-    confirmed. `inherited`: where its outbox ended when it was taken over, `since`: when that was. `opened`: episodes in
-    the durable state, by rule. `sizes`: of the states of stages, as they were `measured_at`.
+    at a time. `queue`: messages that wait, `weight`: their bytes; `wanted` is set when one does, `room` when they were
+    taken. `events`: those taken since the last commit. `durable`: the offset up to which its state is durable, None
+    before the first commit; `through`, `chunks`: whether that state is at the end of the run, and its outbox. `sent`:
+    the serial up to which packets were handed to the broker, `acknowledged` the one up to which it has them. `places`:
+    of sinks, as they were confirmed. `inherited`: where its outbox ended when it was taken over, `since`: when that
+    was. `opened`: episodes in the durable state, by rule. `sizes`: of the states of stages, as they were `measured_at`.
     """
 
     tp: Any
@@ -60,6 +60,7 @@ class Unit:
     commits: asyncio.Lock = field(default_factory=asyncio.Lock)
     sends: asyncio.Lock = field(default_factory=asyncio.Lock)
     queue: list[Any] = field(default_factory=list)
+    weight: int = 0
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     durable: int | None = None

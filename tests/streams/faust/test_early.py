@@ -10,6 +10,9 @@ from lone_worker import PAYMENTS, Cluster, LoneWorker, Tp, event
 
 from streams.faust import early
 from streams.faust.outlets import Outlets
+from streams.ingest.lateness import state_of
+from streams.tasks.source_task import SourceTask
+from tests.streams.faust.shop_runs import UNTIL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +35,18 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
     return offered
 
 
-def look(folder: Path, fetched: Sequence[tuple[Tp, int, int]]) -> LoneWorker:
-    """Let a worker have fetched records, and look at them for early copies; its tasks take none."""
+def look(folder: Path, fetched: Sequence[tuple[Tp, int, int]], greatest: int | None = None) -> LoneWorker:
+    """Let a worker have fetched records, and look at them for early copies; its tasks take none.
+
+    `greatest`: the event time that the task of PAYMENTS knows from before.
+    """
 
     async def story() -> LoneWorker:
         worker = LoneWorker(folder, Cluster(), early=True)
         await worker.begin(PAYMENTS)
+        task = worker.hosting.units[PAYMENTS].task
+        assert isinstance(task, SourceTask)
+        task.state = state_of(greatest)
         for tp, begin, end in fetched:
             worker.hosting.arrived(event(tp, begin, end).value)
         assert worker.hosting.early is not None
@@ -73,6 +82,16 @@ class TestEarlyCopies:
         monkeypatch.setattr(early, "WAITING_MOST", 1000)
         look(tmp_path, [(PAYMENTS, 0, 1000), (PAYMENTS, 1000, 2000)])
         assert ids(copies) == last
+
+    def test_what_is_fetched_again_is_looked_at_once(self, tmp_path: Path, copies: list[pl.DataFrame]) -> None:
+        look(tmp_path, [(PAYMENTS, 0, 2000)])
+        once, copies[:] = ids(copies), []
+        look(tmp_path, [(PAYMENTS, 0, 1500), (PAYMENTS, 1000, 2000)])
+        assert ids(copies) == once
+
+    def test_what_is_late_for_the_task_gives_none(self, tmp_path: Path, copies: list[pl.DataFrame]) -> None:
+        look(tmp_path, [(PAYMENTS, 0, 1000)], greatest=UNTIL)
+        assert not copies
 
     def test_partitions_of_other_workers_give_none(self, tmp_path: Path, copies: list[pl.DataFrame]) -> None:
         look(tmp_path, [(Tp("payments", 1), 0, 1000)])
