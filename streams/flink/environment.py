@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -89,6 +90,12 @@ def stop_with_savepoint(client: Any, folder: Path) -> str | None:  # noqa: ANN40
     except Exception as error:  # noqa: BLE001  # Py4J has none of its own
         return cause_of(error)
     return None
+
+
+def cancel(client: Any) -> None:  # noqa: ANN401
+    """End a job as it stands; one that has ended already is left alone."""
+    with suppress(Exception):  # Py4J has none of its own
+        client.cancel().result()
 
 
 def ended(client: Any) -> str | None:  # noqa: ANN401

@@ -123,8 +123,6 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
         kept = self._hosting.keeping.of(key, self._state)
         if not known:
             self._wake(ctx, LOOK_MS)
-            if keys := self._hosting.told_keys():
-                yield DELIVERED, Row(KEYS, msgspec.json.encode(keys))
         if value:
             was = kept.fresh
             self._hosting.take(kept, value)
@@ -148,6 +146,8 @@ class TaskFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
         if timestamp % LOOK_MS == 0:
             self._hosting.look(kept, ctx.timer_service().current_processing_time())
             self._wake(ctx, LOOK_MS)
+            if keys := self._hosting.told_keys():
+                yield DELIVERED, Row(KEYS, msgspec.json.encode(keys))
         if self._hosting.due(kept):
             yield from self._settled(kept)
 

@@ -265,7 +265,9 @@ class Hosting:
         for one, task in self._silence.idle(still, left, clock):
             before = task.watermark
             task.idle(clock)
-            one.fresh = one.dirty = one.fresh or task.watermark != before
+            moved = task.watermark != before
+            one.fresh |= moved
+            one.dirty |= moved
 
     def _change_tables(self) -> None:
         """Take in what tables were told, now and then: it counts for all tasks of the subtask."""

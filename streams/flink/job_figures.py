@@ -87,10 +87,10 @@ class JobFigures:
     def _note_checkpoints(self, told: Mapping[str, Any]) -> None:
         """Record the checkpoints since the last look; Flink remembers sizes and durations of the last ten."""
         metrics, counts = self.metrics, told["counts"]
-        metrics.count(registry.COMMITS, counts["completed"] - self._counts.get("completed", 0))
+        metrics.count(registry.COMMITS, max(0, counts["completed"] - self._counts.get("completed", 0)))
         if counts["completed"]:  # before the first one Flink counts those as failed that come before the job is up
-            metrics.count(registry.COMMIT_FAILURES, counts["failed"] - self._counts.get("failed", 0))
-        self._counts = counts
+            metrics.count(registry.COMMIT_FAILURES, max(0, counts["failed"] - self._counts.get("failed", 0)))
+        self._counts = counts  # they fall where another job manager takes over
         for one in told["history"]:
             if one["status"] == COMPLETED and one["id"] > self._checkpoint:
                 metrics.count(registry.COMMIT_BYTES, one["checkpointed_size"])

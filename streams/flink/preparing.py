@@ -12,7 +12,7 @@ from streams.dead_letters import DeadLetterStore
 from streams.flink.order import STATE, Order, layout_of, rows_of
 from streams.flink.preflight import look
 from streams.flink.spreading import groups_for
-from streams.flink.state_folder import NOTE, Note, known, latest, path_of, write_note
+from streams.flink.state_folder import NOTE, Note, known, latest, note_in, path_of, write_note
 from streams.flink.words import SETTINGS as WORDS_SETTINGS
 from streams.flink.words import words_of
 from streams.kafka.cluster import Cluster
@@ -49,6 +49,7 @@ def prepare(run: Run) -> Order:
     letters = run.folder.absolute() / DEAD
     with closing(DeadLettersByStream.of(uris_of(servers, topics), DeadLetterStore(letters), run.warn)) as aside:
         aside.put(loaded.dead, round(time() * 1000))
+    write_note(run.folder, now)
     return Order(
         plan,
         run=uuid.uuid4().hex[:12],
@@ -69,21 +70,25 @@ def prepare(run: Run) -> Order:
 
 
 def _note(run: Run, topics: Mapping[str, str], partitions: dict[str, int]) -> Note:
-    """Write down what the state is of from now on; StateError if it cannot go on as that.
+    """Say what the state is of from now on; StateError if it cannot go on as that.
 
     No parallelism changes the number of shards of a state.
     """
     before = _known_before(run)
     shards = run.shards or (max(run.parallelism, *partitions.values()) if before is None else before.shards)
     layout = layout_of(run.plan, partitions, shards)
-    groups = groups_for(max(map(len, rows_of(layout).values()))) if before is None else before.groups
+    needed = groups_for(max(map(len, rows_of(layout).values())))
+    groups = needed if before is None else before.groups
+    if needed > groups:
+        raise StateError(
+            f"the state in {run.folder} has {groups} key groups, too few for as many partitions: take another --state"
+        )
     sinks = sink_uris(run.plan, run.sinks)
     now = Note(run.plan.name, dict(topics), partitions, shards, groups, layout.placed, sinks)
     if before is not None:
         before.refuse(now, STATE)
         for sentence in told(before.stages, now.stages):
             run.warn(sentence)
-    write_note(run.folder, now)
     return now
 
 
@@ -96,7 +101,8 @@ def _known_before(run: Run) -> Note | None:
             raise StateError(f"{run.folder} has a state, and no {NOTE} that says what of: take another --state")
         return found
     state = path_of(run.origin)
-    return None if state is None else known(state)
+    found = None if state is None else known(state)
+    return note_in(run.folder) if found is None else found
 
 
 def _refuse_sinks(run: Run) -> None:

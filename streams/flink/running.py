@@ -36,13 +36,14 @@ def carry_out(run: Run, figures: Figures | None = None) -> bool:
         SinkError: a sink cannot be written to.
         StateError: the job cannot go on from its state.
     """
-    with held(run.folder), ExitStack() as following:
-        if figures is not None:
-            open_rest(run)
+    with held(run.folder):
         through = False
         while not through:
             order = prepare(run)
-            with closing(Listener(order.servers, words_of(order.group), order.run)) as listener:
+            if figures is not None:
+                open_rest(run)
+            listening = closing(Listener(order.servers, words_of(order.group), order.run))
+            with listening as listener, ExitStack() as following:
                 submitted = hand_over(run, order)
                 if figures is not None:
                     following.enter_context(figures.following(Place.of(run, submitted)))
@@ -95,20 +96,22 @@ class Watch:
 
         It cannot be where the job is just beginning anew.
         """
-        from streams.flink.environment import stop_with_savepoint  # noqa: PLC0415  # as in submitting.py
+        from streams.flink.environment import cancel, stop_with_savepoint  # noqa: PLC0415  # as in submitting.py
 
         folder = self.run.folder.absolute() / SAVEPOINTS
         why = stop_with_savepoint(self.submitted.client, folder)
         if why is not None:
             self._refuse_ended()
             if monotonic() > until:
-                self.submitted.client.cancel().result()
+                cancel(self.submitted.client)
                 raise StateError(f"the job could not be stopped with a savepoint; the same command goes on: {why}")
         return why is None
 
     def _refuse(self, word: Word) -> None:
+        from streams.flink.environment import cancel  # noqa: PLC0415  # as above
+
         if word.refused:
-            self.submitted.client.cancel().result()
+            cancel(self.submitted.client)
             raise getattr(errors, word.error, TocsinError)(word.refused)
 
     def _refuse_ended(self) -> None:

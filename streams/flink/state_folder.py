@@ -108,7 +108,9 @@ def note_in(folder: Path) -> Note | None:
 def write_note(folder: Path, note: Note) -> None:
     """Write what is known of the state of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / NOTE).write_bytes(msgspec.json.encode(note))
+    part = folder / f"{NOTE}.part"
+    part.write_bytes(msgspec.json.encode(note))
+    part.replace(folder / NOTE)
 
 
 class Detached(msgspec.Struct, frozen=True):

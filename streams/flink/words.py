@@ -44,7 +44,7 @@ def words_of(group: str) -> str:
 
 
 class Listener:
-    """Reads the words of one run from now on, or of all of them, where it is ""."""
+    """Reads the words of one run from now on, or of all of them, where it is ""; SourceError if no broker answers."""
 
     def __init__(self, servers: str, topic: str, run: str) -> None:
         module = confluent()
@@ -52,7 +52,11 @@ class Listener:
         words = {"group.id": "tocsin-words", "enable.auto.commit": False}
         self._client: Any = make_client("Consumer", {**client_settings(servers), **words}, SourceError)
         place = module.TopicPartition(topic, 0)
-        _, end = self._client.get_watermark_offsets(place, timeout=SECONDS)
+        try:
+            _, end = self._client.get_watermark_offsets(place, timeout=SECONDS)
+        except module.KafkaException as error:
+            self.close()
+            raise SourceError(f"{topic} at {servers} cannot be read: {error}") from error
         self._client.assign([module.TopicPartition(topic, 0, end)])
 
     def hear(self, seconds: float) -> Iterator[Word]:

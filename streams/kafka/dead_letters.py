@@ -78,9 +78,11 @@ class DeadLetterTopic(Letters):
         self._known = Remembered(REMEMBERED)
 
     def exists(self) -> bool:
-        """Whether the topic is there; StateError if no broker answers, or we may not look."""
+        """Whether the topic is there; SinkUnavailable if no broker answers, StateError if we may not look."""
         try:
             return partitions_of(self._address, self._settings, CONNECT_SECONDS) > 0
+        except SinkUnavailable:
+            raise
         except SinkError as error:
             raise StateError(str(error)) from error
 
