@@ -18,12 +18,15 @@ import pytest
 
 from operators.alerting.canonical import canonical
 from streams.flink import hosting
+from streams.flink.ends import Ends
 from streams.flink.hosting import Hosting, Packet, Raised
 from streams.flink.order import Order, layout_of
 from streams.flink.packs import pack
 from streams.kafka.dead_letters import DeadLettersByStream
 from streams.pseudonyms import load_pseudonyms
 from streams.tasks.inputs import load_tables, tables_of
+from streams.tasks.silence import Silence
+from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import TOPOLOGY, UNTIL, expected, records, topology_in
 from tocsin.compiler import compile_topology
 from tocsin.language import loads
@@ -60,7 +63,7 @@ class Cluster:
     """Subtasks, the channels between them, and the last checkpoint."""
 
     def __init__(self, order: Order, chance: random.Random) -> None:
-        self.order, self.chance, self.now = order, chance, 0.0
+        self.order, self.chance, self.now = order, chance, 1e9  # seconds, after those of any machine
         self.logs: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
         for card, line in records():
             self.logs[sum(card.encode()) % PARTITIONS].append(line)
@@ -147,20 +150,17 @@ class Cluster:
         self.begin()
 
 
-@pytest.mark.parametrize("cut_by", ["    partitioned_by: card\n", ""])
-@pytest.mark.parametrize("seed", range(3))
-def test_alerts_are_those_of_a_plain_run(
-    seed: int, cut_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _without_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         DeadLettersByStream, "of", classmethod(lambda kind, _uris, otherwise, _warn: kind({}, otherwise))
     )
-    monkeypatch.setattr(hosting, "SETTLE_BYTES", 50_000)
-    text = TOPOLOGY.replace("    partitioned_by: card\n", cut_by)
-    text = text.replace("lateness: 10s", "lateness: 10m, skew: 1h")
-    plan = compile_topology(loads(text, str(topology_in(tmp_path, text))))
+
+
+def order_of(text: str, folder: Path) -> Order:
+    plan = compile_topology(loads(text, str(topology_in(folder, text))))
     cut = {"payments": PARTITIONS}
-    order = Order(
+    return Order(
         plan,
         run="r",
         group="g",
@@ -168,14 +168,43 @@ def test_alerts_are_those_of_a_plain_run(
         topics={"payments": "p"},
         partitions=cut,
         shards=SHARDS,
-        letters=tmp_path / "letters",
+        letters=folder / "letters",
         fingerprint=load_pseudonyms().fingerprint,
         keys={name: key for key, name in enumerate(sorted(layout_of(plan, cut, SHARDS).tasks))},
-        tables=load_tables(plan, tables_of(plan, {}, ""), tmp_path, load_pseudonyms()).tables,
-        sinks=(f"ndjson:{tmp_path / 'alerts.ndjson'}",),
+        tables=load_tables(plan, tables_of(plan, {}, ""), folder, load_pseudonyms()).tables,
+        sinks=(f"ndjson:{folder / 'alerts.ndjson'}",),
         until=UNTIL,
     )
+
+
+@pytest.mark.parametrize("cut_by", ["    partitioned_by: card\n", ""])
+@pytest.mark.parametrize("seed", range(3))
+def test_alerts_are_those_of_a_plain_run(
+    seed: int, cut_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosting, "SETTLE_BYTES", 50_000)
+    text = TOPOLOGY.replace("    partitioned_by: card\n", cut_by)
+    text = text.replace("lateness: 10s", "lateness: 10m, skew: 1h")
     wanted = expected(tmp_path, text)
-    given = Cluster(order, random.Random(seed)).run()  # noqa: S311  # a seed that is printed
+    given = Cluster(order_of(text, tmp_path), random.Random(seed)).run()  # noqa: S311  # a seed that is printed
     assert wanted.height > 100
     assert given.equals(wanted), given.join(wanted, on=given.columns, how="anti", nulls_equal=True)
+
+
+def test_a_look_at_a_silent_partition_leaves_its_state_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(order_of(TOPOLOGY, tmp_path), random.Random(1))  # noqa: S311  # as above
+    key = cluster.order.keys["payments/0"]
+    cluster.fetch(0)
+    cluster.checkpoint()
+    cluster.now += PATIENCE
+    cluster.settle(key)
+    kept, subtask = cluster.kept(key), cluster.place[key]
+    assert isinstance(kept.task, SourceTask)
+    monkeypatch.setattr(Silence, "still", lambda *_: [(kept, kept.task)])
+    monkeypatch.setattr(Silence, "idle", lambda *_: [(kept, kept.task)])
+    monkeypatch.setattr(SourceTask, "idle", lambda *_: None)
+    monkeypatch.setattr(Ends, "left", lambda *_: {})
+    subtask.look(kept, 0)
+    assert kept.dirty

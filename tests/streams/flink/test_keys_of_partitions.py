@@ -131,6 +131,21 @@ def test_of_a_stream_that_is_cut_otherwise_nothing_is(tmp_path: Path) -> None:
     assert subtask.told() == []
 
 
+def test_a_subtask_says_them_to_whoever_compares_them_when_its_tasks_are_looked_at(tmp_path: Path) -> None:
+    functions = pytest.importorskip("streams.flink.functions", reason="the runtime flink is an extra")
+    told = order(tmp_path)
+    subtask, function = Subtask(told, 0), functions.TaskFunction(told, {}, early=False)
+    function._hosting, function._state = subtask.hosting, {}  # as `open` does
+    timers = SimpleNamespace(current_processing_time=lambda: 1_000, register_processing_time_timer=lambda _: None)
+    ctx = SimpleNamespace(get_current_key=lambda: told.keys["payments/0"], timer_service=lambda: timers)
+    list(function.process_element(b"", ctx))
+    subtask.take(CARDS[:3])
+    subtask.now += 1.0
+    said = [row for tag, row in function.on_timer(functions.LOOK_MS, ctx) if tag is functions.DELIVERED]
+    assert [row[0] for row in said] == [functions.KEYS]
+    assert "payments" in said[0][1].decode()
+
+
 def test_whoever_serves_the_sinks_compares_them_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     functions = pytest.importorskip("streams.flink.functions", reason="the runtime flink is an extra")
     said: list[Exception] = []
