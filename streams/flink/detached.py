@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streams.chosen_sinks import sink_uris
-from streams.flink.remote import SAVEPOINTS, folder_of, running, savepoint
-from streams.flink.state_folder import Detached, held, note_in, write_detached
+from streams.flink.preflight import look_around, require_slots
+from streams.flink.preparing import judge
+from streams.flink.remote import SAVEPOINTS, folder_of, running, savepoint, slots_of
+from streams.flink.state_folder import Detached, held, locked, note_in, write_detached
 from streams.flink.submitting import submit
 from tocsin.errors import StateError
 
@@ -23,14 +25,16 @@ def submit_detached(run: Run) -> Submitted:
 
 
 def stop_to_rescale(run: Run) -> str:
-    """Stop the job of a run with a savepoint; give where that is.
+    """Stop the job of a run with a savepoint, where nothing stands against another from there; give where that is.
 
     The cluster need not have the adaptive scheduler for it, and nothing is decided twice, as it is where a job begins
     again at its last checkpoint.
 
     Raises:
-        StateError: there is no such job, it has another state folder or other sinks, or it cannot be stopped.
-        SourceError: no cluster answers.
+        StateError: there is no such job, it has another state folder or other sinks, it cannot be stopped, or its state
+            cannot go on as that of the run.
+        SourceError: no cluster answers, or the next job would lack something.
+        SinkError: a sink cannot be where a job's tasks are.
     """
     job = running(run.cluster, run.name)
     folder = run.folder.absolute().as_uri()
@@ -42,4 +46,8 @@ def stop_to_rescale(run: Run) -> str:
             f"the job {job.name} has the sinks {', '.join(note.sinks)}, not {', '.join(sinks)}: say those, or stop it "
             "and submit it with others"
         )
-    return savepoint(run.cluster, job.id, f"{folder}/{SAVEPOINTS}", stop=True)
+    look_around(run.cluster, run.warn)
+    require_slots(run.cluster, run.parallelism, run.settings, run.warn, slots_of(run.cluster, job.id))
+    with locked(run.folder):
+        judge(run)
+        return savepoint(run.cluster, job.id, f"{folder}/{SAVEPOINTS}", stop=True)

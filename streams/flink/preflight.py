@@ -34,13 +34,19 @@ def look(cluster: str, name: str, parallelism: int, settings: Mapping[str, str],
 
     `cluster`: HOST:PORT, "" for a mini-cluster. `settings`: further ones of Flink.
     """
+    look_around(cluster, warn)
+    if cluster:
+        refuse_twin(cluster, name)
+        require_slots(cluster, int(settings.get("parallelism.default", parallelism)), settings, warn)
+
+
+def look_around(cluster: str, warn: Callable[[str], None]) -> None:
+    """Find out what any job would lack here, or on the cluster."""
     require_packages()
     require_java(warn)
     connector()
     if cluster:
         require_version(cluster)
-        refuse_twin(cluster, name)
-        require_slots(cluster, int(settings.get("parallelism.default", parallelism)), settings, warn)
 
 
 def require_packages() -> None:
@@ -108,15 +114,18 @@ def refuse_twin(cluster: str, name: str) -> None:
             )
 
 
-def require_slots(cluster: str, parallelism: int, settings: Mapping[str, str], warn: Callable[[str], None]) -> None:
+def require_slots(
+    cluster: str, parallelism: int, settings: Mapping[str, str], warn: Callable[[str], None], own: int = 0
+) -> None:
     """Raise SourceError if the job would wait for slots in vain; all operators share them, so it needs `parallelism`.
 
-    Where task managers are started on demand, or a job makes do with what is there, that is only a warning.
+    Where task managers are started on demand, or a job makes do with what is there, that is only a warning. `own`: how
+    many a job has that ends before.
     """
     until = monotonic() + SLOT_SECONDS
     known = {**_configuration(cluster), **settings}
     elastic = _starts_task_managers(known)
-    while (free := _free(cluster)) < parallelism and not elastic and monotonic() < until:
+    while (free := _free(cluster) + own) < parallelism and not elastic and monotonic() < until:
         sleep(LOOK_SECONDS)
     if free >= parallelism:
         return

@@ -38,13 +38,10 @@ def prepare(run: Run) -> Order:
     if run.given is None:
         look(run.cluster, run.name, run.parallelism, run.settings, run.warn)
     plan, pseudonyms = run.plan, load_pseudonyms()
-    require_formats(plan)
-    servers, topics = topics_of(plan, run.sources, RUNTIME)
+    servers, now = judge(run)
+    topics, partitions = now.topics, now.partitions
     uris = tables_of(plan, run.sources, servers)
     warn_of_missing_key(plan, pseudonyms, run.warn)
-    partitions = _partitions(servers, topics, words_of(run.group))
-    now = _note(run, topics, partitions)
-    _refuse_sinks(run)
     loaded = load_tables(plan, uris, run.topology.parent, pseudonyms)
     letters = run.folder.absolute() / DEAD
     with closing(DeadLettersByStream.of(uris_of(servers, topics), DeadLetterStore(letters), run.warn)) as aside:
@@ -67,6 +64,20 @@ def prepare(run: Run) -> Order:
         until=run.until,
         early=run.early,
     )
+
+
+def judge(run: Run) -> tuple[str, Note]:
+    """Give the broker, and what the state is of from now on.
+
+    Raises:
+        SourceError: no broker, or no such topic.
+        SinkError: a sink cannot be where a job's tasks are.
+        StateError: the state cannot go on as that of this run.
+    """
+    require_formats(run.plan)
+    servers, topics = topics_of(run.plan, run.sources, RUNTIME)
+    _refuse_sinks(run)
+    return servers, _note(run, topics, _partitions(servers, topics, words_of(run.group)))
 
 
 def _note(run: Run, topics: Mapping[str, str], partitions: dict[str, int]) -> Note:

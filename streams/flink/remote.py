@@ -59,6 +59,11 @@ def running(cluster: str, job: str) -> Job:
     raise StateError(f"{cluster} runs no job {job}; it runs {others or 'none of tocsin'}")
 
 
+def slots_of(cluster: str, job: str) -> int:
+    """Give the number of slots that a job has: its operators share them."""
+    return max((one["parallelism"] for one in ask(cluster, f"/jobs/{job}")["vertices"]), default=0)
+
+
 def folder_of(cluster: str, job: str) -> str:
     """Give where a job says that its state folder is, as a URI; StateError if it says nothing."""
     said = ask(cluster, f"/jobs/{job}/config").get("execution-config", {}).get("user-config", {})

@@ -128,6 +128,14 @@ def write_detached(folder: Path, job: Detached) -> None:
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep others out of a folder; StateError if somebody is in it, a job of a cluster perhaps."""
+    with locked(folder):
+        _refuse_detached(folder)
+        yield
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other commands out of a folder; StateError if one is in it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = Lock(folder / LOCK)
@@ -136,7 +144,6 @@ def held(folder: Path) -> Iterator[None]:
             f"{by.holder} runs a job with the state folder {folder}; end it, or take another --state"
         ) from by
     try:
-        _refuse_detached(folder)
         yield
     finally:
         lock.release()

@@ -187,7 +187,11 @@ def _saved(job: str, cluster: str, folder: str | None, *, stop: bool, as_json: b
         click.echo(json.dumps({"job": found.id, "savepoint": where}))
         return
     click.echo(where)
-    if stop:
+    if stop and folder is not None:
+        click.echo(
+            f"stopped; `tocsin flink restore … --from {where}` with the words of then goes on from here", err=True
+        )
+    elif stop:
         click.echo("stopped; `tocsin flink submit` with the words of then goes on from here", err=True)
 
 
