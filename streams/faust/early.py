@@ -2,7 +2,7 @@
 
 They wait neither for the event loop, nor for tasks at work, nor for commits; so tasks may gather what has come. For
 that, records of few rows are taken in twice: here for their early copies alone, and by their task for everything else.
-Where more has come than can be early, as in a backlog, what came first is passed over: the truth comes all the same.
+Where more has come in a round than can be early, what came first is passed over: the truth comes all the same.
 """
 
 from __future__ import annotations
@@ -147,4 +147,4 @@ class EarlyPath:
             self._states[task.name] = step.state
         copies = self._intake.early_copies(stream, first.task.within(done.rows), first.task.hosted.tables)
         if copies.height:
-            self._outlets.offer_early(copies, first.unit)
+            self._outlets.offer_early(copies)

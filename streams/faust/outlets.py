@@ -112,15 +112,12 @@ class Outlets:
             outlet.offered[id(unit)] = SinkPlace(chunk.end, passed)
             outlet.ledger.append(_Offered(end, unit, SinkPlace(chunk.end, passed)))
 
-    def offer_early(self, copies: pl.DataFrame, unit: Unit) -> None:
+    def offer_early(self, copies: pl.DataFrame) -> None:
         """Pass early copies on at once, in any thread; they may be lost."""
         for outlet in self._outlets:
-            place = outlet.offered.get(id(unit))
-            if place is None:
-                continue  # another worker has the task
             rows = copies
             if outlet.where is not None:
-                rows, _ = outlet.where.through(copies, place.passed)
+                rows, _ = outlet.where.through(copies, outlet.where.nothing_passed())
             outlet.delivery.offer_early(rows)
 
     def collect(self) -> list[Unit]:

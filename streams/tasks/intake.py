@@ -15,6 +15,7 @@ from streams.ingest.together import Part
 from streams.local.feed import Read, late_letters
 from streams.tasks.source_task import SourceTask
 from tocsin.model.alerts import TRANSITIONS
+from tocsin.model.rows import greatest_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -112,6 +113,7 @@ class Intake:
             copies = early.arrived(stream, rows, tables)
             early.pending = early.pending.clear()  # the truth is raised by another task
         with self._counting:
+            self.tally.arrivals.note(greatest_time(rows), time.time())
             self.tally.early_copies(copies)
         return copies
 

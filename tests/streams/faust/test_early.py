@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from streams.faust.unit import Unit
-
 
 @pytest.fixture
 def copies(monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
     """Give what sinks are offered early."""
     offered: list[pl.DataFrame] = []
 
-    def note(_: Outlets, rows: pl.DataFrame, __: Unit) -> None:
+    def note(_: Outlets, rows: pl.DataFrame) -> None:
         offered.append(rows)
 
     monkeypatch.setattr(Outlets, "offer_early", note)
