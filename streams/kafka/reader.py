@@ -261,14 +261,10 @@ class TopicReader:
             self._put(number, own)
 
     def _put_beside_events(self, messages: Sequence[Message]) -> None:
-        """Take what librdkafka tells of errors, then messages, which end a passing one, then ends of partitions."""
-        events = [(event, error) for event in messages if (error := event.error()) is not None]
-        for event, error in events:
-            if error.code() != _END:
-                self._heed(event, error)
+        """Take messages, then what librdkafka tells of ends and errors between them."""
         self._put_all(message for message in messages if message.error() is None)
-        for event, error in events:
-            if error.code() == _END:
+        for event in messages:
+            if (error := event.error()) is not None:
                 self._heed(event, error)
 
     def _put(self, number: int, messages: list[Message]) -> None:
