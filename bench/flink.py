@@ -71,7 +71,7 @@ def _standard(bench: Bench, cluster: Cluster) -> Iterator[Row]:
     if lacking := sorted(set(raised) - set(found))[:3]:
         raise WrongError(f"Flink SQL lacks windows of {len(raised)} alerts of Tocsin: {lacking}")
     yield _row(PEER, sql, sql, f"{len(found)} windows above the threshold")
-    yield _row("Flink, a topology hosted", ours, sql, f"{len(raised)} raised by complete windows, all of them Flink SQL's")
+    yield _row("Flink, a topology hosted", ours, sql, f"{len(raised)} alerts of complete windows, all in Flink SQL's")
     yield Row("  against Flink SQL", ours.rate / sql.rate, "x", LEAST)
     yield Row("  start-up, to the first alert", ours.start_up, "s", START_UP_MOST, most=True, note=_started(sql))
 
