@@ -45,6 +45,9 @@ class _Header(msgspec.Struct, frozen=True):
     frames: tuple[_Frame, ...]
 
 
+_HEADER = msgspec.json.Decoder(_Header)
+
+
 def dump(state: State, compression: Compression = "uncompressed") -> bytes:
     """Give the state as bytes."""
     bodies = _bodies(state, compression)
@@ -105,4 +108,4 @@ def _header(data: bytes) -> tuple[_Header, int]:
     text, crc = data[_PREFIX.size : end - 4], data[end - 4 : end]
     if len(data) < end or zlib.crc32(text).to_bytes(4, "big") != crc:
         raise StateError("the state is damaged: its header is not what was written; use an older snapshot")
-    return msgspec.json.decode(text, type=_Header), end
+    return _HEADER.decode(text), end

@@ -28,6 +28,8 @@ STYLES: Mapping[str, str] = {"red": "bold red", "orange": "dark_orange", "yellow
 
 _TIME = "%Y-%m-%d %H:%M:%SZ"
 _SHOWN = ("kind", "level", "rule", "entity", "says", "reason", "early")
+_FIELDS = msgspec.json.Decoder(dict[str, object])
+_TEXTS = msgspec.json.Decoder(dict[str, str])
 
 
 class ConsoleSink(Sink):
@@ -79,14 +81,14 @@ def line(row: Mapping[str, object], language: str = "en") -> str:
 
 def entity(text: str) -> str:
     """Give a fingerprint, canonical JSON, as people read it: `card=p:3f, terminal=7`."""
-    fields = msgspec.json.decode(text) if text else {}
+    fields = _FIELDS.decode(text) if text else {}
     return ", ".join(f"{name}={value}" for name, value in fields.items()) or "-"
 
 
 def sentence(says: str, language: str) -> str:
     """Give the sentence of a language; the first one there is, if it has none in that language."""
     try:
-        by_language = msgspec.json.decode(says, type=dict[str, str])
+        by_language = _TEXTS.decode(says)
     except msgspec.DecodeError:
         return says
     return by_language.get(language) or next(iter(by_language.values()), "")

@@ -40,6 +40,7 @@ DAY = date(2026, 3, 2)
 
 EVERYTHING = "all"
 """The name of the one entity of a rule that has no key."""
+_FIELDS = msgspec.json.Decoder(dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,7 @@ def _levels(transitions: pl.DataFrame, rule: RulePlan, zone: str) -> dict[str, l
         return found
     changed = transitions.filter(pl.col("kind") != Transition.UPDATED).sort("time", "sequence")
     for entity, time, level in changed.select("entity", "time", "level").iter_rows():
-        parts = msgspec.json.decode(entity)
+        parts = _FIELDS.decode(entity)
         name = "/".join(str(parts[column]) for column in rule.entity) or EVERYTHING
         found.setdefault(name, []).append(f"{_moment(time, zone)} {level}")
     return found

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.tasks.key_check import Told  # noqa: TC001  # msgspec reads the annotations
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -31,8 +33,11 @@ class Tick(msgspec.Struct, omit_defaults=True):
 
     clock: int = 0
     through: list[str] = []
-    keys: list[tuple[str, int, list[int]]] = []
+    keys: Told = []
     marks: dict[str, int] = {}
+
+
+_TICK = msgspec.json.Decoder(Tick)
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class Clock:
 
     def take(self, data: bytes) -> None:
         """Take a record; the time does not go back. SourceError: a key is in two partitions."""
-        tick = msgspec.json.decode(data, type=Tick)
+        tick = _TICK.decode(data)
         self.now = max(self.now, tick.clock)
         self.through.update(tick.through)
         self.marks.update(tick.marks)

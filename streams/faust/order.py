@@ -38,4 +38,7 @@ class Order(msgspec.Struct, kw_only=True):
     @classmethod
     def read(cls, path: Path) -> Order:
         """Read it again."""
-        return msgspec.json.decode(path.read_bytes(), type=cls, dec_hook=lambda kind, value: kind(value))
+        return _ORDER.decode(path.read_bytes())
+
+
+_ORDER = msgspec.json.Decoder(Order, dec_hook=lambda kind, value: kind(value))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import logging
 import os
 import signal
@@ -172,6 +173,7 @@ def main() -> int:
     """Run what the command line says."""
     path, number = sys.argv[1:]
     end_with_parent()
+    faulthandler.enable()  # into the worker's log
     logging.captureWarnings(capture=True)
     spare_the_log()
     take_short_turns()

@@ -50,6 +50,7 @@ LOOK_MS = 500
 FLUSH_LOOK_SECONDS = 0.005
 AWAKE_MS = 20_000
 ROWS = "rows"
+_TOLD = msgspec.json.Decoder(Told)
 
 
 def layer_tag(layer: int) -> OutputTag:
@@ -195,7 +196,7 @@ class SinkFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink has n
         """Offer transitions, until they are taken; compare keys of partitions."""
         with refusing(self._order):
             if ctx.get_current_key() == KEYS:
-                self._keys.hear(msgspec.json.decode(value, type=Told))
+                self._keys.hear(_TOLD.decode(value))
                 return iter(())
             delivery = self._delivery(ctx.get_current_key(), ctx)
             rows: pl.DataFrame = state.restore(value)[ROWS]

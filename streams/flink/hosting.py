@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from monitoring import registry
 from monitoring.metrics import MemoryMetrics
 from monitoring.names import shown
@@ -42,7 +40,7 @@ from streams.tasks.making import Maker
 from streams.tasks.shard_task import ShardTask
 from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
-from streams.tasks.task import Plain, SinkPlace
+from streams.tasks.task import PLAIN, SinkPlace
 from tocsin.errors import SourceError, StateError
 
 if TYPE_CHECKING:
@@ -183,7 +181,7 @@ class Hosting:
         loaded = values.load(stored, key)
         if loaded is None:
             return
-        plain, layout = msgspec.json.decode(loaded.head.plain, type=Plain), self.order.layout
+        plain, layout = PLAIN.decode(loaded.head.plain), self.order.layout
         refuse_other_shards(plain.shards, layout.shards, layout.holder)
         for stream, number in layout.partitions.items():
             if plain.partitions.get(stream, number) != number:

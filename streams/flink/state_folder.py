@@ -85,6 +85,9 @@ class Note(msgspec.Struct, frozen=True):
         refuse_changed(self.stages, now.stages, holder)
 
 
+_NOTE = msgspec.json.Decoder(Note)
+
+
 def known(state: Path) -> Note | None:
     """Give what is known of a checkpoint or savepoint, where its folder is a job's; None if that is not so.
 
@@ -98,7 +101,7 @@ def note_in(folder: Path) -> Note | None:
     """Give what is known of the state in a folder; None if nothing is. StateError if the note is damaged."""
     note = folder / NOTE
     try:
-        return msgspec.json.decode(note.read_bytes(), type=Note)
+        return _NOTE.decode(note.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
@@ -118,6 +121,9 @@ class Detached(msgspec.Struct, frozen=True):
 
     cluster: str
     job: str
+
+
+_DETACHED = msgspec.json.Decoder(Detached)
 
 
 def write_detached(folder: Path, job: Detached) -> None:
@@ -153,7 +159,7 @@ def _refuse_detached(folder: Path) -> None:
     """Raise StateError while a detached job has the folder; forget one that has ended."""
     path = folder / DETACHED
     try:
-        known = msgspec.json.decode(path.read_bytes(), type=Detached)
+        known = _DETACHED.decode(path.read_bytes())
     except FileNotFoundError:
         return
     except (OSError, msgspec.DecodeError) as error:

@@ -38,6 +38,9 @@ class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     recorded: Snapshot | None = None
 
 
+_WORD = msgspec.json.Decoder(Word)
+
+
 def words_of(group: str) -> str:
     """Name the topic of words."""
     return f"{group}-words"
@@ -63,7 +66,7 @@ class Listener:
         """Give what has come, waiting a while."""
         for message in self._client.consume(100, seconds):
             if message.error() is None and message.value():
-                word = msgspec.json.decode(message.value(), type=Word)
+                word = _WORD.decode(message.value())
                 if self._run in {"", word.run}:
                     yield word
 

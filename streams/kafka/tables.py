@@ -44,6 +44,7 @@ PATIENCE_SECONDS = 30.0
 """How long a broker may say nothing while a table is read."""
 WAIT_SECONDS = 0.1
 _GROUP = "tocsin-tables"
+_PARTS = msgspec.json.Decoder(list[str])
 """The client asks for one; nothing is committed to it."""
 
 
@@ -266,7 +267,7 @@ def _key_of(key: bytes | None, names: Sequence[str]) -> dict[str, str] | Dead:
         return Dead(0, Reason.MISSING, "", "neither value nor key: it deletes nothing", None, b"")
     try:
         text = key.decode()
-        parts = [text] if len(names) == 1 else msgspec.json.decode(text, type=list[str])
+        parts = [text] if len(names) == 1 else _PARTS.decode(text)
     except UnicodeDecodeError:
         return Dead(0, Reason.INVALID_UTF8, "", f"the key {shown(key)} is not UTF-8", None, b"", key)
     except msgspec.DecodeError:

@@ -73,6 +73,10 @@ class _Header(msgspec.Struct, frozen=True):
     format: int
 
 
+_HEADER = msgspec.json.Decoder(_Header)
+_MANIFEST = msgspec.json.Decoder(Manifest)
+
+
 def write(folder: Path, manifest: Manifest) -> None:
     """Write a manifest beside the valid one, durable but not yet in force."""
     content = msgspec.json.encode(manifest)
@@ -104,10 +108,10 @@ def read(folder: Path) -> Manifest | None:
         whole = False
     if not whole:
         raise StateError(f"{path} is damaged: restore it or start with a new folder")
-    found = msgspec.json.decode(content, type=_Header).format
+    found = _HEADER.decode(content).format
     if found != FORMAT:
         raise StateError(f"{path} has the format {found}, this version of Tocsin reads {FORMAT}: use a new folder")
-    return msgspec.json.decode(content, type=Manifest)
+    return _MANIFEST.decode(content)
 
 
 def _part(folder: Path) -> Path:

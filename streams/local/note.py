@@ -63,6 +63,9 @@ class Note(msgspec.Struct, frozen=True):
             raise StateError(f"{state / NAME} cannot be written: {error.strerror}") from error
 
 
+_NOTE = msgspec.json.Decoder(Note)
+
+
 def refuse_other_key(key: str, pseudonyms: Pseudonyms, place: Path | str, other: str = "--state folder") -> None:
     """Raise StateError if pseudonyms were made with another key: the same person would be two.
 
@@ -81,7 +84,7 @@ def refuse_other_key(key: str, pseudonyms: Pseudonyms, place: Path | str, other:
 def read_note(state: Path) -> Note:
     """Read the note of the last run; StateError if there is none."""
     try:
-        return msgspec.json.decode((state / NAME).read_bytes(), type=Note)
+        return _NOTE.decode((state / NAME).read_bytes())
     except OSError as error:
         raise StateError(f"{state} holds no note of a run ({NAME}): {error.strerror}") from None
     except msgspec.DecodeError as error:

@@ -44,6 +44,9 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int = 0
 
 
+_HEADER = msgspec.json.Decoder(Header)
+
+
 class Packet(NamedTuple):
     """A packet as it is read."""
 
@@ -62,7 +65,7 @@ def decode(data: bytes) -> Packet:
     """Read a packet; StateError if it is damaged or none of ours."""
     try:
         (length,) = _LENGTH.unpack_from(data)
-        header = msgspec.json.decode(data[_LENGTH.size : _LENGTH.size + length], type=Header)
+        header = _HEADER.decode(data[_LENGTH.size : _LENGTH.size + length])
     except (struct.error, msgspec.DecodeError) as error:
         raise StateError(f"the exchange holds a message that is no packet of ours: {error}") from error
     body = data[_LENGTH.size + length :]

@@ -65,6 +65,9 @@ class Plain(msgspec.Struct, kw_only=True):
     counting: Counting | None = None
 
 
+PLAIN = msgspec.json.Decoder(Plain)
+
+
 @dataclass(frozen=True, slots=True)
 class SinkPlace:
     """How far a sink is with a task: the position, the memory of its `where` there, and where the sink stood.
@@ -201,7 +204,7 @@ class Task:
 
     def _plain_of(self, loaded: Loaded) -> Plain:
         try:
-            return msgspec.json.decode(loaded.head.plain, type=Plain)
+            return PLAIN.decode(loaded.head.plain)
         except msgspec.DecodeError as error:
             holder = self.layout.holder
             raise StateError(

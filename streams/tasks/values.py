@@ -66,6 +66,9 @@ class Head(msgspec.Struct):
     segments: dict[int, Segment]
 
 
+_HEAD = msgspec.json.Decoder(Head)
+
+
 class Owner(NamedTuple):
     """Who writes: a name that nobody else has, and the generation of the consumer group in which it began."""
 
@@ -194,7 +197,7 @@ def _of(values: Mapping[bytes, bytes], partition: int) -> Iterator[tuple[str, st
 
 def _head(value: bytes) -> Head:
     try:
-        return msgspec.json.decode(value, type=Head)
+        return _HEAD.decode(value)
     except msgspec.DecodeError as error:
         raise StateError(f"the table of this group holds a state that is none of ours, or damaged: {error}") from error
 
