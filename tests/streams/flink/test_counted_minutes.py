@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from streams.flink.hosting import Hosting, Packet
-from streams.flink.order import Order, layout_of
 from streams.flink.packs import pack
-from streams.kafka.dead_letters import DeadLettersByStream
-from streams.pseudonyms import load_pseudonyms
-from streams.tasks.inputs import load_tables
 from streams.tasks.packets import decode
-from tests.streams.faust.shop_runs import BEGIN, COUNTED, TOPOLOGY, records, topology_in
-from tocsin.compiler import compile_topology
-from tocsin.language import load
+from tests.streams.faust.shop_runs import BEGIN, COUNTED, TOPOLOGY, records
+from tests.streams.flink.subtasks import MapState, order_of
 from tocsin.model.quality import MINUTE, QUALITY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from streams.flink.keeping import Store
+    from streams.flink.order import Order
 
-PARTITION = 0
-"""The Flink key of the only one."""
-
-
-class MapState(dict[bytes, bytes]):
-    """A map state of Flink, of one key."""
-
-    def put(self, key: bytes, value: bytes) -> None:
-        self[key] = value
-
-    def remove(self, key: bytes) -> None:
-        del self[key]
+pytestmark = pytest.mark.usefixtures("without_broker")
+PARTITION = "payments/0"
+"""The only one."""
 
 
 @pytest.fixture
-def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
+def order(tmp_path: Path) -> Order:
     """Give a job of one partition and one shard."""
-    monkeypatch.setattr(
-        DeadLettersByStream, "of", classmethod(lambda kind, _uris, otherwise, _warn: kind({}, otherwise))
-    )
-    plan = compile_topology(load(topology_in(tmp_path, TOPOLOGY + COUNTED)))
-    slots = layout_of(plan, {"payments": 1}, 1).slots
-    return Order(
-        plan,
-        run="r",
-        group="g",
-        servers="127.0.0.1:1",
-        topics={"payments": "p"},
-        partitions={"payments": 1},
-        shards=1,
-        letters=tmp_path / "letters",
-        fingerprint=load_pseudonyms().fingerprint,
-        keys={"payments/0": PARTITION} | {f">/{slot}": slot + 1 for slot in slots},
-        tables=load_tables(plan, {}, tmp_path, load_pseudonyms()).tables,
-    )
+    return order_of(TOPOLOGY + COUNTED, tmp_path, 1, 1)
 
 
 def subtask(order: Order) -> Hosting:
@@ -68,7 +37,7 @@ def subtask(order: Order) -> Hosting:
 
 def take(hosting: Hosting, store: MapState, begin: int, end: int) -> None:
     """Take records in and settle; what leaves is thrown away."""
-    kept = hosting.keeping.of(PARTITION, cast("Store", store))
+    kept = hosting.keeping.of(hosting.order.keys[PARTITION], store)
     lines = [line for _, line in records()][begin:end]
     hosting.take(kept, pack(lines, np.arange(begin, end), np.full(end - begin, BEGIN), [None] * len(lines)))
     list(hosting.settle(kept))
@@ -76,7 +45,7 @@ def take(hosting: Hosting, store: MapState, begin: int, end: int) -> None:
 
 def counted(hosting: Hosting, store: MapState, clock: int) -> list[int]:
     """Look at the partition when the clock shows this; give the records that it then says it has counted."""
-    kept = hosting.keeping.of(PARTITION, cast("Store", store))
+    kept = hosting.keeping.of(hosting.order.keys[PARTITION], store)
     hosting.look(kept, clock)
     parts = [decode(one.data).parts for one in hosting.settle(kept) if isinstance(one, Packet)]
     rows = [part for given in parts for (stage, _), part in given.items() if stage == QUALITY]
@@ -89,10 +58,10 @@ class TestMinutes:
         assert counted(one, state, BEGIN) == []
         take(one, state, 0, 100)
         assert counted(one, state, BEGIN + MINUTE - 1) == []
-        one.keeping.write({PARTITION: state}.__getitem__)
+        one.keeping.write(lambda _: state)
         assert counted(one, MapState(), BEGIN + MINUTE) == [100]
         other = subtask(order)  # the first one was lost, with all that it told after the checkpoint
         take(other, state, 100, 150)
         assert counted(other, state, BEGIN + MINUTE) == [150]
-        other.keeping.write({PARTITION: state}.__getitem__)
+        other.keeping.write(lambda _: state)
         assert counted(subtask(order), state, BEGIN + 2 * MINUTE) == []

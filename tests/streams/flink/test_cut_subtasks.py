@@ -9,7 +9,7 @@ import json
 import random
 from collections import deque
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,34 +20,22 @@ from operators.alerting.canonical import canonical
 from streams.flink import hosting
 from streams.flink.ends import Ends
 from streams.flink.hosting import Hosting, Packet, Raised
-from streams.flink.order import Order, layout_of
 from streams.flink.packs import pack
-from streams.kafka.dead_letters import DeadLettersByStream
-from streams.pseudonyms import load_pseudonyms
-from streams.tasks.inputs import load_tables, tables_of
 from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
-from tests.streams.faust.shop_runs import TOPOLOGY, UNTIL, expected, records, topology_in
-from tocsin.compiler import compile_topology
-from tocsin.language import loads
+from tests.streams.faust.shop_runs import TOPOLOGY, UNTIL, expected, records
+from tests.streams.flink.subtasks import MapState, order_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from streams.flink.order import Order
+
+pytestmark = pytest.mark.usefixtures("without_broker")
 PARTITIONS, SHARDS, SUBTASKS = 3, 2, 2
 END = UNTIL + 3_600_000
 PATIENCE = 60.0
 """More (seconds) than any task waits until it settles."""
-
-
-class MapState(dict[bytes, bytes]):
-    """A map state of Flink, of one key."""
-
-    def put(self, key: bytes, value: bytes) -> None:
-        self[key] = value
-
-    def remove(self, key: bytes) -> None:
-        del self[key]
 
 
 @dataclass
@@ -150,31 +138,9 @@ class Cluster:
         self.begin()
 
 
-@pytest.fixture(autouse=True)
-def _without_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        DeadLettersByStream, "of", classmethod(lambda kind, _uris, otherwise, _warn: kind({}, otherwise))
-    )
-
-
-def order_of(text: str, folder: Path) -> Order:
-    plan = compile_topology(loads(text, str(topology_in(folder, text))))
-    cut = {"payments": PARTITIONS}
-    return Order(
-        plan,
-        run="r",
-        group="g",
-        servers="127.0.0.1:1",
-        topics={"payments": "p"},
-        partitions=cut,
-        shards=SHARDS,
-        letters=folder / "letters",
-        fingerprint=load_pseudonyms().fingerprint,
-        keys={name: key for key, name in enumerate(sorted(layout_of(plan, cut, SHARDS).tasks))},
-        tables=load_tables(plan, tables_of(plan, {}, ""), folder, load_pseudonyms()).tables,
-        sinks=(f"ndjson:{folder / 'alerts.ndjson'}",),
-        until=UNTIL,
-    )
+def job(text: str, folder: Path) -> Order:
+    order = order_of(text, folder, PARTITIONS, SHARDS)
+    return replace(order, until=UNTIL, sinks=(f"ndjson:{folder / 'alerts.ndjson'}",))
 
 
 @pytest.mark.parametrize("cut_by", ["    partitioned_by: card\n", ""])
@@ -186,7 +152,7 @@ def test_alerts_are_those_of_a_plain_run(
     text = TOPOLOGY.replace("    partitioned_by: card\n", cut_by)
     text = text.replace("lateness: 10s", "lateness: 10m, skew: 1h")
     wanted = expected(tmp_path, text)
-    given = Cluster(order_of(text, tmp_path), random.Random(seed)).run()  # noqa: S311  # a seed that is printed
+    given = Cluster(job(text, tmp_path), random.Random(seed)).run()  # noqa: S311  # a seed that is printed
     assert wanted.height > 100
     assert given.equals(wanted), given.join(wanted, on=given.columns, how="anti", nulls_equal=True)
 
@@ -194,7 +160,7 @@ def test_alerts_are_those_of_a_plain_run(
 def test_a_look_at_a_silent_partition_leaves_its_state_to_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = Cluster(order_of(TOPOLOGY, tmp_path), random.Random(1))  # noqa: S311  # as above
+    cluster = Cluster(job(TOPOLOGY, tmp_path), random.Random(1))  # noqa: S311  # as above
     key = cluster.order.keys["payments/0"]
     cluster.fetch(0)
     cluster.checkpoint()

@@ -3,72 +3,31 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import pytest
 
 from streams.flink.hosting import Hosting
-from streams.flink.order import Order
 from streams.flink.packs import pack
-from streams.kafka.dead_letters import DeadLettersByStream
-from streams.pseudonyms import load_pseudonyms
 from streams.tasks.key_check import KeyCheck, Told
-from tests.streams.faust.shop_runs import UNTIL, records
-from tocsin.compiler import compile_topology
+from tests.streams.faust.shop_runs import TOPOLOGY, UNTIL, records
+from tests.streams.flink.subtasks import MapState, order_of
 from tocsin.errors import SourceError
-from tocsin.language import loads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from streams.flink.keeping import Store
+    from streams.flink.order import Order
 
-TOPOLOGY = """
-topology: {name: shop}
-streams:
-  payments:
-    topic: shop.payment.v1
-    id: payment_id
-    time: {field: at, lateness: 10s}
-    partitioned_by: card
-    fields: {payment_id: string, at: timestamp, card: string}
-features:
-  minutes:
-    from: payments
-    by: card
-    windows: {tumbling 1m: {payments: count()}}
-rules:
-  busy:
-    from: minutes
-    levels: {blue: payments >= 3}
-    says: "{payments} payments in a minute"
-"""
+pytestmark = pytest.mark.usefixtures("without_broker")
 CARDS = sorted({card for card, _ in records()})
 
 
-@pytest.fixture(autouse=True)
-def _without_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        DeadLettersByStream, "of", classmethod(lambda kind, _uris, otherwise, _warn: kind({}, otherwise))
-    )
-
-
 def order(folder: Path, text: str = TOPOLOGY) -> Order:
-    return Order(
-        compile_topology(loads(text, "shop.yaml")),
-        run="r",
-        group="g",
-        servers="127.0.0.1:1",
-        topics={"payments": "p"},
-        partitions={"payments": 2},
-        shards=2,
-        letters=folder,
-        fingerprint=load_pseudonyms().fingerprint,
-        keys={"payments/0": 1, "payments/1": 2, ">/0": 3, ">/1": 4},
-    )
+    return order_of(text, folder, 2, 2)
 
 
 class Subtask:
@@ -77,7 +36,7 @@ class Subtask:
     def __init__(self, order: Order, partition: int) -> None:
         self.now = 100.0
         self.hosting = Hosting(order, lambda _: None, lambda: self.now)
-        self.kept = self.hosting.keeping.of(order.keys[f"payments/{partition}"], cast("Store", {}))
+        self.kept = self.hosting.keeping.of(order.keys[f"payments/{partition}"], MapState())
 
     def take(self, cards: Sequence[str]) -> None:
         """Take the records of cards."""

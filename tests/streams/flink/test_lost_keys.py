@@ -9,56 +9,35 @@ import numpy as np
 import pytest
 
 from streams.flink.hosting import Hosting
-from streams.flink.order import Order, layout_of
 from streams.flink.packs import pack
-from streams.kafka.dead_letters import DeadLettersByStream
-from streams.pseudonyms import load_pseudonyms
-from streams.tasks.inputs import load_tables, tables_of
-from tests.streams.faust.shop_runs import TOPOLOGY, records, topology_in
-from tocsin.compiler import compile_topology
+from tests.streams.faust.shop_runs import TOPOLOGY, records
+from tests.streams.flink.subtasks import MapState, order_of
 from tocsin.errors import StateError
-from tocsin.language import loads
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOST = 7
-"""A key that tasks of the next job do not have."""
+    from streams.flink.order import Order
+
+pytestmark = pytest.mark.usefixtures("without_broker")
 
 
 @pytest.fixture
-def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
-    monkeypatch.setattr(
-        DeadLettersByStream, "of", classmethod(lambda kind, _uris, otherwise, _warn: kind({}, otherwise))
-    )
-    text = TOPOLOGY.replace("    partitioned_by: card\n", "")
-    plan = compile_topology(loads(text, str(topology_in(tmp_path, text))))
-    partitions = {"payments": 2}
-    return Order(
-        plan,
-        run="r",
-        group="g",
-        servers="127.0.0.1:1",
-        topics={"payments": "p"},
-        partitions=partitions,
-        shards=2,
-        letters=tmp_path / "letters",
-        fingerprint=load_pseudonyms().fingerprint,
-        keys={name: LOST + at for at, name in enumerate(sorted(layout_of(plan, partitions, 2).tasks, reverse=True))},
-        tables=load_tables(plan, tables_of(plan, {}, ""), tmp_path, load_pseudonyms()).tables,
-    )
+def order(tmp_path: Path) -> Order:
+    return order_of(TOPOLOGY.replace("    partitioned_by: card\n", ""), tmp_path, 2, 2)
 
 
 @pytest.fixture
-def stored(order: Order) -> dict[bytes, bytes]:
+def lost(order: Order) -> int:
+    """Give a key that tasks of the next job do not have."""
+    return order.keys["payments/1"]
+
+
+@pytest.fixture
+def stored(order: Order, lost: int) -> dict[bytes, bytes]:
     """Give the state of a task that has taken something."""
-
-    class Store(dict[bytes, bytes]):
-        def put(self, key: bytes, value: bytes) -> None:
-            self[key] = value
-
-    before, store = hosting(order), Store()
-    kept = before.keeping.of(LOST, store)
+    before, store = hosting(order), MapState()
+    kept = before.keeping.of(lost, store)
     lines = [line for _, line in records()][:50]
     before.take(kept, pack(lines, np.arange(50), np.zeros(50, np.int64), [None] * 50))
     list(before.settle(kept))
@@ -71,18 +50,18 @@ def hosting(order: Order) -> Hosting:
     return Hosting(order, lambda _: None)
 
 
-def test_what_was_taken_out_may_go(order: Order, stored: dict[bytes, bytes]) -> None:
+def test_what_was_taken_out_may_go(order: Order, lost: int, stored: dict[bytes, bytes]) -> None:
     now = hosting(replace(order, keys={"payments/0": 1}))
-    assert not now.knows(LOST)
-    now.let_go(LOST, stored)
-    now.let_go(LOST, {})
+    assert not now.knows(lost)
+    now.let_go(lost, stored)
+    now.let_go(lost, {})
 
 
-def test_other_shards_are_refused(order: Order, stored: dict[bytes, bytes]) -> None:
+def test_other_shards_are_refused(order: Order, lost: int, stored: dict[bytes, bytes]) -> None:
     with pytest.raises(StateError, match="has its keys in 2 shards, not in 3: run with --buckets 2"):
-        hosting(replace(order, shards=3)).let_go(LOST, stored)
+        hosting(replace(order, shards=3)).let_go(lost, stored)
 
 
-def test_other_partitions_are_refused(order: Order, stored: dict[bytes, bytes]) -> None:
+def test_other_partitions_are_refused(order: Order, lost: int, stored: dict[bytes, bytes]) -> None:
     with pytest.raises(StateError, match="has read 2 partitions of payments, not 3"):
-        hosting(replace(order, partitions={"payments": 3})).let_go(LOST, stored)
+        hosting(replace(order, partitions={"payments": 3})).let_go(lost, stored)

@@ -19,6 +19,7 @@ from streams.tasks.layout import lay_out
 from streams.tasks.making import Maker
 from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import SHOPS, TOPOLOGY, records
+from tests.streams.flink.subtasks import MapState
 from tocsin.compiler import compile_topology
 from tocsin.errors import SourceError
 from tocsin.language import loads
@@ -53,16 +54,6 @@ class TestPacks:
         assert (raw.offsets, raw.starts, raw.first, raw.key_of and raw.key_of(1)) == (None, None, 5, None)
 
 
-class _Store(dict[bytes, bytes]):
-    """A map state of Flink."""
-
-    def put(self, key: bytes, value: bytes) -> None:
-        self[key] = value
-
-    def remove(self, key: bytes) -> None:
-        del self[key]
-
-
 class TestStates:
     def make(self, key: int) -> tuple[Task, tuple[str, int]]:
         layout = lay_out(PLAN, {"payments": 2}, 2, layered=True)
@@ -71,7 +62,7 @@ class TestStates:
         return Maker(layout, tables, Pseudonyms(DEVELOPMENT_KEY)).source("payments", partition), ("p", partition)
 
     def test_are_those_of_the_tasks_at_the_last_commit(self) -> None:
-        stores = {5: _Store(), 9: _Store()}
+        stores = {5: MapState(), 9: MapState()}
         keeping = Keeping(self.make)
         for key, lines in ((5, slice(0, 50)), (9, slice(50, 80))):
             kept = keeping.of(key, stores[key])
