@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -51,7 +51,11 @@ class Cluster:
         admin = AdminClient({"bootstrap.servers": self.servers})
         named = {name.replace("_", "."): value for name, value in settings.items()}
         for made in admin.create_topics([NewTopic(full, partitions, 1, config=named)]).values():
-            made.result(_SECONDS)
+            try:
+                made.result(_SECONDS)
+            except KafkaException as error:  # the client says it again where a connection was lost
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
         return full
 
     def alerts(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streams.flink.order import RUNTIME
 from streams.kafka.security_words import mechanism_of, refuse_unknown
 from tocsin.errors import SourceError
 from tocsin.kafka import client_settings
@@ -36,7 +37,7 @@ def java_settings(servers: str) -> dict[str, str]:
 def _login(given: Mapping[str, str]) -> dict[str, str]:
     if "SASL" not in given.get("security.protocol", "").upper():
         return {}
-    mechanism = mechanism_of(given, "flink")
+    mechanism = mechanism_of(given, RUNTIME)
     module = SCRAM if mechanism.startswith("SCRAM") else PLAIN
     user, password = (given.get(name, "") for name in ("sasl.username", "sasl.password"))
     login = f"{module} required username={_quoted(user)} password={_quoted(password)};"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from operators.stage import Stage
-    from streams.flink.order import AlertTopic, Order
+    from streams.flink.alert_topics import AlertTopic
+    from streams.flink.order import Order
     from streams.flink.statements import Insert, Table
 
 TASK = "task"

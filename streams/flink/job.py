@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from pyflink.datastream import DataStream, StreamExecutionEnvironment
     from pyflink.table import StreamTableEnvironment
 
+    from streams.flink.alert_topics import AlertTopic
     from streams.flink.graph import Edge, Operator
-    from streams.flink.order import AlertTopic, Order
+    from streams.flink.order import Order
 
 _COLUMNS = {
     "key": DataTypes.BYTES(),

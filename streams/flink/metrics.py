@@ -15,6 +15,7 @@ import msgspec
 
 from monitoring import registry
 from monitoring.snapshots import Snapshot
+from streams.flink.order import RUNTIME
 from streams.flink.words import Word, words_of
 from streams.local.tally import process_of, sizes_of
 from streams.tasks.source_task import SourceTask
@@ -53,7 +54,7 @@ class Telling:
     def __post_init__(self) -> None:
         """Say which program it is."""
         self._sums = Sums(self.tally)
-        self.tally.metrics.gauge(registry.PROCESS_INFO.of(process_of(self.plan, "flink")), 1)
+        self.tally.metrics.gauge(registry.PROCESS_INFO.of(process_of(self.plan, RUNTIME)), 1)
 
     def tell(self, kept: Mapping[int, Kept]) -> None:
         """Say how tasks stand, if nobody has for a while; by their Flink keys."""

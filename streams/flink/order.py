@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from streams.flink.spreading import GROUPS
 from streams.tasks.layout import SHARD, Holder, Layout, lay_out, sender_of
@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from tocsin.compiler import Plan
 
 
+RUNTIME = "flink"
 STATE = Holder("this state folder", "--state", changes=True)
-
-
-class AlertTopic(NamedTuple):
-    """A topic that alerts go to in Flink's transactions; `name`: of the sink, `limit`: bytes of its largest message."""
-
-    name: str
-    servers: str
-    topic: str
-    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +68,11 @@ def rows_of(layout: Layout) -> dict[str, list[str]]:
         sender_of(SHARD, layer): [sender_of(SHARD, layer * layout.shards + at) for at in range(layout.shards)]
         for layer in range(len(layout.layers))
     }
+
+
+def shards_for(parallelism: int, partitions: Mapping[str, int]) -> int:
+    """Say into how many parts keys are spread where nobody has said so."""
+    return max(parallelism, *partitions.values())
 
 
 def layout_of(plan: Plan, partitions: Mapping[str, int], shards: int) -> Layout:

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sinks.kafka import KafkaSink
-from streams.chosen_sinks import choose_sinks
+from streams.flink.alert_topics import alert_topics
 from streams.flink.client_settings import java_settings
 from streams.flink.graph import Operator, graph_of
-from streams.flink.order import AlertTopic, Order
+from streams.flink.order import RUNTIME, Order, shards_for
 from streams.flink.remote import job_name
 from streams.flink.spreading import groups_for
 from streams.kafka.topics import PARTITIONS
-from streams.tasks.inputs import topics_of
+from streams.tasks.inputs import group_of, topics_of
 from tocsin.errors import SourceError, did_you_mean
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from tocsin.compiler import Plan
 
-RUNTIME = "flink"
 MESSAGE_BYTES = 1_048_588
 """Of the largest message that a topic takes where nobody has said otherwise: Kafka's default."""
 SECRET = "***"  # noqa: S105  # what stands for one
@@ -58,8 +56,8 @@ def planned(wanted: Wanted) -> Planned:
     """Say what job it would be, without a state before; SourceError or SinkError for what no broker has to be asked."""
     servers, topics = topics_of(wanted.plan, wanted.sources, RUNTIME)
     partitions = _partitions(topics, wanted.partitions)
-    shards = wanted.shards or max(wanted.parallelism, *partitions.values())
-    group = wanted.group or f"tocsin-{wanted.plan.name}"
+    shards = wanted.shards or shards_for(wanted.parallelism, partitions)
+    group = wanted.group or group_of(wanted.plan)
     order = Order(
         wanted.plan,
         run="RUN",
@@ -74,7 +72,7 @@ def planned(wanted: Wanted) -> Planned:
         early=wanted.early,
     )
     client = {name: value if name in _SHOWN else SECRET for name, value in java_settings(servers).items()}
-    operators = graph_of(order, _alert_topics(order), client, wanted.parallelism)
+    operators = graph_of(order, alert_topics(order, lambda _: MESSAGE_BYTES), client, wanted.parallelism)
     groups = groups_for(max(shards, *partitions.values()))
     return Planned(job_name(wanted.plan.name, group), wanted.parallelism, shards, groups, operators)
 
@@ -86,12 +84,3 @@ def _partitions(topics: Mapping[str, str], said: Mapping[str, int]) -> dict[str,
                 f"no rule reads a stream {stream!r}, only {', '.join(topics)}{did_you_mean(stream, topics)}"
             )
     return {stream: said.get(stream, PARTITIONS) for stream in topics}
-
-
-def _alert_topics(order: Order) -> dict[int, AlertTopic]:
-    """Give the topics that Flink writes in its transactions; of their largest messages nothing is known."""
-    return {
-        number: AlertTopic(one.name, one.sink.address.servers, one.sink.address.topic, MESSAGE_BYTES)
-        for number, one in enumerate(choose_sinks(order.plan, order.sinks))
-        if isinstance(one.sink, KafkaSink) and one.at_most is None
-    }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from streams.chosen_sinks import is_written_by_one, sink_uris
 from streams.dead_letters import DeadLetterStore
-from streams.flink.order import STATE, Order, layout_of, rows_of
+from streams.flink.order import RUNTIME, STATE, Order, layout_of, rows_of, shards_for
 from streams.flink.preflight import look
 from streams.flink.spreading import groups_for
 from streams.flink.state_folder import NOTE, Note, known, latest, note_in, path_of, write_note
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from streams.flink.submitting import Run
 
-RUNTIME = "flink"
 DEAD = "dead"
 
 
@@ -86,7 +85,7 @@ def _note(run: Run, topics: Mapping[str, str], partitions: dict[str, int]) -> No
     No parallelism changes the number of shards of a state.
     """
     before = _known_before(run)
-    shards = run.shards or (max(run.parallelism, *partitions.values()) if before is None else before.shards)
+    shards = run.shards or (shards_for(run.parallelism, partitions) if before is None else before.shards)
     layout = layout_of(run.plan, partitions, shards)
     needed = groups_for(max(map(len, rows_of(layout).values())))
     groups = needed if before is None else before.groups

@@ -9,7 +9,8 @@ from streams.flink.words import words_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.flink.order import AlertTopic, Order
+    from streams.flink.alert_topics import AlertTopic
+    from streams.flink.order import Order
 
 SOURCE_COLUMNS = """
   `key` BYTES,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sinks.contract import HERE
-from sinks.kafka import KafkaSink
-from streams.chosen_sinks import choose_sinks
+from streams.flink.alert_topics import alert_topics
 from streams.flink.client_settings import java_settings
 from streams.flink.jars import connector
-from streams.flink.order import AlertTopic, Order, rows_of
+from streams.flink.order import Order, rows_of
 from streams.flink.preparing import prepare
 from streams.flink.probe import probe
 from streams.flink.remote import FOLDER, SAVEPOINTS, job_name
@@ -22,6 +22,8 @@ from streams.tasks import running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sinks.kafka import KafkaSink
 
 WORKERS_APART = "_python_worker_execution_mode"
 """Without it PyFlink runs all Python of a local job in this one process."""
@@ -84,7 +86,7 @@ def hand_over(run: Run, order: Order) -> Submitted:
     from streams.flink.environment import make_environment  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
     from streams.flink.job import Job, group_of  # noqa: PLC0415
 
-    alerts, settings = _alert_topics(order), java_settings(order.servers)
+    alerts, settings = alert_topics(order, _limit), java_settings(order.servers)
     if run.cluster:
         probe(run.cluster, run.settings)
     env, tables = make_environment(_settings(run, order.groups), run.cluster, run.given)
@@ -95,16 +97,11 @@ def hand_over(run: Run, order: Order) -> Submitted:
     return Submitted(str(submitted.get_job_id()), told, submitted)
 
 
-def _alert_topics(order: Order) -> dict[int, AlertTopic]:
-    """Look at the topics that Flink writes in its transactions; a limited sink is served as any other."""
-    found = {}
-    for number, one in enumerate(choose_sinks(order.plan, order.sinks)):
-        if isinstance(one.sink, KafkaSink) and one.at_most is None:
-            one.sink.open(HERE)
-            address = one.sink.address
-            found[number] = AlertTopic(one.name, address.servers, address.topic, one.sink.limit)
-            one.sink.close()
-    return found
+def _limit(sink: KafkaSink) -> int:
+    """Look at the topic of a sink; give the bytes of its largest message."""
+    with closing(sink):
+        sink.open(HERE)
+        return sink.limit
 
 
 def _state_before(run: Run) -> str | None:

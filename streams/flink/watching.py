@@ -6,6 +6,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from streams.flink.figures import Place
+from streams.flink.order import RUNTIME
 from streams.flink.remote import ENDED, job_name, running
 from streams.tasks.inputs import topics_of
 
@@ -25,7 +26,7 @@ def find(plan: Plan, sources: Mapping[str, str], group: str, cluster: str) -> Pl
         StateError: it does not run there.
         SourceError: no cluster answers, or no brokers are named.
     """
-    servers, topics = topics_of(plan, sources, "flink")
+    servers, topics = topics_of(plan, sources, RUNTIME)
     return Place(cluster, running(cluster, job_name(plan.name, group)).id, servers, group, sorted(topics))
 
 

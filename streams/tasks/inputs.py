@@ -38,6 +38,11 @@ class Topics(NamedTuple):
     by_stream: dict[str, str]
 
 
+def group_of(plan: Plan) -> str:
+    """Name what everything that a run has in Kafka begins with, where nobody did."""
+    return f"tocsin-{plan.name}"
+
+
 def uris_of(servers: str, topics: Mapping[str, str]) -> dict[str, str]:
     """Give the addresses of topics, by stream."""
     return {stream: f"{SCHEME}://{servers}/{topic}" for stream, topic in topics.items()}

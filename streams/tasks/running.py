@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.local.runner import never, silent
+from streams.tasks.inputs import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,4 +40,4 @@ class Run:
 
     def __post_init__(self) -> None:
         """Name the group after the topology, where nobody did."""
-        self.group = self.group or f"tocsin-{self.plan.name}"
+        self.group = self.group or group_of(self.plan)

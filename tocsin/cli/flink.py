@@ -162,9 +162,10 @@ def metrics(file: Path, sources: tuple[str, ...], servers: str, group: str, clus
     """  # noqa: D301  # as above
     from streams.flink.figures import Figures  # noqa: PLC0415  # as above
     from streams.flink.watching import find, watch  # noqa: PLC0415
+    from streams.tasks.inputs import group_of  # noqa: PLC0415
 
     plan, figures = load_plan(file), Figures()
-    place = find(plan, named(sources_on_kafka(file, sources, servers)), group or f"tocsin-{plan.name}", cluster)
+    place = find(plan, named(sources_on_kafka(file, sources, servers)), group or group_of(plan), cluster)
     with stoppable() as stop, serving(http, figures.metrics, figures.health, figures.gauges):
         if watch(place, figures, stop):
             raise SourceError(f"the job has ended: Flink says it is {figures.state.lower()}")

@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from click.core import ParameterSource
 
 from tocsin.cli.files import FILE, JSON, SOURCES, load_plan, named
 from tocsin.cli.jobs import PARALLELISM
 from tocsin.cli.run import BUCKETS, EARLY, KAFKA, SINKS, with_topics
-from tocsin.cli.runtimes import GROUP
+from tocsin.cli.runtimes import GROUP, given_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,10 +83,8 @@ def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the nam
 
 
 def _refuse_words_of_flink() -> None:
-    context = click.get_current_context()
-    for option in context.command.params:
-        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-        if given and option.name not in OF_EVERY_PLAN:
+    for option in given_options():
+        if option.name not in OF_EVERY_PLAN:
             raise click.UsageError(f"{option.opts[0]} is a word of --runtime flink: say that, too, or leave it out")
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from click.core import ParameterSource
 
 from tocsin.cli.files import FILE, JSON, SOURCES, STATES, load_plan, moment, named, warn
 from tocsin.cli.jobs import CLUSTER, FLINK, PARALLELISM, run_job
-from tocsin.cli.runtimes import GROUP
+from tocsin.cli.runtimes import GROUP, given_options
 from tocsin.cli.serving import HTTP, serving
 from tocsin.cli.workers import WORKERS, run_workers
 from tocsin.kafka import SCHEME, SERVERS
@@ -142,11 +141,9 @@ def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the nam
 
 
 def _refuse_words_of_others(runtime: str) -> None:
-    context = click.get_current_context()
-    for option in context.command.params:
-        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+    for option in given_options():
         others = [other for other, names in WORDS_OF.items() if option.name in names]
-        if given and others and runtime not in others:
+        if others and runtime not in others:
             raise click.UsageError(f"{option.opts[0]} is a word of the runtime {others[0]}: leave it out")
 
 

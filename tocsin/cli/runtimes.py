@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from tocsin.cli.files import STATES, load_plan, moment, named, warn
 from tocsin.cli.signals import stoppable, tell_stopped
@@ -55,6 +56,14 @@ class Words(Protocol):
     @property
     def group(self) -> str:
         """The consumer group, "" for the usual one."""
+
+
+def given_options() -> Iterator[click.Parameter]:
+    """Give the options that the command line has said."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            yield option
 
 
 @contextmanager
