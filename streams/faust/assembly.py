@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
-from streams.faust.early import EarlyPath
 from streams.faust.hosting import Hosting
 from streams.faust.skew import Skew
 from streams.faust.telling import Telling
@@ -17,12 +16,14 @@ from streams.faust.topics import exchange_of
 from streams.faust.unit import Unit
 from streams.local.assembly import follow_tables
 from streams.local.early import EarlyCopies
+from streams.tasks.early import EarlyPath
 from streams.tasks.following import Following
 from streams.tasks.inputs import load_tables
 from streams.tasks.intake import Intake
 from streams.tasks.key_check import KeyCheck
 from streams.tasks.layout import Layout, lay_out
 from streams.tasks.making import Maker
+from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,12 +81,17 @@ def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Aroun
     around.tally.begin(order.topics)
     keys = KeyCheck.of(layout)
     early = partial(EarlyCopies, plan) if order.early else None
-    intake = Intake(around.tally, around.letters, keys, early, copies=False)
+    intake = Intake(around.tally, around.letters, keys, early)
     intake.put_aside(dead)
     followed = follow_tables(plan, order.tables, ends, replace(pseudonyms))
     keys_of = {name: table.key for name, table in plan.tables.items()}
     make, units = Maker(layout, tables, pseudonyms, order.until, around.tally.stepped), dict[Any, Unit]()
     ingests = {stream: make.ingest(stream) for stream in order.topics}
+
+    def task_of(tp: Any) -> SourceTask | None:  # noqa: ANN401  # Faust's TP
+        unit = units.get(tp)
+        return unit.task if unit is not None and isinstance(unit.task, SourceTask) else None
+
     return Hosting(
         wire=around.wire,
         topics=frozenset(batched(order, layout)),
@@ -98,7 +104,7 @@ def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Aroun
         telling=Telling(around.tally, around.wire.seen),
         fail=around.fail,
         units=units,
-        early=EarlyPath(units, ingests, intake, around.outlets) if order.early else None,
+        early=EarlyPath(task_of, ingests, intake, around.outlets.offer_early) if order.early else None,
         commit_seconds=order.commit_seconds,
     )
 

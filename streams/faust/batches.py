@@ -42,6 +42,11 @@ class Batch:
         return self.records[-1]
 
     @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.records)
+
+    @property
     def size(self) -> int:
         """Bytes of the values."""
         return sum(len(record.value or b"") for record in self.records)

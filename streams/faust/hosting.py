@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
 
     from streams.faust.batches import Batch
-    from streams.faust.early import EarlyPath
     from streams.faust.outlets import Outlets
     from streams.faust.telling import Telling
     from streams.faust.wire import Wire
+    from streams.tasks.early import EarlyPath
     from streams.tasks.following import Following
     from streams.tasks.intake import Intake, Taken
     from streams.tasks.task import Task

@@ -19,6 +19,7 @@ from sinks.contract import HERE
 from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DeadLetterStore
+from streams.flink.early import FetchedPack, close_path, open_path
 from streams.flink.ends import Ends
 from streams.flink.keeping import Keeping
 from streams.flink.metrics import Telling
@@ -31,11 +32,12 @@ from streams.pseudonyms import KEY, load_pseudonyms
 from streams.sources.contract import Records
 from streams.tasks import values
 from streams.tasks.changes import refuse_other_shards
+from streams.tasks.early import EarlyPath
 from streams.tasks.following import Following
 from streams.tasks.inputs import load_tables, uris_of
 from streams.tasks.intake import Fresh, Intake
 from streams.tasks.key_check import KeyCheck
-from streams.tasks.layout import SHARD
+from streams.tasks.layout import SHARD, sender_of
 from streams.tasks.making import Maker
 from streams.tasks.shard_task import ShardTask
 from streams.tasks.silence import Silence
@@ -108,6 +110,8 @@ class Hosting:
     _intake: Intake = field(init=False)
     _sinks: list[ChosenSink] = field(init=False)
     _early: list[Delivery] = field(default_factory=list)
+    _path: EarlyPath | None = None
+    _strangers: dict[str, SourceTask] = field(default_factory=dict)
     _silence: Silence = field(default_factory=Silence)
     _ends: Ends = field(init=False)
     _names: Mapping[int, str] = field(init=False)
@@ -130,7 +134,8 @@ class Hosting:
         store, uris = DeadLetterStore(order.letters), uris_of(order.servers, order.topics)
         letters = DeadLettersByStream.of(uris, store, self.warn)
         self._keys = KeyCheck.of(layout)
-        self._intake = Intake(tally, letters, self._keys, partial(EarlyCopies, plan) if order.early else None)
+        early = partial(EarlyCopies, plan) if order.early else None
+        self._intake = Intake(tally, letters, self._keys, early)
         self._sinks = choose_sinks(plan, order.sinks)
         self._following = self._follow(pseudonyms)
         self._maker = Maker(layout, self._following.tables, pseudonyms, order.until, tally.stepped)
@@ -154,7 +159,7 @@ class Hosting:
         return following
 
     def start_early(self) -> None:
-        """Open the sinks for early copies, which go past everything else."""
+        """Open the sinks for early copies, which go past everything else, and begin to make them."""
         begin = Progress(bookmark=HERE)
         self._early = [
             Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=self.metrics)
@@ -162,6 +167,20 @@ class Hosting:
         ]
         for delivery in self._early:
             delivery.start()
+        ingests = {stream: self._maker.ingest(stream) for stream in self.order.topics}
+        self._path = EarlyPath(self._source_of, ingests, self._intake, self._offer_early)
+        self._path.start()
+        open_path(self.order.run, self._path)
+
+    def _source_of(self, partition: Partition) -> SourceTask:
+        """Give the task of a partition (stream and number): that which is hosted here, or one that knows nothing."""
+        name = sender_of(*partition)
+        kept = self.keeping.kept.get(self.order.keys[name])
+        if kept is not None and isinstance(kept.task, SourceTask):
+            return kept.task
+        if name not in self._strangers:
+            self._strangers[name] = self._maker.source(*partition)
+        return self._strangers[name]
 
     def _make(self, key: int) -> tuple[Task, Partition]:
         node, _, number = self._names[key].rpartition("/")
@@ -195,8 +214,8 @@ class Hosting:
         kept.waiting.append(data)
         kept.gathered += len(data)
         kept.fresh = True
-        if self._early:
-            self._take_in(kept)
+        if self._path is not None and isinstance(kept.task, SourceTask) and not (pack := Pack(data)).looked:
+            self._path.arrived(FetchedPack((kept.task.stream.name, kept.task.partition), pack))
 
     def _take_in(self, kept: Kept) -> None:
         """Let the task have what waits for it."""
@@ -226,8 +245,6 @@ class Hosting:
         (taken,) = self._intake.records([Fresh(task, raw, packs[-1].end)])
         if taken is None:
             return
-        if taken.copies is not None and taken.copies.height:
-            self._offer_early(taken.copies)
         if taken.aside.height:
             self._intake.put_aside(taken.aside)
         task.brake.watch(taken.ingested)
@@ -253,6 +270,8 @@ class Hosting:
         if isinstance(kept.task, SourceTask) and kept.task.minute_over(clock):
             kept.task.turn(clock)
             kept.fresh = kept.dirty = True
+        if self._path is not None:
+            self._path.check()
         self._change_tables()
         self._telling.tell(self.keeping.kept)
         still = [] if kept.waiting else self._silence.still([kept])
@@ -319,6 +338,9 @@ class Hosting:
 
     def close(self) -> None:
         """Let go of clients."""
+        if self._path is not None:
+            close_path(self.order.run, self._path)
+            self._path.close()
         for delivery in self._early:
             delivery.close(1.0)
         self._ends.close()

@@ -93,7 +93,11 @@ class Job:
         """Read a topic, and put the records of each partition together."""
         self._tables.execute_sql(source.table.create)
         row = DataTypes.ROW([DataTypes.FIELD("task", DataTypes.INT()), DataTypes.FIELD("pack", DataTypes.BYTES())])
-        pack = udf(Packing(self._order.keys_of(source.stream)), result_type=row, func_type="pandas")
+        pack = udf(
+            Packing(self._order.run, source.stream, self._order.keys_of(source.stream)),
+            result_type=row,
+            func_type="pandas",
+        )
         packed = self._tables.sql_query(source.query).map(pack).alias("task", "pack").where(col("pack").is_not_null)
         packs = self._tables.to_append_stream(packed, KEYED)
         _keep_apart(packs._j_data_stream.getTransformation(), source.uid)  # noqa: SLF001  # PyFlink hides it

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 RUNTIME = "flink"
+SETTLE_SECONDS, EARLY_SETTLE_SECONDS = 0.2, 0.5
+"""How long rows gather in a task; longer where early copies do not wait for that."""
 STATE = Holder("this state folder", "--state", changes=True)
 
 
@@ -48,7 +50,7 @@ class Order:
     sinks: tuple[str, ...] = ()
     until: int | None = None
     early: bool = False
-    settle_seconds: float = 0.2
+    settle_seconds: float = SETTLE_SECONDS
     groups: int = GROUPS
 
     @property

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from pyflink.table.udf import ScalarFunction
 
-from streams.flink.packs import pack
+from streams.flink.early import FetchedPack, path_here
+from streams.flink.packs import Pack, pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +24,11 @@ COLUMNS = ("key", "value", "partition", "offset", "stamp")
 class Packing(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
     """Gives as many rows as it takes: the first ones hold a Flink key and a pack, the others nothing.
 
-    `keys`: the Flink key of each partition's task.
+    `run`: of the job. `keys`: the Flink key of each partition's task.
     """
 
-    def __init__(self, keys: Mapping[int, int]) -> None:
+    def __init__(self, run: str, stream: str, keys: Mapping[int, int]) -> None:
+        self._run, self._stream = run, stream
         self._keys = dict(keys)
 
     def eval(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -37,11 +39,14 @@ class Packing(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
         partitions = rows["partition"].to_numpy()
         columns = [rows[name].to_numpy() for name in ("value", "offset", "key")]
         stamps = rows["stamp"].dt.tz_convert(None).to_numpy(dtype="datetime64[ms]").view(np.int64)
+        early = path_here(self._run)
         for at, partition in enumerate(np.unique(partitions)):
             mine = np.flatnonzero(partitions == partition)
             values, offsets, keys = (column[mine] for column in columns)
             tasks[at] = self._key(int(partition))
-            packs[at] = pack(values.tolist(), offsets, stamps[mine], keys.tolist())
+            packs[at] = pack(values.tolist(), offsets, stamps[mine], keys.tolist(), looked=early is not None)
+            if early is not None:
+                early.arrived(FetchedPack((self._stream, int(partition)), Pack(packs[at])))
         return pd.DataFrame({"task": tasks, "pack": packs})
 
     def _key(self, partition: int) -> int:

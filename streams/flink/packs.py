@@ -31,7 +31,7 @@ class _Written(msgspec.Struct, array_like=True):
     """What of `Records` and their keys travels.
 
     `offsets`, `starts`: int64 each, empty where `Records` has None; `stamps`: int64, ms since the epoch or NO_STAMP;
-    `keys`: one after the other, `lengths`: int32 of each, or NO_KEY.
+    `keys`: one after the other, `lengths`: int32 of each, or NO_KEY. `looked`: whether early copies are made of them.
     """
 
     blob: bytes
@@ -43,6 +43,7 @@ class _Written(msgspec.Struct, array_like=True):
     keys: bytes
     lengths: bytes
     dead: tuple[Dead, ...]
+    looked: bool
 
 
 def pack(
@@ -50,8 +51,13 @@ def pack(
     offsets: npt.NDArray[np.int64],
     stamps: npt.NDArray[np.int64],
     keys: Sequence[bytes | None],
+    *,
+    looked: bool = False,
 ) -> bytes:
-    """Pack consecutive records of a partition, at least one; `stamps`: ms since the epoch, or NO_STAMP."""
+    """Pack consecutive records of a partition, at least one.
+
+    `stamps`: ms since the epoch, or NO_STAMP. `looked`: whether early copies are made of them already.
+    """
     first, end = int(offsets[0]), int(offsets[-1]) + 1
     whole = end - first == len(offsets)
     raw = joined(values, range(first, end) if whole else offsets.tolist(), None, keys)
@@ -65,6 +71,7 @@ def pack(
         b"".join(filter(None, keys)),
         np.array([NO_KEY if key is None else len(key) for key in keys], dtype=np.int32).tobytes(),
         raw.dead,
+        looked,
     )
     return _ENCODER.encode(written)
 
@@ -72,12 +79,13 @@ def pack(
 class Pack:
     """A pack that has come. `first`, `end`: offsets of its first record, and behind its last one.
 
-    `stamps`: ms since the epoch, or NO_STAMP.
+    `stamps`: ms since the epoch, or NO_STAMP. `looked`: whether early copies were made before it came.
     """
 
     def __init__(self, data: bytes) -> None:
         self._written = _DECODER.decode(data)
         self.first, self.end = self._written.first, self._written.end
+        self.looked = self._written.looked
         self.stamps: npt.NDArray[np.int64] = np.frombuffer(self._written.stamps, dtype=np.int64)
 
     @cached_property

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WORKERS_APART = "_python_worker_execution_mode"
 """Without it PyFlink runs all Python of a local job in this one process."""
 THREADS = "POLARS_MAX_THREADS"
-EARLY_BUNDLE_MS, BUNDLE_MS = 50, 500
+EARLY_BUNDLE_MS, BUNDLE_MS = 100, 500
 """How long PyFlink gathers what goes to Python; before a checkpoint it waits for nothing."""
 BATCH_RECORDS, BUNDLE_RECORDS = 50_000, 200_000
 """Most records that are packed at once, and most elements that PyFlink takes before it waits for all that they give.

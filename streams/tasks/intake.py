@@ -36,11 +36,10 @@ EXCHANGE: dict[Literal["stage"], str] = {"stage": "exchange"}
 
 
 class Taken(NamedTuple):
-    """What records of a task gave: ingested, put aside; early copies, of tasks taken together with the first one."""
+    """What records of a task gave: ingested, put aside."""
 
     ingested: Ingested
     aside: pl.DataFrame
-    copies: pl.DataFrame | None = None
 
 
 class Fresh(NamedTuple):
@@ -55,20 +54,17 @@ class Fresh(NamedTuple):
 class Intake:
     """Takes what comes for all tasks of a process.
 
-    `early`: makes the early copies of one stream; None gives none. `copies`: whether `records` gives them, or somebody
-    else asks for `early_copies`.
+    `early`: makes the early copies of one stream; None gives none.
     """
 
     tally: Tally
     letters: TakesLetters
     keys: KeyCheck
     early: Callable[[], EarlyCopies] | None = None
-    copies: bool = True
     _writing: Lock = field(default_factory=Lock)
     _counting: Lock = field(default_factory=Lock)
     _dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     _early: dict[str, EarlyCopies] = field(default_factory=dict)
-    _copying: Lock = field(default_factory=Lock)
 
     def packets(self, shard: ShardTask, packets: Sequence[bytes], end: int) -> None:
         """Take packets of a shard up to an offset of the exchange."""
@@ -84,14 +80,10 @@ class Intake:
         full = sorted(((task, raw, end) for task, raw, end in sources if raw is not None), key=_by_partition)
         if full:
             first, *_ = full[0]
-            ingest, stream = first.ingest, first.stream.name
             parts = [Part(task.partition, raw, task.state) for task, raw, _ in full]
-            done = ingest.steps(parts)
+            done = first.ingest.steps(parts)
             for (task, raw, end), step in zip(full, done.each, strict=True):
                 given[task.name] = self._taken(task, raw, step, end)
-            if self.early is not None and self.copies:
-                copies = self.early_copies(stream, first.within(done.rows), first.hosted.tables)
-                given[first.name] = given[first.name]._replace(copies=copies)
         return [given.get(one.task.name) for one in sources]
 
     def _taken(self, task: SourceTask, raw: Records, done: Ingested, end: int) -> Taken:
@@ -103,15 +95,14 @@ class Intake:
         return Taken(done, aside)
 
     def early_copies(self, stream: str, rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        """Make and count the early copies of rows that have just come."""
+        """Make and count the early copies of rows that have just come; one thread at a time asks for them."""
         if self.early is None:
             return pl.DataFrame(schema=TRANSITIONS)
-        with self._copying:
-            if stream not in self._early:
-                self._early[stream] = self.early()
-            early = self._early[stream]
-            copies = early.arrived(stream, rows, tables)
-            early.pending = early.pending.clear()  # the truth is raised by another task
+        if stream not in self._early:
+            self._early[stream] = self.early()
+        early = self._early[stream]
+        copies = early.arrived(stream, rows, tables)
+        early.pending = early.pending.clear()  # the truth is raised by another task
         with self._counting:
             self.tally.arrivals.note(greatest_time(rows), time.time())
             self.tally.early_copies(copies)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from lone_worker import PAYMENTS, Cluster, LoneWorker, Tp, event
 
-from streams.faust import early
 from streams.faust.outlets import Outlets
 from streams.ingest.lateness import state_of
+from streams.tasks import early
 from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import UNTIL
 

@@ -95,7 +95,8 @@ from pathlib import Path
 from streams.flink.environment import make_environment
 from streams.flink.jars import connector
 from streams.flink.job import Job
-from streams.flink.order import AlertTopic, Order
+from streams.flink.alert_topics import AlertTopic
+from streams.flink.order import Order
 from tests.streams.flink.test_planning import BROKER, PLAN, SINKS
 
 order = Order(

@@ -1,8 +1,9 @@
 """Early copies of what was just fetched, on a thread of their own.
 
-They wait neither for the event loop, nor for tasks at work, nor for commits; so tasks may gather what has come. For
-that, records of few rows are taken in twice: here for their early copies alone, and by their task for everything else.
-Where more has come in a round than can be early, what came first is passed over: the truth comes all the same.
+They wait neither for who fetches, nor for tasks at work, nor for commits; so tasks may gather what has come. For that,
+records of few rows are taken in twice: here for their early copies alone, and by their task for everything else. Where
+more has come in a round than can be early, what came first is passed over, and the thread rests: the truth comes all
+the same.
 """
 
 from __future__ import annotations
@@ -10,35 +11,53 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from streams.ingest.lateness import greatest_of
 from streams.ingest.together import Part
 from streams.local.dataflow import BEGINNING
 from streams.sources.contract import Records
-from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Mapping, Sequence
 
-    from streams.faust.batches import Batch
-    from streams.faust.outlets import Outlets
-    from streams.faust.unit import Unit
+    import polars as pl
+
     from streams.ingest.lateness import State
     from streams.ingest.stage import Ingest
     from streams.tasks.intake import Intake
+    from streams.tasks.source_task import SourceTask
 
 ROUND_SECONDS = 0.008
 """Between two rounds; see `streams.local.intake`."""
-WAITING_MOST = 50_000
+WAITING_MOST = 20_000
 """Records that a round takes, at most."""
+REST = 3
+"""Times that a round took for which the thread rests where more has come than that: then nothing is early."""
+
+
+class Fetched(Protocol):
+    """Consecutive records of one partition, at least one."""
+
+    @property
+    def tp(self) -> Any:  # noqa: ANN401  # the host's
+        """The partition."""
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last record."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def raw_from(self, offset: int) -> Records | None:
+        """Give the records from an offset on as the decoder takes them; None if there are none."""
 
 
 class _Arrived(NamedTuple):
     """What has come of a partition: the task that it belongs to, and its records."""
 
-    unit: Unit
     task: SourceTask
     raw: Records
 
@@ -46,22 +65,23 @@ class _Arrived(NamedTuple):
 class EarlyPath:
     """Gives early copies to the sinks.
 
-    `units`: by partition, those of this worker. `ingests`: by stream, used by nobody else.
+    `task_of`: gives the task of a partition, None where that is none of ours. `ingests`: by stream, used by nobody
+    else. `offer`: passes copies on to the sinks.
     """
 
     def __init__(
         self,
-        units: Mapping[Any, Unit],
+        task_of: Callable[[Any], SourceTask | None],
         ingests: Mapping[str, Ingest],
         intake: Intake,
-        outlets: Outlets,
+        offer: Callable[[pl.DataFrame], None],
     ) -> None:
-        self._units = units
+        self._task_of = task_of
         self._ingests = ingests
         self._intake = intake
-        self._outlets = outlets
+        self._offer = offer
         self._states: dict[str, State] = {}
-        self._waiting: deque[Batch] = deque()
+        self._waiting: deque[Fetched] = deque()
         self._bell = threading.Event()
         self._error: Exception | None = None
         self._stopping = False
@@ -83,7 +103,7 @@ class EarlyPath:
         if self._error is not None:
             raise self._error
 
-    def arrived(self, batch: Batch) -> None:
+    def arrived(self, batch: Fetched) -> None:
         """Take what was fetched of a partition; any thread may say so."""
         self._waiting.append(batch)
         self._bell.set()
@@ -94,44 +114,32 @@ class EarlyPath:
                 self._bell.wait()
                 self._bell.clear()
                 begun = time.monotonic()
-                self.go_on()
-                time.sleep(max(0.0, begun + ROUND_SECONDS - time.monotonic()))
+                whole = self.go_on()
+                took = time.monotonic() - begun
+                time.sleep(max(0.0, ROUND_SECONDS - took) if whole else REST * took)
         except Exception as error:  # noqa: BLE001  # raised by `check`
             self._error = error
 
-    def go_on(self) -> None:
-        """Let out the early copies of what has come."""
+    def go_on(self) -> bool:
+        """Let out the early copies of what has come; whether that was all of it."""
+        taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        newest = _newest(taken)
         streams: dict[str, list[_Arrived]] = {}
-        for one in self._arrived():
+        for one in self._arrived(newest):
             streams.setdefault(one.task.stream.name, []).append(one)
         for stream, arrived in streams.items():
             self._let_out(stream, sorted(arrived, key=lambda one: one.task.partition))
+        return len(newest) == len(taken)
 
-    def _arrived(self) -> list[_Arrived]:
+    def _arrived(self, batches: Sequence[Fetched]) -> list[_Arrived]:
         found: dict[Any, list[Records]] = {}
         ends: dict[Any, int] = {}
-        for batch in self._newest():  # what was fetched again after a rebalance begins before its end
+        for batch in batches:  # what was fetched again after a rebalance begins before its end
             if (raw := batch.raw_from(ends.get(batch.tp, 0))) is not None:
                 found.setdefault(batch.tp, []).append(raw)
                 ends[batch.tp] = batch.end
-        units = ((self._units.get(tp), raws) for tp, raws in found.items())
-        return [
-            _Arrived(unit, unit.task, Records.joined(raws))
-            for unit, raws in units
-            if unit is not None and isinstance(unit.task, SourceTask)
-        ]
-
-    def _newest(self) -> list[Batch]:
-        """Take all that waits; give the newest of it, as they came."""
-        taken, newest, rows = [], [], 0
-        while self._waiting:
-            taken.append(self._waiting.popleft())
-        for batch in reversed(taken):
-            rows += len(batch.records)
-            if rows > WAITING_MOST:
-                break
-            newest.append(batch)
-        return newest[::-1]
+        tasks = ((self._task_of(tp), raws) for tp, raws in found.items())
+        return [_Arrived(task, Records.joined(raws)) for task, raws in tasks if task is not None]
 
     def _state(self, task: SourceTask) -> State:
         """Give the greatest event time: ours, or that of the task, which hears of silence and of what was before."""
@@ -141,10 +149,20 @@ class EarlyPath:
     def _let_out(self, stream: str, arrived: Sequence[_Arrived]) -> None:
         first = arrived[0]
         ingest = self._ingests[stream]
-        parts = [Part(task.partition, raw, self._state(task)) for _, task, raw in arrived]
+        parts = [Part(task.partition, raw, self._state(task)) for task, raw in arrived]
         done = ingest.steps(parts)
-        for (_, task, _), step in zip(arrived, done.each, strict=True):
+        for (task, _), step in zip(arrived, done.each, strict=True):
             self._states[task.name] = step.state
         copies = self._intake.early_copies(stream, first.task.within(done.rows), first.task.hosted.tables)
         if copies.height:
-            self._outlets.offer_early(copies)
+            self._offer(copies)
+
+
+def _newest(batches: Sequence[Fetched]) -> Sequence[Fetched]:
+    """Give as many of the last ones as a round takes."""
+    rows = 0
+    for at in range(len(batches) - 1, -1, -1):
+        rows += batches[at].count
+        if rows > WAITING_MOST:
+            return batches[at + 1 :]
+    return batches

@@ -1,0 +1,58 @@
+"""Early copies where records are packed: a hop through Flink before their tasks have them.
+
+Flink runs readers and tasks of a slot in one Python process, so that what packs finds the path of whoever hosts tasks
+there. Where that is not so, early copies are made of packs that come to their tasks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streams.flink.packs import Pack
+    from streams.sources.contract import Records
+    from streams.tasks.early import EarlyPath
+
+_PATHS: dict[str, list[EarlyPath]] = {}
+_CHANGING = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPack:
+    """A pack of a partition. `tp`: stream and number."""
+
+    tp: tuple[str, int]
+    pack: Pack
+
+    @property
+    def end(self) -> int:
+        """The offset behind its last record."""
+        return self.pack.end
+
+    @property
+    def count(self) -> int:
+        """How many records it has."""
+        return len(self.pack.stamps)
+
+    def raw_from(self, offset: int) -> Records | None:
+        """Give the records, if any comes from an offset on; a pack is not cut."""
+        return self.pack.records() if offset < self.end else None
+
+
+def open_path(run: str, path: EarlyPath) -> None:
+    """Let readers of this process find the path of a run."""
+    with _CHANGING:
+        _PATHS.setdefault(run, []).append(path)
+
+
+def close_path(run: str, path: EarlyPath) -> None:
+    """Let them find it no more."""
+    with _CHANGING:
+        _PATHS[run].remove(path)
+
+
+def path_here(run: str) -> EarlyPath | None:
+    """Give a path of a run in this process; None if there is none."""
+    return next(iter(_PATHS.get(run, ())), None)
