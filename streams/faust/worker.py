@@ -55,14 +55,18 @@ FLUSH_SECONDS = 5.0
 
 
 class Failure:
-    """What ended the worker."""
+    """What ended the worker of a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.error: BaseException | None = None
         self.app: faust.App | None = None
         self.ending = Ending(self._code)
 
     def _code(self) -> int:
+        """Give the exit code of an end that was cut short; what refuses to go on is said then, too."""
+        if isinstance(self.error, TocsinError):
+            return told(self.number, self.error)
         return 0 if self.error is None else 1
 
     async def __call__(self, error: BaseException) -> None:
@@ -102,7 +106,7 @@ def warn(sentence: str) -> None:
 def run(order: Order, number: int) -> int:
     """Run a worker until it ends; give its exit code."""
     keep_pages()
-    failure = Failure()
+    failure = Failure(number)
     app, hosting = build(order, number, failure)
     search_rarely()
     hosting.outlets.start()
@@ -129,6 +133,12 @@ def run(order: Order, number: int) -> int:
     if isinstance(failure.error, TocsinError):
         raise failure.error
     return code or (0 if failure.error is None else 1)
+
+
+def told(number: int, error: TocsinError) -> int:
+    """Say what a worker ends with; give its exit code."""
+    warn(f"worker {number}: {error}")
+    return 1 if isinstance(error, SinkUnavailable) else REFUSED
 
 
 async def _keep_time(app: faust.App, hosting: Hosting, order: Order) -> None:
@@ -186,8 +196,7 @@ def main() -> int:
     try:
         return run(order, int(number))
     except TocsinError as error:
-        warn(f"worker {number}: {error}")
-        return 1 if isinstance(error, SinkUnavailable) else REFUSED
+        return told(int(number), error)
 
 
 if __name__ == "__main__":
