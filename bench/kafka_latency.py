@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bench.kafka_cluster import Cluster
 
 RATE = 20_000
+FEW = 500
+"""A second, until the first alert comes: a backlog would be measured otherwise."""
 SECONDS, LEAST_SECONDS, WARM_SECONDS = 30.0, 5.0, 5.0
 LOCAL_MOST, FAUST_MOST = 20.0, 50.0
 MOST = 500
@@ -66,7 +68,7 @@ def _measured(bench: Bench, cluster: Cluster, runtime: str, words: Sequence[str]
     topology = folder / "topology.yaml"
     topology.write_text(immediate(topic, MOST), encoding="utf-8")
     with _run(cluster, topology, alerts, [*words, "--early", "--state", str(folder / "state")]) as alive:
-        _await(lambda: bool(_produced(cluster, topic, 1.0)) and bool(cluster.values(alerts)), alive)
+        _await(lambda: bool(_produced(cluster, topic, 1.0, FEW)) and bool(cluster.values(alerts)), alive)
         _produced(cluster, topic, WARM_SECONDS)
         with _listener(cluster.servers, alerts) as listener:
             made = _produced(cluster, topic, _seconds(bench))
@@ -77,9 +79,9 @@ def _measured(bench: Bench, cluster: Cluster, runtime: str, words: Sequence[str]
     return latencies, made
 
 
-def _produced(cluster: Cluster, topic: str, seconds: float) -> Made:
+def _produced(cluster: Cluster, topic: str, seconds: float, rate: int = RATE) -> Made:
     """Produce for so long, in a process of its own."""
-    order = msgspec.json.encode(Live(cluster.servers, topic, RATE, seconds))
+    order = msgspec.json.encode(Live(cluster.servers, topic, rate, seconds))
     words = [sys.executable, "-m", "bench.kafka_producing"]
     done = subprocess.run(words, input=order, stdout=subprocess.PIPE, check=True, cwd=ROOT)  # noqa: S603  # our own module
     return msgspec.json.decode(done.stdout, type=Made)
