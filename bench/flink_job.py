@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bench.kafka_job import TIME_LIMIT, Order
+from streams.flink.submitting import COLLECTOR, JVM_ARGS, THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,7 @@ def _carried_out(words: Sequence[str], given: bytes) -> dict[str, float]:
             stdout=log,
             stderr=log,
             cwd=_ROOT,
-            env={**os.environ, "POLARS_MAX_THREADS": "1"},
+            env={**os.environ, THREADS: "1", JVM_ARGS: COLLECTOR},
             start_new_session=True,
         )
         try:

@@ -35,7 +35,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
         """Give what is recorded now."""
         now = metrics.copy()
         return cls(
-            [(name, _values(labels), value) for (name, labels), value in now.values.items()],
+            [(name, _values(labels), float(value)) for (name, labels), value in now.values.items()],
             [(name, _values(labels), seen.counts, seen.sum) for (name, labels), seen in now.histograms.items()],
         )
 

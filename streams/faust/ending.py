@@ -41,7 +41,11 @@ class Ending:
             file=sys.stderr,
             flush=True,
         )
-        os._exit(self._code())
+        code = 1
+        try:
+            code = self._code()
+        finally:
+            os._exit(code)
 
 
 class EndingWorker(faust.Worker):

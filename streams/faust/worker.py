@@ -66,7 +66,7 @@ class Failure:
     def _code(self) -> int:
         """Give the exit code of an end that was cut short; what refuses to go on is said then, too."""
         if isinstance(self.error, TocsinError):
-            return told(self.number, self.error)
+            return say_end(self.number, self.error)
         return 0 if self.error is None else 1
 
     async def __call__(self, error: BaseException) -> None:
@@ -135,7 +135,7 @@ def run(order: Order, number: int) -> int:
     return code or (0 if failure.error is None else 1)
 
 
-def told(number: int, error: TocsinError) -> int:
+def say_end(number: int, error: TocsinError) -> int:
     """Say what a worker ends with; give its exit code."""
     warn(f"worker {number}: {error}")
     return 1 if isinstance(error, SinkUnavailable) else REFUSED
@@ -196,7 +196,7 @@ def main() -> int:
     try:
         return run(order, int(number))
     except TocsinError as error:
-        return told(int(number), error)
+        return say_end(int(number), error)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AlertTopic(NamedTuple):
-    """`name`: of the sink, `limit`: bytes of its largest message."""
+    """A topic that alerts go to in Flink's transactions; `name`: of the sink, `limit`: bytes of its largest message."""
 
     name: str
     servers: str

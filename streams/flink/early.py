@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from streams.flink.packs import Pack
+
 if TYPE_CHECKING:
-    from streams.flink.packs import Pack
     from streams.sources.contract import Records
     from streams.tasks.early import EarlyPath
 
@@ -21,24 +22,16 @@ _CHANGING = Lock()
 
 @dataclass(frozen=True, slots=True)
 class FetchedPack:
-    """A pack of a partition. `tp`: stream and number."""
+    """A pack of a partition. `tp`: stream and number. `end`: behind its last record. `count`: of its records."""
 
     tp: tuple[str, int]
-    pack: Pack
-
-    @property
-    def end(self) -> int:
-        """The offset behind its last record."""
-        return self.pack.end
-
-    @property
-    def count(self) -> int:
-        """How many records it has."""
-        return len(self.pack.stamps)
+    data: bytes
+    end: int
+    count: int
 
     def raw_from(self, offset: int) -> Records | None:
         """Give the records, if any comes from an offset on; a pack is not cut."""
-        return self.pack.records() if offset < self.end else None
+        return Pack(self.data).records() if offset < self.end else None
 
 
 def open_path(run: str, path: EarlyPath) -> None:
@@ -51,8 +44,11 @@ def close_path(run: str, path: EarlyPath) -> None:
     """Let them find it no more."""
     with _CHANGING:
         _PATHS[run].remove(path)
+        if not _PATHS[run]:
+            del _PATHS[run]
 
 
 def path_here(run: str) -> EarlyPath | None:
-    """Give a path of a run in this process; None if there is none."""
-    return next(iter(_PATHS.get(run, ())), None)
+    """Give the newest path of a run in this process; None if there is none."""
+    with _CHANGING:
+        return _PATHS[run][-1] if run in _PATHS else None

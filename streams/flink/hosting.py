@@ -215,7 +215,8 @@ class Hosting:
         kept.gathered += len(data)
         kept.fresh = True
         if self._path is not None and isinstance(kept.task, SourceTask) and not (pack := Pack(data)).looked:
-            self._path.arrived(FetchedPack((kept.task.stream.name, kept.task.partition), pack))
+            tp = kept.task.stream.name, kept.task.partition
+            self._path.arrived(FetchedPack(tp, data, pack.end, len(pack.stamps)))
 
     def _take_in(self, kept: Kept) -> None:
         """Let the task have what waits for it."""

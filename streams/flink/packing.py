@@ -1,7 +1,7 @@
 """From the rows of Flink's Kafka source to one pack per partition and batch.
 
 Flink hands a batch of rows to Python as columns. Decoding waits for the source task, which has the state that it needs:
-here only the rows of each partition are put together.
+here only the rows of each partition are put together. Early copies of them are made beside that, where there are such.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pandas as pd
 from pyflink.table.udf import ScalarFunction
 
 from streams.flink.early import FetchedPack, path_here
-from streams.flink.packs import Pack, pack
+from streams.flink.packs import pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,9 @@ class Packing(ScalarFunction):  # type: ignore[misc]  # PyFlink has no types
             tasks[at] = self._key(int(partition))
             packs[at] = pack(values.tolist(), offsets, stamps[mine], keys.tolist(), looked=early is not None)
             if early is not None:
-                early.arrived(FetchedPack((self._stream, int(partition)), Pack(packs[at])))
+                early.arrived(
+                    FetchedPack((self._stream, int(partition)), packs[at], int(offsets[-1]) + 1, len(offsets))
+                )
         return pd.DataFrame({"task": tasks, "pack": packs})
 
     def _key(self, partition: int) -> int:

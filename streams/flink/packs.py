@@ -16,6 +16,7 @@ import polars as pl
 from streams.codecs.reasons import Dead  # noqa: TC001  # msgspec reads the annotations
 from streams.kafka.payloads import joined
 from streams.sources.contract import Records
+from tocsin.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ class _Written(msgspec.Struct, array_like=True):
     keys: bytes
     lengths: bytes
     dead: tuple[Dead, ...]
-    looked: bool
+    looked: bool = False
 
 
 def pack(
@@ -80,10 +81,14 @@ class Pack:
     """A pack that has come. `first`, `end`: offsets of its first record, and behind its last one.
 
     `stamps`: ms since the epoch, or NO_STAMP. `looked`: whether early copies were made before it came.
+    StateError if the bytes are none.
     """
 
     def __init__(self, data: bytes) -> None:
-        self._written = _DECODER.decode(data)
+        try:
+            self._written = _DECODER.decode(data)
+        except msgspec.DecodeError as error:
+            raise StateError(f"records that wait in the state are damaged, or of another version: {error}") from error
         self.first, self.end = self._written.first, self._written.end
         self.looked = self._written.looked
         self.stamps: npt.NDArray[np.int64] = np.frombuffer(self._written.stamps, dtype=np.int64)

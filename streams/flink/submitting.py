@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 WORKERS_APART = "_python_worker_execution_mode"
 """Without it PyFlink runs all Python of a local job in this one process."""
 THREADS = "POLARS_MAX_THREADS"
+JVM_ARGS = "JVM_ARGS"
+"""Options of the JVM that PyFlink starts for this process, and a mini-cluster in it."""
+COLLECTOR = "-XX:+UseParallelGC"
+"""No pauses are to be short here: the default one takes cores from whatever else there is."""
 EARLY_BUNDLE_MS, BUNDLE_MS = 100, 500
 """How long PyFlink gathers what goes to Python; before a checkpoint it waits for nothing."""
 BATCH_RECORDS, BUNDLE_RECORDS = 50_000, 200_000
@@ -83,6 +87,7 @@ def hand_over(run: Run, order: Order) -> Submitted:
     """Make the job of an order, and hand it over."""
     os.environ.setdefault(WORKERS_APART, "process")
     os.environ.setdefault(THREADS, str(max(1, (os.cpu_count() or 1) // run.parallelism)))  # of a mini-cluster's tasks
+    os.environ.setdefault(JVM_ARGS, COLLECTOR)
     from streams.flink.environment import make_environment  # noqa: PLC0415  # PyFlink reads the variable as it is loaded
     from streams.flink.job import Job, group_of  # noqa: PLC0415
 

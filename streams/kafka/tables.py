@@ -44,8 +44,8 @@ PATIENCE_SECONDS = 30.0
 """How long a broker may say nothing while a table is read."""
 WAIT_SECONDS = 0.1
 _GROUP = "tocsin-tables"
-_PARTS = msgspec.json.Decoder(list[str])
 """The client asks for one; nothing is committed to it."""
+_PARTS = msgspec.json.Decoder(list[str])
 
 
 class TopicRows(NamedTuple):

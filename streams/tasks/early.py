@@ -52,7 +52,7 @@ class Fetched(Protocol):
         """How many there are."""
 
     def raw_from(self, offset: int) -> Records | None:
-        """Give the records from an offset on as the decoder takes them; None if there are none."""
+        """Give the records from an offset on as the decoder takes them, None if there are none; it may not be cut."""
 
 
 class _Arrived(NamedTuple):
@@ -84,7 +84,7 @@ class EarlyPath:
         self._waiting: deque[Fetched] = deque()
         self._bell = threading.Event()
         self._error: Exception | None = None
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="tocsin-early", daemon=True)
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class EarlyPath:
 
     def close(self) -> None:
         """End the thread."""
-        self._stopping = True
+        self._stopping.set()
         self._bell.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -105,18 +105,19 @@ class EarlyPath:
 
     def arrived(self, batch: Fetched) -> None:
         """Take what was fetched of a partition; any thread may say so."""
-        self._waiting.append(batch)
-        self._bell.set()
+        if self._error is None:
+            self._waiting.append(batch)
+            self._bell.set()
 
     def _work(self) -> None:
         try:
-            while not self._stopping:
+            while not self._stopping.is_set():
                 self._bell.wait()
                 self._bell.clear()
                 begun = time.monotonic()
                 whole = self.go_on()
                 took = time.monotonic() - begun
-                time.sleep(max(0.0, ROUND_SECONDS - took) if whole else REST * took)
+                self._stopping.wait(max(ROUND_SECONDS - took, 0.0 if whole else REST * took))
         except Exception as error:  # noqa: BLE001  # raised by `check`
             self._error = error
 
@@ -159,10 +160,10 @@ class EarlyPath:
 
 
 def _newest(batches: Sequence[Fetched]) -> Sequence[Fetched]:
-    """Give as many of the last ones as a round takes."""
+    """Give as many of the last ones as a round takes, and one at least."""
     rows = 0
     for at in range(len(batches) - 1, -1, -1):
         rows += batches[at].count
         if rows > WAITING_MOST:
-            return batches[at + 1 :]
+            return batches[min(at + 1, len(batches) - 1) :]
     return batches

@@ -29,8 +29,9 @@ def recorded(read: float, *, at: float, lag: float, since: float, up: float, ste
 
 
 class TestSnapshots:
-    def test_come_back_from_bytes_as_they_were(self) -> None:
-        metrics = recorded(5, at=1.5, lag=2.25, since=0, up=1, step=0.2)
+    @pytest.mark.parametrize("up", [1, False])
+    def test_come_back_from_bytes_as_they_were(self, up: int) -> None:
+        metrics = recorded(5, at=1.5, lag=2.25, since=0, up=up, step=0.2)
         text = msgspec.json.encode(Snapshot.of(metrics))
         again = msgspec.json.decode(text, type=Snapshot).metrics()
         assert (again.values, again.histograms) == (metrics.values, metrics.histograms)

@@ -290,7 +290,7 @@ class Shop:
         return len(messages(self.servers, self.alerts))
 
     def given(self) -> pl.DataFrame:
-        """Give the canonical form of the alert topic, copies and what was told of quality left out.
+        """Give the canonical form of the alert topic, copies, early ones too, and what was told of quality left out.
 
         Without the version of rules where the table is a topic, since that is part of it.
         """
@@ -299,7 +299,7 @@ class Shop:
 
     def _log(self) -> pl.DataFrame:
         rows = ndjson.decode([value(message) for message in messages(self.servers, self.alerts)])
-        return rows.unique(["alert_id", "sequence"], maintain_order=True)
+        return rows.filter(~pl.col("early")).unique(["alert_id", "sequence"], maintain_order=True)
 
     def counted(self) -> dict[str, tuple[int, ...]]:
         """Give what was counted over all minutes, by field: records, missing, failed, late."""

@@ -80,6 +80,10 @@ class TestEarlyCopies:
         monkeypatch.setattr(early, "WAITING_MOST", 1000)
         look(tmp_path, [(PAYMENTS, 0, 1000), (PAYMENTS, 1000, 2000)])
         assert ids(copies) == last
+        monkeypatch.setattr(early, "WAITING_MOST", 10)
+        copies.clear()
+        look(tmp_path, [(PAYMENTS, 0, 1000), (PAYMENTS, 1000, 2000)])
+        assert ids(copies) == last, "the newest batch is looked at, however large it is"
 
     def test_what_is_fetched_again_is_looked_at_once(self, tmp_path: Path, copies: list[pl.DataFrame]) -> None:
         look(tmp_path, [(PAYMENTS, 0, 2000)])

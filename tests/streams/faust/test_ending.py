@@ -1,4 +1,4 @@
-"""A worker that ends in time all the same says what it ends with."""
+"""The end of a worker that takes too long is cut short, and says what it is for, as any other."""
 
 from __future__ import annotations
 

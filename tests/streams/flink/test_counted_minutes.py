@@ -58,10 +58,10 @@ class TestMinutes:
         assert counted(one, state, BEGIN) == []
         take(one, state, 0, 100)
         assert counted(one, state, BEGIN + MINUTE - 1) == []
-        one.keeping.write(lambda _: state)
+        one.keeping.write({order.keys[PARTITION]: state}.__getitem__)
         assert counted(one, MapState(), BEGIN + MINUTE) == [100]
         other = subtask(order)  # the first one was lost, with all that it told after the checkpoint
         take(other, state, 100, 150)
         assert counted(other, state, BEGIN + MINUTE) == [150]
-        other.keeping.write(lambda _: state)
+        other.keeping.write({order.keys[PARTITION]: state}.__getitem__)
         assert counted(subtask(order), state, BEGIN + 2 * MINUTE) == []

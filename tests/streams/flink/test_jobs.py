@@ -12,7 +12,7 @@ import pytest
 from operators.alerting.canonical import canonical
 from sinks import ndjson
 from stack import FlinkCluster
-from tests.sinks.alert_topic import ids, key, messages, value
+from tests.sinks.alert_topic import ids, key, messages, transitions, value
 from tests.streams.faust.shop_runs import EVENTS, Aside, Shop, expected
 from tests.streams.flink.shop_jobs import ENDS_WITHIN, ShopJob
 from tests.waiting import wait_until
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+    from confluent_kafka import Message
 
     from tests.servers.fixtures import Topics
 
@@ -41,6 +42,12 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shop], pl.Data
     return of
 
 
+def by_early(found: list[Message]) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Give alert and sequence of early copies, and of the truth."""
+    early = [message for message in found if b'"early":true' in value(message)]
+    return transitions(early), transitions([message for message in found if message not in early])
+
+
 @pytest.fixture
 def make(tmp_path: Path, kafka: str, kafka_topics: Topics, unique: str) -> Callable[..., ShopJob]:
     return partial(ShopJob, tmp_path, kafka, kafka_topics, unique)
@@ -51,7 +58,7 @@ class TestJobs:
     def test_that_is_stopped_goes_on_at_another_parallelism(
         self, make: Callable[..., ShopJob], wanted: Callable[[Shop], pl.DataFrame]
     ) -> None:
-        shop, stopped = make(partitions=3, direct=False, tabled=True), Event()
+        shop, stopped = make(partitions=3, direct=False, tabled=True, more=["--early"]), Event()
         shop.produce_table()
         letters = shop.topics(f"{shop.topic}.dlq")
         with Aside(lambda: shop.produce(pause=8, until=stopped)):
@@ -59,7 +66,9 @@ class TestJobs:
             stopped.set()
         assert shop.ends(parallelism=3) == 0, shop.log
         assert shop.given().equals(wanted(shop)), (shop.unlike(wanted(shop)), shop.log)
-        assert len(set(given := ids(shop.servers, shop.alerts))) == len(given), "there are copies"
+        early, truth = by_early(messages(shop.servers, shop.alerts))
+        assert len(set(truth)) == len(truth), "there are copies"
+        assert len(set(early) & set(truth)) > 10, "immediate rules have early copies"
         dead = messages(shop.servers, letters)
         assert len(dead) >= EVENTS // 997
         assert all(key(letter) in value(letter) for letter in dead), "each has the key of its record, the card"

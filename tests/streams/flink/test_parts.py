@@ -21,7 +21,7 @@ from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import SHOPS, TOPOLOGY, records
 from tests.streams.flink.subtasks import MapState
 from tocsin.compiler import compile_topology
-from tocsin.errors import SourceError
+from tocsin.errors import SourceError, StateError
 from tocsin.language import loads
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class TestPacks:
     def test_without_gaps_hold_no_offsets(self) -> None:
         raw = Pack(pack([b"1", b"2"], np.array([5, 6]), np.array([1, 2]), [None, None])).records()
         assert (raw.offsets, raw.starts, raw.first, raw.key_of and raw.key_of(1)) == (None, None, 5, None)
+
+    def test_that_are_damaged_are_refused(self) -> None:
+        with pytest.raises(StateError, match="records that wait in the state are damaged"):
+            Pack(b"no pack")
 
 
 class TestStates:
