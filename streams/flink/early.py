@@ -6,15 +6,29 @@ there. Where that is not so, early copies are made of packs that come to their t
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from sinks.contract import HERE
+from sinks.delivery import Delivery, Progress
 from streams.flink.packs import Pack
+from streams.tasks.early import EarlyPath
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import polars as pl
+
+    from monitoring.metrics import Metrics
+    from streams.chosen_sinks import ChosenSink
     from streams.sources.contract import Records
-    from streams.tasks.early import EarlyPath
+    from streams.tasks.intake import Intake
+    from streams.tasks.making import Maker
+    from streams.tasks.source_task import SourceTask
+
+CLOSE_SECONDS = 1.0
 
 _PATHS: dict[str, list[EarlyPath]] = {}
 _CHANGING = Lock()
@@ -52,3 +66,64 @@ def path_here(run: str) -> EarlyPath | None:
     """Give the newest path of a run in this process; None if there is none."""
     with _CHANGING:
         return _PATHS[run][-1] if run in _PATHS else None
+
+
+class EarlyCopying:
+    """Makes the early copies of a subtask, and carries them to the sinks, past everything else.
+
+    `run`: of the job. `here`: gives the task of a partition (stream and number), None where it is hosted elsewhere.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        sinks: Sequence[ChosenSink],
+        maker: Maker,
+        intake: Intake,
+        metrics: Metrics,
+        here: Callable[[str, int], SourceTask | None],
+    ) -> None:
+        self._run, self._sinks, self._maker, self._here = run, sinks, maker, here
+        begin = Progress(bookmark=HERE)
+        self._deliveries = [
+            Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=metrics) for one in sinks
+        ]
+        ingests = {stream: maker.ingest(stream) for stream in maker.layout.partitions}
+        self.path = EarlyPath(self._task_of, ingests, intake, self._offer)
+        self._strangers: dict[tuple[str, int], SourceTask] = {}
+
+    def start(self) -> None:
+        """Open the sinks, and begin."""
+        for delivery in self._deliveries:
+            delivery.start()
+        self.path.start()
+        open_path(self._run, self.path)
+
+    def arrived(self, task: SourceTask, data: bytes) -> None:
+        """Take a pack that has come to a task, unless it was looked at where it was packed."""
+        if not (pack := Pack(data)).looked:
+            tp = task.stream.name, task.partition
+            self.path.arrived(FetchedPack(tp, data, pack.end, len(pack.stamps)))
+
+    def close(self) -> None:
+        """End; sinks have a second for what they were given."""
+        with ExitStack() as ending:
+            for delivery in self._deliveries:
+                ending.callback(delivery.close, CLOSE_SECONDS)
+            ending.callback(self.path.close)
+            ending.callback(close_path, self._run, self.path)
+
+    def _task_of(self, tp: tuple[str, int]) -> SourceTask:
+        """Give the task of a partition, or one that knows nothing of what came before."""
+        if (task := self._here(*tp)) is not None:
+            return task
+        if tp not in self._strangers:
+            self._strangers[tp] = self._maker.source(*tp)
+        return self._strangers[tp]
+
+    def _offer(self, copies: pl.DataFrame) -> None:
+        for one, delivery in zip(self._sinks, self._deliveries, strict=True):
+            rows = copies
+            if one.where is not None:
+                rows, _ = one.where.through(copies, one.where.nothing_passed())
+            delivery.offer_early(rows)

@@ -7,6 +7,7 @@ rows as for many. What waits is part of its state.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from monitoring import registry
 from monitoring.metrics import MemoryMetrics
 from monitoring.names import shown
-from sinks.contract import HERE
-from sinks.delivery import Delivery, Progress
 from streams.chosen_sinks import choose_sinks
 from streams.dead_letters import DeadLetterStore
-from streams.flink.early import FetchedPack, close_path, open_path
+from streams.flink.early import EarlyCopying
 from streams.flink.ends import Ends
 from streams.flink.keeping import Keeping
 from streams.flink.metrics import Telling
@@ -32,7 +31,6 @@ from streams.pseudonyms import KEY, load_pseudonyms
 from streams.sources.contract import Records
 from streams.tasks import values
 from streams.tasks.changes import refuse_other_shards
-from streams.tasks.early import EarlyPath
 from streams.tasks.following import Following
 from streams.tasks.inputs import load_tables, uris_of
 from streams.tasks.intake import Fresh, Intake
@@ -107,11 +105,10 @@ class Hosting:
     keeping: Keeping = field(init=False)
     _telling: Telling = field(init=False)
     _maker: Maker = field(init=False)
+    _letters: DeadLettersByStream = field(init=False)
     _intake: Intake = field(init=False)
     _sinks: list[ChosenSink] = field(init=False)
-    _early: list[Delivery] = field(default_factory=list)
-    _path: EarlyPath | None = None
-    _strangers: dict[str, SourceTask] = field(default_factory=dict)
+    _early: EarlyCopying | None = None
     _silence: Silence = field(default_factory=Silence)
     _ends: Ends = field(init=False)
     _names: Mapping[int, str] = field(init=False)
@@ -132,10 +129,10 @@ class Hosting:
         tally = Tally(self.metrics)
         tally.begin(order.topics)
         store, uris = DeadLetterStore(order.letters), uris_of(order.servers, order.topics)
-        letters = DeadLettersByStream.of(uris, store, self.warn)
+        self._letters = DeadLettersByStream.of(uris, store, self.warn)
         self._keys = KeyCheck.of(layout)
         early = partial(EarlyCopies, plan) if order.early else None
-        self._intake = Intake(tally, letters, self._keys, early)
+        self._intake = Intake(tally, self._letters, self._keys, early)
         self._sinks = choose_sinks(plan, order.sinks)
         self._following = self._follow(pseudonyms)
         self._maker = Maker(layout, self._following.tables, pseudonyms, order.until, tally.stepped)
@@ -159,28 +156,15 @@ class Hosting:
         return following
 
     def start_early(self) -> None:
-        """Open the sinks for early copies, which go past everything else, and begin to make them."""
-        begin = Progress(bookmark=HERE)
-        self._early = [
-            Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=self.metrics)
-            for one in self._sinks
-        ]
-        for delivery in self._early:
-            delivery.start()
-        ingests = {stream: self._maker.ingest(stream) for stream in self.order.topics}
-        self._path = EarlyPath(self._source_of, ingests, self._intake, self._offer_early)
-        self._path.start()
-        open_path(self.order.run, self._path)
+        """Begin to make early copies."""
+        self._early = EarlyCopying(
+            self.order.run, self._sinks, self._maker, self._intake, self.metrics, self._source_here
+        )
+        self._early.start()
 
-    def _source_of(self, partition: Partition) -> SourceTask:
-        """Give the task of a partition (stream and number): that which is hosted here, or one that knows nothing."""
-        name = sender_of(*partition)
-        kept = self.keeping.kept.get(self.order.keys[name])
-        if kept is not None and isinstance(kept.task, SourceTask):
-            return kept.task
-        if name not in self._strangers:
-            self._strangers[name] = self._maker.source(*partition)
-        return self._strangers[name]
+    def _source_here(self, stream: str, partition: int) -> SourceTask | None:
+        kept = self.keeping.kept.get(self.order.keys[sender_of(stream, partition)])
+        return kept.task if kept is not None and isinstance(kept.task, SourceTask) else None
 
     def _make(self, key: int) -> tuple[Task, Partition]:
         node, _, number = self._names[key].rpartition("/")
@@ -214,9 +198,8 @@ class Hosting:
         kept.waiting.append(data)
         kept.gathered += len(data)
         kept.fresh = True
-        if self._path is not None and isinstance(kept.task, SourceTask) and not (pack := Pack(data)).looked:
-            tp = kept.task.stream.name, kept.task.partition
-            self._path.arrived(FetchedPack(tp, data, pack.end, len(pack.stamps)))
+        if self._early is not None and isinstance(kept.task, SourceTask):
+            self._early.arrived(kept.task, data)
 
     def _take_in(self, kept: Kept) -> None:
         """Let the task have what waits for it."""
@@ -250,13 +233,6 @@ class Hosting:
             self._intake.put_aside(taken.aside)
         task.brake.watch(taken.ingested)
 
-    def _offer_early(self, copies: pl.DataFrame) -> None:
-        for one, delivery in zip(self._sinks, self._early, strict=True):
-            rows = copies
-            if one.where is not None:
-                rows, _ = one.where.through(copies, one.where.nothing_passed())
-            delivery.offer_early(rows)
-
     def due(self, kept: Kept) -> bool:
         """Whether something has waited in a task for long enough, or enough has."""
         patience = BEHIND_SETTLE_SECONDS if kept.behind else self.order.settle_seconds
@@ -271,8 +247,8 @@ class Hosting:
         if isinstance(kept.task, SourceTask) and kept.task.minute_over(clock):
             kept.task.turn(clock)
             kept.fresh = kept.dirty = True
-        if self._path is not None:
-            self._path.check()
+        if self._early is not None:
+            self._early.path.check()
         self._change_tables()
         self._telling.tell(self.keeping.kept)
         still = [] if kept.waiting else self._silence.still([kept])
@@ -339,10 +315,9 @@ class Hosting:
 
     def close(self) -> None:
         """Let go of clients."""
-        if self._path is not None:
-            close_path(self.order.run, self._path)
-            self._path.close()
-        for delivery in self._early:
-            delivery.close(1.0)
-        self._ends.close()
-        self._following.close()
+        with ExitStack() as ending:
+            ending.callback(self._letters.close)
+            ending.callback(self._following.close)
+            ending.callback(self._ends.close)
+            if self._early is not None:
+                ending.callback(self._early.close)
