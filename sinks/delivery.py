@@ -127,7 +127,7 @@ class Delivery:
             self._open()
         except SinkUnavailable as trouble:
             self.trouble = trouble
-        self._metrics.gauge(registry.SINK_UP.of(self._labels), int(self._is_open))
+        self._metrics.gauge(registry.SINK_UP.of(self._labels), self._is_open)
         self._thread.start()
 
     def offer(self, rows: pl.DataFrame, end: int, wait: float = 0.0) -> bool:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sinks.at_most import AtMost
+from sinks.contract import HERE
+from sinks.delivery import Delivery, Progress
 from sinks.opening import make_sink, open_sink
 from sinks.where import Where
 from tocsin.errors import SinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    import polars as pl
+
+    from monitoring.metrics import Metrics
     from sinks.contract import Sink
     from tocsin.compiler import Plan
     from tocsin.compiler.plan import SinkPlan
@@ -52,3 +57,20 @@ def _declared(sink: SinkPlan) -> ChosenSink:
     where = None if sink.where is None else Where(sink.where)
     at_most = None if sink.at_most is None else AtMost(sink.name, sink.at_most)
     return ChosenSink(sink.name, make_sink(sink.kind, sink.target), where, at_most)
+
+
+def deliveries(sinks: Sequence[ChosenSink], metrics: Metrics) -> list[tuple[Delivery, Where | None]]:
+    """Give the deliveries of sinks that go on where their targets are, and what each sink gets."""
+    begin = Progress(bookmark=HERE)
+    return [
+        (Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=metrics), one.where) for one in sinks
+    ]
+
+
+def offer_early(copies: pl.DataFrame, outlets: Iterable[tuple[Delivery, Where | None]]) -> None:
+    """Pass early copies on at once, in any thread; they may be lost."""
+    for delivery, where in outlets:
+        rows = copies
+        if where is not None:
+            rows, _ = where.through(copies, where.nothing_passed())
+        delivery.offer_early(rows)

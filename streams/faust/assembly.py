@@ -6,9 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sinks.contract import HERE
-from sinks.delivery import Delivery, Progress
-from streams.chosen_sinks import choose_sinks
 from streams.faust.hosting import Hosting
 from streams.faust.skew import Skew
 from streams.faust.telling import Telling
@@ -26,10 +23,8 @@ from streams.tasks.making import Maker
 from streams.tasks.source_task import SourceTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from monitoring.metrics import Metrics
-    from sinks.where import Where
     from streams.dead_letters import TakesLetters
     from streams.faust.beside import Fail
     from streams.faust.order import Order
@@ -107,12 +102,3 @@ def make_hosting(plan: Plan, order: Order, pseudonyms: Pseudonyms, around: Aroun
         early=EarlyPath(task_of, ingests, intake, around.outlets.offer_early) if order.early else None,
         commit_seconds=order.commit_seconds,
     )
-
-
-def deliveries(plan: Plan, sinks: Sequence[str], metrics: Metrics) -> list[tuple[Delivery, Where | None]]:
-    """Make the sinks: those of the URIs, or else those of the topology. What they have to look at tasks tell them."""
-    begin = Progress(bookmark=HERE)
-    return [
-        (Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=metrics), one.where)
-        for one in choose_sinks(plan, sinks)
-    ]

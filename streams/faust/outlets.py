@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sinks.contract import HERE
+from streams.chosen_sinks import offer_early
 from streams.tasks.task import SinkPlace
 
 if TYPE_CHECKING:
@@ -114,11 +115,7 @@ class Outlets:
 
     def offer_early(self, copies: pl.DataFrame) -> None:
         """Pass early copies on at once, in any thread; they may be lost."""
-        for outlet in self._outlets:
-            rows = copies
-            if outlet.where is not None:
-                rows, _ = outlet.where.through(copies, outlet.where.nothing_passed())
-            outlet.delivery.offer_early(rows)
+        offer_early(copies, ((outlet.delivery, outlet.where) for outlet in self._outlets))
 
     def collect(self) -> list[Unit]:
         """Note what the sinks have confirmed; give the tasks whose places have moved."""

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from monitoring import registry
 from monitoring.metrics import MemoryMetrics
+from streams.chosen_sinks import choose_sinks, deliveries
 from streams.dead_letters import DeadLetterStore
 from streams.faust.app import FaustWire, add_agents, make_app
-from streams.faust.assembly import Around, batched, deliveries, layout_of, make_hosting
+from streams.faust.assembly import Around, batched, layout_of, make_hosting
 from streams.faust.beside import guarded
 from streams.faust.client_log import spare_the_log
 from streams.faust.clock import Clock, listen, tell
@@ -90,7 +91,7 @@ def build(order: Order, number: int, failure: Failure) -> tuple[faust.App, Hosti
     wire = FaustWire(app, batched(order, layout_of(plan, order)), exchange_of(order.group))
     uris = uris_of(order.servers, order.topics)
     letters = DeadLettersByStream.of(uris, DeadLetterStore(folder / "dead"), warn)
-    outlets = Outlets(deliveries(plan, order.sinks, metrics))
+    outlets = Outlets(deliveries(choose_sinks(plan, order.sinks), metrics))
     hosting = make_hosting(plan, order, pseudonyms, Around(wire, letters, outlets, Tally(metrics), failure))
     add_agents(app, hosting)
     add_pages(app, metrics, hosting.health)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sinks.contract import HERE
-from sinks.delivery import Delivery, Progress
+from streams.chosen_sinks import deliveries, offer_early
 from streams.flink.packs import Pack
 from streams.tasks.early import EarlyPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import polars as pl
 
     from monitoring.metrics import Metrics
     from streams.chosen_sinks import ChosenSink
@@ -83,18 +81,15 @@ class EarlyCopying:
         metrics: Metrics,
         here: Callable[[str, int], SourceTask | None],
     ) -> None:
-        self._run, self._sinks, self._maker, self._here = run, sinks, maker, here
-        begin = Progress(bookmark=HERE)
-        self._deliveries = [
-            Delivery(one.name, one.sink, at_most=one.at_most, progress=begin, metrics=metrics) for one in sinks
-        ]
+        self._run, self._maker, self._here = run, maker, here
+        self._outlets = deliveries(sinks, metrics)
         ingests = {stream: maker.ingest(stream) for stream in maker.layout.partitions}
-        self.path = EarlyPath(self._task_of, ingests, intake, self._offer)
+        self.path = EarlyPath(self._task_of, ingests, intake, partial(offer_early, outlets=self._outlets))
         self._strangers: dict[tuple[str, int], SourceTask] = {}
 
     def start(self) -> None:
         """Open the sinks, and begin."""
-        for delivery in self._deliveries:
+        for delivery, _ in self._outlets:
             delivery.start()
         self.path.start()
         open_path(self._run, self.path)
@@ -108,7 +103,7 @@ class EarlyCopying:
     def close(self) -> None:
         """End; sinks have a second for what they were given."""
         with ExitStack() as ending:
-            for delivery in self._deliveries:
+            for delivery, _ in self._outlets:
                 ending.callback(delivery.close, CLOSE_SECONDS)
             ending.callback(self.path.close)
             ending.callback(close_path, self._run, self.path)
@@ -120,10 +115,3 @@ class EarlyCopying:
         if tp not in self._strangers:
             self._strangers[tp] = self._maker.source(*tp)
         return self._strangers[tp]
-
-    def _offer(self, copies: pl.DataFrame) -> None:
-        for one, delivery in zip(self._sinks, self._deliveries, strict=True):
-            rows = copies
-            if one.where is not None:
-                rows, _ = one.where.through(copies, one.where.nothing_passed())
-            delivery.offer_early(rows)

@@ -31,8 +31,7 @@ class Order:
     `followed`: the topics of those that each subtask reads and follows.
     `sinks`: URIs instead of the sinks of the topology. `keys`: which Flink key each task has, by the task's name.
     `letters`: where dead letters stay whose topic has no `.dlq`. `fingerprint`: of the key that makes pseudonyms.
-    `until`: ms since the epoch. `settle_seconds`: how long rows may gather in a task. `groups`:
-    Flink's key groups.
+    `until`: ms since the epoch. `groups`: Flink's key groups.
     """
 
     plan: Plan
@@ -50,13 +49,17 @@ class Order:
     sinks: tuple[str, ...] = ()
     until: int | None = None
     early: bool = False
-    settle_seconds: float = SETTLE_SECONDS
     groups: int = GROUPS
 
     @property
     def layout(self) -> Layout:
         """Say where each stage runs."""
         return layout_of(self.plan, self.partitions, self.shards)
+
+    @property
+    def settle_seconds(self) -> float:
+        """Say how long rows may gather in a task."""
+        return EARLY_SETTLE_SECONDS if self.early else SETTLE_SECONDS
 
     def keys_of(self, stream: str) -> dict[int, int]:
         """Give the Flink key of each partition of a stream."""

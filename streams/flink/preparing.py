@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING
 
 from streams.chosen_sinks import is_written_by_one, sink_uris
 from streams.dead_letters import DeadLetterStore
-from streams.flink.order import (
-    EARLY_SETTLE_SECONDS,
-    RUNTIME,
-    SETTLE_SECONDS,
-    STATE,
-    Order,
-    layout_of,
-    rows_of,
-    shards_for,
-)
+from streams.flink.order import RUNTIME, STATE, Order, layout_of, rows_of, shards_for
 from streams.flink.preflight import look
 from streams.flink.spreading import groups_for
 from streams.flink.state_folder import NOTE, Note, known, latest, note_in, path_of, write_note
@@ -71,7 +62,6 @@ def prepare(run: Run) -> Order:
         sinks=tuple(run.sinks),
         until=run.until,
         early=run.early,
-        settle_seconds=EARLY_SETTLE_SECONDS if run.early else SETTLE_SECONDS,
     )
 
 
