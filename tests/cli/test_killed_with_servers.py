@@ -28,13 +28,6 @@ def streamed(url: str) -> pl.DataFrame:
         return decode(entry["transition"].encode() for _, entry in client.xrange("tocsin:shop:stream"))
 
 
-def keep_everything(url: str) -> None:
-    """Let Redis confirm nothing that a kill could lose."""
-    client: Any = Redis.from_url(url)
-    with client:
-        client.config_set("appendfsync", "always")
-
-
 def current(url: str) -> list[str]:
     """Give the ids of the alerts that are open."""
     client: Any = Redis.from_url(url, decode_responses=True)
@@ -49,7 +42,6 @@ class TestServersAndRunsThatAreKilled:
         write_shop(tmp_path)
         with ClickHouseServer(tmp_path / "clickhouse") as house, RedisServer(tmp_path / "redis") as redis:
             uri = f"clickhouse://{house.address}/shop"
-            keep_everything(redis.url)
             slowly = (*RUN, "--sink", uri, "--sink", redis.url, "--batch-rows", 40, "--commit-seconds", 0)
             for server in (redis, house):
                 before = streamed(redis.url).height
@@ -61,7 +53,6 @@ class TestServersAndRunsThatAreKilled:
                     process.kill()
                     process.communicate()
                 server.start()
-                keep_everything(redis.url)
             last = tocsin(tmp_path, *slowly)
             assert last.returncode == 0, last.stderr
 

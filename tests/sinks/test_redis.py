@@ -226,7 +226,6 @@ class TestAServerThatIsAway:
 
     def test_what_comes_meanwhile_waits_bounded_and_arrives_once(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path / "server") as server, Place(server.url, "city") as place:
-            place.client.config_set("appendfsync", "always")
             delivery = Delivery("s", RedisSink(server.url), limits=Limits(rows=50), backoff=Backoff(most=0.1))
             delivery.start()
             assert delivery.offer(log(*(f"a{number}" for number in range(1, 21))), 20)
@@ -247,7 +246,6 @@ class TestAServerThatIsAway:
 
     def test_killed_in_the_midst_of_batches_it_has_everything_once(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path / "server") as server, Place(server.url, "city") as place:
-            place.client.config_set("appendfsync", "always")
             delivery = Delivery("s", RedisSink(server.url, most=7), backoff=Backoff(most=0.1))
             delivery.start()
             for number in range(1, 1001):
