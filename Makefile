@@ -42,7 +42,7 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.core
 
 # What the servers of `make stack` and of the tests need on the machine; fetched once.
-$(VENV)/.stack: stack/pom.xml stack/jars.lock streams/flink/pom.xml streams/flink/jars.lock deploy/flink/operator/pom.xml deploy/flink/operator/jars.lock stack/packages.py | $(VENV)/bin/python
+$(VENV)/.stack: stack/pom.xml stack/jars.lock streams/flink/pom.xml streams/flink/jars.lock $(wildcard streams/flink/java/*/*/*.java) deploy/flink/operator/pom.xml deploy/flink/operator/jars.lock stack/packages.py | $(VENV)/bin/python
 	$(BIN)/python -m stack fetch
 	@touch $@
 

@@ -19,7 +19,7 @@ from bench.peer import SIZE, Alert
 from bench.rows import Row
 from bench.standard import WrongError, milliseconds
 from stack import KafkaBroker
-from streams.flink.jars import connector
+from streams.flink.jars import jars
 from tocsin.errors import SourceError
 from tocsin.model.display import display
 from tocsin.model.types import TIMESTAMP
@@ -56,7 +56,7 @@ def _missing() -> str:
     if find_spec("pyflink") is None:
         return "apache-flink is not installed in this environment"
     try:
-        connector()
+        jars()
     except SourceError as missing:
         return str(missing)
     return ""

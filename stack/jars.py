@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stack.places import ROOT
 from stack.server import StackError, find_program
+from streams.flink import jars as ours
 from tocsin import jars as kept
 
 
@@ -52,8 +53,10 @@ class Jars:
 
     def fetch(self) -> None:
         """Fetch the jars if they are not there; StackError if Maven cannot, or if one is not as it was locked."""
-        if self.here:
-            return
+        if not self.here:
+            self._fetch()
+
+    def _fetch(self) -> None:
         coming = self.folder.with_suffix(".part")
         self._copy_dependencies(coming)
         found, wanted = hashes(coming), kept.locked(self.lock)
@@ -72,15 +75,39 @@ class Jars:
         shutil.rmtree(coming)
 
     def _copy_dependencies(self, into: Path) -> None:
+        shutil.rmtree(into, ignore_errors=True)
+        self._maven(_GOAL, "-DincludeScope=runtime", f"-DoutputDirectory={into}")
+
+    def _maven(self, *words: str) -> None:
         maven = find_program("mvn")
         if maven is None:
             raise StackError(f"the jars of {self.title} come by Maven, and there is no mvn here")
-        shutil.rmtree(into, ignore_errors=True)
-        folders = [f"-Dmaven.repo.local={kept.cache() / 'maven'}", f"-DoutputDirectory={into}"]
-        words = [maven, *["-B", "-q", "-C", "-DincludeScope=runtime"], *folders, "-f", str(self.pom), _GOAL]
-        ran = subprocess.run(words, capture_output=True, text=True, check=False)
+        command = [maven, "-B", "-q", "-C", f"-Dmaven.repo.local={kept.cache() / 'maven'}", "-f", str(self.pom), *words]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode:
-            raise StackError(f"Maven could not fetch the jars of {self.title}:\n{(ran.stdout + ran.stderr)[-2000:]}")
+            raise StackError(f"Maven could not make the jars of {self.title}:\n{(ran.stdout + ran.stderr)[-2000:]}")
+
+
+class FlinkJars(Jars):
+    """The connector, and beside it what is built of our own sources; built anew when they have changed."""
+
+    @property
+    def here(self) -> bool:
+        """Whether all is there, of the sources as they are."""
+        built = self.folder / ours.OURS
+        return self._fetched and built.is_file() and ours.built_of_these(built)
+
+    @property
+    def _fetched(self) -> bool:
+        return self.folder.is_dir()
+
+    def _fetch(self) -> None:
+        if not self._fetched:
+            super()._fetch()
+        building = kept.cache() / "jars" / "built"
+        shutil.rmtree(building, ignore_errors=True)
+        self._maven(*ours.BUILD, f"-DbuiltIn={building}")
+        (building / ours.OURS).rename(self.folder / ours.OURS)
 
 
 def hashes(of: Path) -> dict[str, str]:
@@ -90,7 +117,7 @@ def hashes(of: Path) -> dict[str, str]:
 
 _GOAL = "dependency:copy-dependencies"
 BROKER = Jars("Kafka", Path(__file__).parent)
-CONNECTOR = Jars("Flink's connector to Kafka", ROOT / "streams" / "flink")
+CONNECTOR = FlinkJars("a Flink job", ROOT / "streams" / "flink")
 SCHEMAS = Jars("the schemas of the Flink Kubernetes Operator", ROOT / "deploy" / "flink" / "operator")
 PLUGINS = Jars("the plugins of Flink in the image", ROOT / "deploy" / "flink" / "image")
 SETS = {"kafka": BROKER, "flink": CONNECTOR}

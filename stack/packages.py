@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PACKAGES = {
     "java": "default-jre-headless",
+    "javac": "default-jdk-headless",
     "mvn": "maven",
     "redis-server": "redis-server",
     "clickhouse-server": "clickhouse-server",

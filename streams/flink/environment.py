@@ -9,7 +9,7 @@ import yaml
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
-from pyflink.table import StreamTableEnvironment
+from pyflink.util.java_utils import add_jars_to_context_class_loader
 
 from streams.flink.causes import cause_in
 from streams.flink.remote import ENDED
@@ -26,7 +26,6 @@ OURS_FIRST = frozenset(
         "pipeline.object-reuse",
         "pipeline.auto-generate-uids",
         "execution.state-recovery.ignore-unclaimed-state",
-        "table.local-time-zone",
     }
 )
 """Settings that what a job computes, or how it goes on from its state, rests on."""
@@ -36,7 +35,7 @@ PARALLELISM = "parallelism.default"
 
 def make_environment(
     settings: Mapping[str, str], cluster: str, given: Mapping[str, str] | None = None
-) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
+) -> StreamExecutionEnvironment:
     """Make the environment of a job on a cluster (HOST:PORT of its REST), or on a mini-cluster in this process.
 
     `given`: the settings of the Flink that has started this process, whose own environment is taken then.
@@ -44,8 +43,8 @@ def make_environment(
     configuration = Configuration()
     for name, value in (settings if given is None else _beside(given, settings)).items():
         configuration.set_string(name, value)
-    env = _remote(configuration, cluster) if cluster else _local(configuration)
-    return env, StreamTableEnvironment.create(env)
+    add_jars_to_context_class_loader(filter(None, configuration.get_string(JARS, "").split(";")))
+    return _remote(configuration, cluster) if cluster else _local(configuration)
 
 
 def given_settings() -> dict[str, str]:

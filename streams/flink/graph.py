@@ -1,7 +1,7 @@
 """The operators of a job and what flows between them, without PyFlink.
 
-    Kafka source ─► pack (columns of a batch to one pack per partition) ─► source tasks ─► shards, layer by layer
-                                                                                  └────────┴─► sinks
+    Kafka source, packs (the records of each partition put together) ─► source tasks ─► shards, layer by layer
+                                                                              └──────────┴─► sinks
 
 `job.py` builds what is said here, and `tocsin plan --runtime flink` shows it.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from streams.flink import statements
+from streams.flink import topics
 from streams.tasks.layout import SHARD, sender_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from operators.stage import Stage
     from streams.flink.alert_topics import AlertTopic
     from streams.flink.order import Order
-    from streams.flink.statements import Insert, Table
+    from streams.flink.topics import Topic
 
 TASK = "task"
 """The key of tasks: each has one of its own."""
@@ -37,8 +37,8 @@ class Edge(NamedTuple):
 class Operator:
     """A part of the job.
 
-    `uid`: by what its state is known, wherever it stands; where SQL makes several operators of it, each has a number
-    behind that. `parallelism`: its subtasks; `key`: by what its rows are spread; `state`: what it keeps.
+    `uid`: by what its state is known, wherever it stands. `parallelism`: its subtasks; `key`: by what its rows are
+    spread; `state`: what it keeps; `topic`: what it reads or writes, None for neither.
     """
 
     name: str
@@ -48,11 +48,7 @@ class Operator:
     reads: tuple[Edge, ...] = ()
     key: str = ""
     state: str = ""
-
-    @property
-    def statements(self) -> tuple[str, ...]:
-        """Those of Flink's SQL that make it."""
-        return ()
+    topic: Topic | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +56,7 @@ class Source(Operator):
     """Reads a topic and packs its records."""
 
     stream: str
-    table: Table
-
-    @property
-    def query(self) -> str:
-        """What is read of the table."""
-        return statements.RECORDS.format(self.table.name)
-
-    @property
-    def statements(self) -> tuple[str, ...]:
-        """Those that make it."""
-        return self.table.create, self.query
+    topic: Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +75,9 @@ class Tasks(Operator):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer(Operator):
-    """Writes rows to a topic, by a statement."""
+    """Writes rows to a topic."""
 
-    insert: Insert
-
-    @property
-    def statements(self) -> tuple[str, ...]:
-        """Those that make it."""
-        return self.insert.table.create, self.insert.statement
+    topic: Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +117,11 @@ class _Drawing:
         return Source(
             name=name,
             uid=f"source {stream}",
-            does=f"reads {order.topics[stream]}, the stream {stream}; packs what a batch has of each partition",
+            does=f"reads {order.topics[stream]}, the stream {stream}; puts the records of each partition together",
             parallelism=self.parallelism,
             state=f"offsets of {order.partitions[stream]} partitions",
             stream=stream,
-            table=statements.source(name, stream, order, self.client),
+            topic=topics.source(stream, order, self.client),
         )
 
     def _seeds(self, name: str, tasks: Iterable[str]) -> Seeds:
@@ -174,13 +155,23 @@ class _Drawing:
 
     def _writers(self, hosts: Sequence[Operator]) -> Iterator[Operator]:
         for number, topic in self.alerts.items():
-            insert = statements.alerts(number, topic, self.order, self.client)
-            does = f"writes alerts to {topic.topic}, exactly once: committed with each checkpoint"
-            reads = tuple(Edge(one.name, f"sink-{number}") for one in hosts)
-            yield self._writer(insert, f"alerts {topic.name}", does, "transactions", reads)
-        does = "tells whoever started the job who is through, and why nobody can go on"
-        words = statements.words(self.order, self.client)
-        yield self._writer(words, words.table.name, does, "", tuple(Edge(one.name, "words") for one in hosts))
+            yield Writer(
+                name=f"alerts_{number}",
+                uid=f"alerts {topic.name}",
+                does=f"writes alerts to {topic.topic}, exactly once: committed with each checkpoint",
+                parallelism=self.parallelism,
+                reads=tuple(Edge(one.name, f"sink-{number}") for one in hosts),
+                state="transactions",
+                topic=topics.alerts(topic, self.order, self.client),
+            )
+        yield Writer(
+            name="words",
+            uid="words",
+            does="tells whoever started the job who is through, and why nobody can go on",
+            parallelism=self.parallelism,
+            reads=tuple(Edge(one.name, "words") for one in hosts),
+            topic=topics.words(self.order, self.client),
+        )
         yield Sinks(
             name="sinks",
             uid="sinks",
@@ -188,17 +179,6 @@ class _Drawing:
             parallelism=1,
             reads=tuple(Edge(one.name, "delivered") for one in hosts),
             key="sink",
-        )
-
-    def _writer(self, insert: Insert, uid: str, does: str, state: str, reads: tuple[Edge, ...]) -> Writer:
-        return Writer(
-            name=insert.table.name,
-            uid=uid,
-            does=does,
-            parallelism=self.parallelism,
-            reads=reads,
-            state=state,
-            insert=insert,
         )
 
     def _partitions(self) -> list[str]:

@@ -157,14 +157,14 @@ class Hosting:
 
     def start_early(self) -> None:
         """Begin to make early copies."""
-        self._early = EarlyCopying(
-            self.order.run, self._sinks, self._maker, self._intake, self.metrics, self._source_here
-        )
+        self._early = EarlyCopying(self._sinks, self._maker, self._intake, self.metrics, self._source_here)
         self._early.start()
 
-    def _source_here(self, stream: str, partition: int) -> SourceTask | None:
-        kept = self.keeping.kept.get(self.order.keys[sender_of(stream, partition)])
-        return kept.task if kept is not None and isinstance(kept.task, SourceTask) else None
+    def _source_here(self, tp: Partition) -> SourceTask:
+        task = self.keeping.kept[self.order.keys[sender_of(*tp)]].task
+        if not isinstance(task, SourceTask):
+            raise TypeError(f"{task.name} reads no partition")
+        return task
 
     def _make(self, key: int) -> tuple[Task, Partition]:
         node, _, number = self._names[key].rpartition("/")

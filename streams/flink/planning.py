@@ -1,4 +1,4 @@
-"""What a job would be: its operators and their SQL, found without a broker, a cluster or a JVM."""
+"""What a job would be: its operators and topics, found without a broker, a cluster or a JVM."""
 
 from __future__ import annotations
 

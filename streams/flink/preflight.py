@@ -1,4 +1,4 @@
-"""What is looked at before a job is made: packages, Java, the jar, the cluster and its free slots.
+"""What is looked at before a job is made: packages, Java, the jars, the cluster and its free slots.
 
 All of it is found in a second, without a JVM of Flink. What Python the task managers have, `probe.py` asks.
 """
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from streams.flink.jars import connector
+from streams.flink.jars import jars
 from streams.flink.remote import jobs
 from streams.flink.rest import ask
 from tocsin.errors import SourceError, StateError
@@ -44,14 +44,14 @@ def look_around(cluster: str, warn: Callable[[str], None]) -> None:
     """Find out what any job would lack here, or on the cluster."""
     require_packages()
     require_java(warn)
-    connector()
+    jars()
     if cluster:
         require_version(cluster)
 
 
 def require_packages() -> None:
     """Raise SourceError if PyFlink is not in this environment; it is not loaded."""
-    if find_spec("pyflink") is None or find_spec("pandas") is None:
+    if find_spec("pyflink") is None:
         raise SourceError(
             "the runtime flink needs apache-flink in this environment: pip install 'tocsin[flink,kafka]', with a "
             "Python older than 3.13"

@@ -42,7 +42,7 @@ def _ask(cluster: str, python: str, settings: Mapping[str, str]) -> None:
 
     words = {name: value for name, value in settings.items() if not name.startswith("execution.")}
     words |= {PYTHON: python, "parallelism.default": "1", "restart-strategy.type": "disable"}
-    env, _ = make_environment(words, cluster)
+    env = make_environment(words, cluster)
     try:
         with env.from_collection([0], Types.INT()).map(tell, Types.STRING()).execute_and_collect(NAME) as answers:
             told = [json.loads(answer) for answer in answers]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sinks.contract import HERE
 from streams.flink.alert_topics import alert_topics
 from streams.flink.client_settings import java_settings
-from streams.flink.jars import connector
+from streams.flink.jars import jars
 from streams.flink.order import Order, rows_of
 from streams.flink.preparing import prepare
 from streams.flink.probe import probe
@@ -34,11 +34,8 @@ COLLECTOR = "-XX:+UseParallelGC"
 """No pauses are to be short here: the default one takes cores from whatever else there is."""
 EARLY_BUNDLE_MS, BUNDLE_MS = 100, 500
 """How long PyFlink gathers what goes to Python; before a checkpoint it waits for nothing."""
-BATCH_RECORDS, BUNDLE_RECORDS = 50_000, 200_000
-"""Most records that are packed at once, and most elements that PyFlink takes before it waits for all that they give.
-
-Its own limits of a thousand cost a round trip each; where records come slowly, the time of a bundle ends it before.
-"""
+BUNDLE_ELEMENTS = 200_000
+"""Most packs and packets that PyFlink takes before it waits for all that they give: time ends a bundle before."""
 
 
 @dataclass(slots=True)
@@ -94,9 +91,9 @@ def hand_over(run: Run, order: Order) -> Submitted:
     alerts, settings = alert_topics(order, _limit), java_settings(order.servers)
     if run.cluster:
         probe(run.cluster, run.settings)
-    env, tables = make_environment(_settings(run, order.groups), run.cluster, run.given)
+    env = make_environment(_settings(run, order.groups), run.cluster, run.given)
     told = replace(order, keys=spread(rows_of(order.layout), group_of(order.groups), order.groups))
-    Job(told, tables, alerts, settings).build(env)
+    Job(told, alerts, settings).build(env)
     env.get_config().set_global_job_parameters({FOLDER: run.folder.absolute().as_uri()})
     submitted = env.execute_async(run.name)
     return Submitted(str(submitted.get_job_id()), told, submitted)
@@ -123,7 +120,7 @@ def _settings(run: Run, groups: int) -> dict[str, str]:
     before = _state_before(run)
     resumed = {} if before is None else {"execution.state-recovery.path": before}
     return {
-        "pipeline.jars": connector().as_uri(),
+        "pipeline.jars": ";".join(jar.as_uri() for jar in jars()),
         "pipeline.max-parallelism": str(groups),
         "pipeline.object-reuse": "true",
         "parallelism.default": str(run.parallelism),
@@ -132,9 +129,7 @@ def _settings(run: Run, groups: int) -> dict[str, str]:
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "python.fn-execution.bundle.time": str(EARLY_BUNDLE_MS if run.early else BUNDLE_MS),
-        "python.fn-execution.bundle.size": str(BUNDLE_RECORDS),
-        "python.fn-execution.arrow.batch.size": str(BATCH_RECORDS),
-        "table.local-time-zone": "UTC",
+        "python.fn-execution.bundle.size": str(BUNDLE_ELEMENTS),
         "execution.checkpointing.interval": f"{round(run.checkpoint_seconds * 1000)} ms",
         "execution.checkpointing.dir": (folder / CHECKPOINTS).as_uri(),
         "execution.checkpointing.savepoint-dir": (folder / SAVEPOINTS).as_uri(),

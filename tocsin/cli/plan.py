@@ -47,8 +47,8 @@ class Said(NamedTuple):
     type=click.Choice(["local", "flink"]),
     default="local",
     show_default=True,
-    help="local: the stages, as any runtime carries them out; flink: the job, its SQL and its graph. All other options "
-    "are of the latter.",
+    help="local: the stages, as any runtime carries them out; flink: the job, its graph and its topics. All other "
+    "options are of the latter.",
 )
 @SOURCES
 @SINKS
@@ -67,8 +67,8 @@ class Said(NamedTuple):
 def command(**said: Any) -> None:  # noqa: ANN401  # what click read, by the names of Said
     """Show the stages of a topology: keys, exchanges, gates, buffers, estimated state.
 
-    With --runtime flink show the job instead: its operators, what flows between them, and its SQL. Neither a broker nor
-    Java is needed for that.
+    With --runtime flink show the job instead: its operators, what flows between them, and how its topics are read and
+    written. Neither a broker nor Java is needed for that.
 
     \b
     tocsin plan my.yaml
@@ -155,7 +155,7 @@ def _told(job: Planned) -> dict[str, object]:
                 "key": one.key,
                 "state": one.state,
                 "reads": [edge._asdict() for edge in one.reads],
-                "sql": list(one.statements),
+                "topic": None if one.topic is None else one.topic._asdict(),
             }
             for one in job.operators
         ],
@@ -180,5 +180,7 @@ def _operator_text(one: Operator) -> str:
     lines += [f"  reads     {edge.operator}{f': {edge.output}' if edge.output else ''}" for edge in one.reads]
     lines += [f"  by        {one.key}"] if one.key else []
     lines += [f"  state     {one.state}"] if one.state else []
-    lines += ["", *(statement.strip() + ";" for statement in one.statements)] if one.statements else []
+    if one.topic is not None:
+        lines += [f"  topic     {one.topic.name}{', in transactions' if one.topic.transactions else ''}"]
+        lines += [f"    {name} = {value}" for name, value in one.topic.client.items()]
     return "\n".join(lines) + "\n"

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from streams.flink.hosting import Hosting, Packet
-from streams.flink.packs import pack
 from streams.tasks.packets import decode
 from tests.streams.faust.shop_runs import BEGIN, COUNTED, TOPOLOGY, records
-from tests.streams.flink.subtasks import MapState, order_of
+from tests.streams.flink.subtasks import MapState, order_of, pack
 from tocsin.model.quality import MINUTE, QUALITY
 
 if TYPE_CHECKING:

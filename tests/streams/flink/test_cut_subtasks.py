@@ -20,11 +20,10 @@ from operators.alerting.canonical import canonical
 from streams.flink import hosting
 from streams.flink.ends import Ends
 from streams.flink.hosting import Hosting, Packet, Raised
-from streams.flink.packs import pack
 from streams.tasks.silence import Silence
 from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import TOPOLOGY, UNTIL, expected, records
-from tests.streams.flink.subtasks import MapState, order_of
+from tests.streams.flink.subtasks import MapState, order_of, pack
 
 if TYPE_CHECKING:
     from pathlib import Path

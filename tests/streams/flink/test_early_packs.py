@@ -1,4 +1,4 @@
-"""Early copies of a subtask: of what is packed in its process, and of packs that were packed elsewhere."""
+"""Early copies of a subtask: of packs as they come to its tasks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from streams.flink.early import FetchedPack, path_here
+from streams.flink.early import FetchedPack
 from streams.flink.hosting import Hosting
-from streams.flink.packs import pack
 from streams.ingest.lateness import state_of
 from streams.tasks.early import EarlyPath
 from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import BEGIN, TOPOLOGY, UNTIL, records
-from tests.streams.flink.subtasks import MapState, order_of
+from tests.streams.flink.subtasks import MapState, order_of, pack
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -28,16 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("without_broker")
 LINES = [line for _, line in records()][:1000]
-OFFSETS, STAMPS = np.arange(len(LINES)), np.full(len(LINES), BEGIN)
-
-
-@pytest.fixture
-def copies(hosting: Hosting, monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
-    """Give what sinks are offered early."""
-    offered: list[pl.DataFrame] = []
-
-    monkeypatch.setattr(path_of(hosting), "_offer", offered.append)
-    return offered
+PACKED = pack(LINES, np.arange(len(LINES)), np.full(len(LINES), BEGIN), [None] * len(LINES))
 
 
 @pytest.fixture
@@ -49,17 +39,19 @@ def hosting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosting
     hosting.start_early()
     yield hosting
     hosting.close()
-    assert path_here(order.run) is None
+
+
+@pytest.fixture
+def copies(hosting: Hosting, monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
+    """Give what sinks are offered early."""
+    offered: list[pl.DataFrame] = []
+    monkeypatch.setattr(path_of(hosting), "_offer", offered.append)
+    return offered
 
 
 def path_of(hosting: Hosting) -> EarlyPath:
-    path = path_here(hosting.order.run)
-    assert path is not None
-    return path
-
-
-def look(hosting: Hosting) -> None:
-    path_of(hosting).go_on()
+    assert hosting._early is not None
+    return hosting._early.path
 
 
 def kept(hosting: Hosting) -> Kept:
@@ -67,60 +59,21 @@ def kept(hosting: Hosting) -> Kept:
     return hosting.keeping.of(hosting.order.keys["payments/0"], MapState())
 
 
-def ids(copies: list[pl.DataFrame]) -> set[str]:
+def test_are_made_before_stages_have_the_records(hosting: Hosting, copies: list[pl.DataFrame]) -> None:
+    hosting.take(kept(hosting), PACKED)
+    path_of(hosting).go_on()
     assert all(frame["early"].all() for frame in copies)
-    return {one for frame in copies for one in frame["alert_id"]}
+    assert len({one for frame in copies for one in frame["alert_id"]}) > 10
+    assert kept(hosting).waiting == [PACKED], "for the task"
 
 
-def packing(hosting: Hosting, partition: int) -> bytes:
-    """Pack as the reader in the process of the subtask does."""
-    module = pytest.importorskip("streams.flink.packing", reason="the runtime flink is an extra")
-    pandas = pytest.importorskip("pandas")
-    order = hosting.order
-    rows = pandas.DataFrame(
-        {
-            "key": [None] * len(LINES),
-            "value": LINES,
-            "partition": np.full(len(LINES), partition, np.int32),
-            "offset": OFFSETS,
-            "stamp": pandas.to_datetime(STAMPS, unit="ms", utc=True),
-        }
-    )
-    made = module.Packing(order.run, "payments", order.keys_of("payments")).eval(rows)
-    packed: bytes = made["pack"][0]
-    return packed
-
-
-class TestWhatIsPackedHere:
-    def test_is_looked_at_before_its_task_has_it_and_no_more_then(
-        self, hosting: Hosting, copies: list[pl.DataFrame], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        packed = packing(hosting, 0)
-        look(hosting)
-        assert len(ids(copies)) > 10
-        monkeypatch.setattr(EarlyPath, "arrived", lambda _, batch: pytest.fail(f"{batch.tp} is looked at again"))
-        hosting.take(kept(hosting), packed)
-
-    def test_is_looked_at_where_its_task_is_elsewhere(self, hosting: Hosting, copies: list[pl.DataFrame]) -> None:
-        packing(hosting, 1)
-        look(hosting)
-        assert len(ids(copies)) > 10
-
-    def test_gives_none_where_it_is_late_for_its_task(self, hosting: Hosting, copies: list[pl.DataFrame]) -> None:
-        task = kept(hosting).task
-        assert isinstance(task, SourceTask)
-        task.state = state_of(UNTIL)
-        packing(hosting, 0)
-        look(hosting)
-        assert not copies
-
-
-def test_what_was_packed_elsewhere_is_looked_at_when_its_task_has_it(
-    hosting: Hosting, copies: list[pl.DataFrame]
-) -> None:
-    hosting.take(kept(hosting), pack(LINES, OFFSETS, STAMPS, [None] * len(LINES)))
-    look(hosting)
-    assert len(ids(copies)) > 10
+def test_are_not_made_of_what_is_late_for_its_task(hosting: Hosting, copies: list[pl.DataFrame]) -> None:
+    task = kept(hosting).task
+    assert isinstance(task, SourceTask)
+    task.state = state_of(UNTIL)
+    hosting.take(kept(hosting), PACKED)
+    path_of(hosting).go_on()
+    assert not copies
 
 
 def test_an_error_ends_the_subtask(hosting: Hosting, monkeypatch: pytest.MonkeyPatch) -> None:

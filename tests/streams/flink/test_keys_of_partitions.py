@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from streams.flink.hosting import Hosting
-from streams.flink.packs import pack
 from streams.tasks.key_check import KeyCheck, Told
 from tests.streams.faust.shop_runs import TOPOLOGY, UNTIL, records
-from tests.streams.flink.subtasks import MapState, order_of
+from tests.streams.flink.subtasks import MapState, order_of, pack
 from tocsin.errors import SourceError
 
 if TYPE_CHECKING:

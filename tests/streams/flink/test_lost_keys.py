@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from streams.flink.hosting import Hosting
-from streams.flink.packs import pack
 from tests.streams.faust.shop_runs import TOPOLOGY, records
-from tests.streams.flink.subtasks import MapState, order_of
+from tests.streams.flink.subtasks import MapState, order_of, pack
 from tocsin.errors import StateError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from streams.flink.client_settings import java_settings
 from streams.flink.keeping import Keeping
-from streams.flink.packs import NO_STAMP, Pack, pack
+from streams.flink.packs import NO_STAMP, Pack
 from streams.flink.state_folder import latest
 from streams.pseudonyms import DEVELOPMENT_KEY, Pseudonyms
 from streams.sources.contract import Records
@@ -19,7 +19,7 @@ from streams.tasks.layout import lay_out
 from streams.tasks.making import Maker
 from streams.tasks.source_task import SourceTask
 from tests.streams.faust.shop_runs import SHOPS, TOPOLOGY, records
-from tests.streams.flink.subtasks import MapState
+from tests.streams.flink.subtasks import MapState, pack
 from tocsin.compiler import compile_topology
 from tocsin.errors import SourceError, StateError
 from tocsin.language import loads

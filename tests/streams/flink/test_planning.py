@@ -55,26 +55,24 @@ class TestOperators:
         assert planned(Wanted(PLAN, SOURCES, SINKS, parallelism=12)).shards == 12
 
 
-class TestStatements:
-    def test_are_those_of_topics(self) -> None:
-        given = {one.name: one.statements for one in plan().operators if one.statements}
-        assert list(given) == ["source_0", "alerts_0", "words"]
-        create, select = given["source_0"]
-        assert create.startswith("CREATE TEMPORARY TABLE `source_0` (")
-        assert "'topic' = 'p'" in create
-        assert "FROM `source_0`" in select
-        create, insert = given["alerts_0"]
-        assert "'sink.delivery-guarantee' = 'exactly-once'" in create
-        assert insert == "INSERT INTO `alerts_0` SELECT `key`, `value`, `headers` FROM `alerts_0_rows`"
+class TestTopics:
+    def test_are_read_and_written_as_each_has_to_be(self) -> None:
+        topics = {one.name: one.topic for one in plan().operators if one.topic is not None}
+        assert list(topics) == ["source_0", "alerts_0", "words"]
+        assert topics["source_0"].name == "p"
+        assert topics["source_0"].client["isolation.level"] == "read_committed"
+        assert topics["alerts_0"].transactions == f"g-{SINKS[0]}"
+        assert not topics["words"].transactions
 
     def test_tell_no_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
         given = {"SECURITY_PROTOCOL": "sasl_ssl", "SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "ann"}
         for name, value in {**given, "SASL_PASSWORD": "sesame"}.items():
             monkeypatch.setenv(f"TOCSIN_KAFKA_{name}", value)
-        text = "".join(statement for one in plan().operators for statement in one.statements)
-        assert "'properties.security.protocol' = 'SASL_SSL'" in text
-        assert f"'properties.sasl.jaas.config' = '{SECRET}'" in text
-        assert "sesame" not in text
+        for one in plan().operators:
+            if one.topic is not None:
+                assert one.topic.client["security.protocol"] == "SASL_SSL"
+                assert one.topic.client["sasl.jaas.config"] == SECRET
+                assert "sesame" not in str(one.topic)
 
 
 def test_partitions_of_a_stream_that_no_rule_reads_are_refused() -> None:
@@ -93,7 +91,7 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 from streams.flink.environment import make_environment
-from streams.flink.jars import connector
+from streams.flink.jars import jars
 from streams.flink.job import Job
 from streams.flink.alert_topics import AlertTopic
 from streams.flink.order import Order
@@ -104,9 +102,9 @@ order = Order(
     letters=Path("."), fingerprint="", sinks=SINKS,
 )
 order = replace(order, keys={task: key for key, task in enumerate(sorted(order.layout.tasks))})
-settings = {"pipeline.jars": connector().as_uri(), "parallelism.default": "2"}
-env, tables = make_environment(settings, "")
-Job(order, tables, {0: AlertTopic(SINKS[0], BROKER, "alerts", 1000)}, {}).build(env)
+settings = {"pipeline.jars": ";".join(jar.as_uri() for jar in jars()), "parallelism.default": "2"}
+env = make_environment(settings, "")
+Job(order, {0: AlertTopic(SINKS[0], BROKER, "alerts", 1000)}, {}).build(env)
 nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
 before = {node.getId(): [edge.getSourceId() for edge in node.getInEdges()] for node in nodes}
 told = {node.getId(): [node.getTransformationUID(), node.getParallelism(), before[node.getId()]] for node in nodes}
