@@ -33,16 +33,20 @@ FROM ${BASE} AS jars
 # For a network with a certificate authority of its own: where Java finds it.
 ARG MAVEN_OPTS=""
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends default-jre-headless maven \
+ && apt-get install --yes --no-install-recommends default-jdk-headless maven \
  && rm -rf /var/lib/apt/lists/*
 COPY streams/flink/pom.xml streams/flink/jars.lock /jars/kafka/
+COPY streams/flink/java/ /jars/kafka/java/
 COPY deploy/flink/image/pom.xml deploy/flink/image/jars.lock /jars/s3/
 RUN for set in kafka s3; do \
       cd /jars/$set \
       && mvn -B -q -C -DincludeScope=runtime -DoutputDirectory=/jars/$set dependency:copy-dependencies \
       && sha256sum --check --strict jars.lock || exit 1; \
     done; \
-    rm /jars/*/pom.xml /jars/*/jars.lock
+    cd /jars/kafka \
+    && mvn -B -q -C -DbuiltIn=/built resources:resources compiler:compile jar:jar \
+    && mv /built/tocsin-flink.jar . \
+    && rm -r java /jars/*/pom.xml /jars/*/jars.lock
 
 FROM ${BASE} AS runtime
 RUN groupadd --system --gid 10001 tocsin \

@@ -32,8 +32,10 @@ JVM_ARGS = "JVM_ARGS"
 """Options of the JVM that PyFlink starts for this process, and a mini-cluster in it."""
 COLLECTOR = "-XX:+UseParallelGC"
 """No pauses are to be short here: the default one takes cores from whatever else there is."""
-EARLY_BUNDLE_MS, BUNDLE_MS = 100, 500
+EARLY_BUNDLE_MS, BUNDLE_MS = 50, 500
 """How long PyFlink gathers what goes to Python; before a checkpoint it waits for nothing."""
+EARLY_BUFFER_MS, BUFFER_MS = 10, 100
+"""How long Flink's network gathers packs and packets."""
 BUNDLE_ELEMENTS = 200_000
 """Most packs and packets that PyFlink takes before it waits for all that they give: time ends a bundle before."""
 
@@ -129,6 +131,7 @@ def _settings(run: Run, groups: int) -> dict[str, str]:
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "python.fn-execution.bundle.time": str(EARLY_BUNDLE_MS if run.early else BUNDLE_MS),
+        "execution.buffer-timeout.interval": f"{EARLY_BUFFER_MS if run.early else BUFFER_MS} ms",
         "python.fn-execution.bundle.size": str(BUNDLE_ELEMENTS),
         "execution.checkpointing.interval": f"{round(run.checkpoint_seconds * 1000)} ms",
         "execution.checkpointing.dir": (folder / CHECKPOINTS).as_uri(),
