@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import cards, commands, flink, growth, kafka, standard
+from bench import cards, commands, flink, growth, kafka, standard, steady
 from bench.context import Bench
 from bench.rows import Row, table
 from bench.stolen import Stolen
@@ -28,11 +28,11 @@ MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "keys": growth.keys,
     "hopping": growth.hopping,
     "memory": growth.memory,
-    "drift": growth.drift,
     "commit": growth.commit,
     "commands": commands.rows,
     "kafka": kafka.rows,
     "flink": flink.rows,
+    "steady": steady.rows,
 }
 _NOTEWORTHY = 0.05
 RESULTS = Path(__file__).with_name("results.json")
@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; default: all")
     parser.add_argument("--scale", type=float, default=1.0, help="part of the events to measure with; to try the code")
-    parser.add_argument("--long", action="store_true", help="the half hour of memory growth at 20 000 events a second")
     parser.add_argument("--folder", type=Path, help="where to make the events; default: the temporary folder")
     parser.add_argument("--out", type=Path, help=f"where to write the results; default, if all ran: {RESULTS.name}")
     given = parser.parse_args(arguments)
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measured(names: Sequence[str], given: argparse.Namespace) -> list[Row]:
     """Measure one after the other, in one folder that is removed."""
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-", dir=given.folder) as folder:
-        bench = Bench(Path(folder), given.scale, given.long)
+        bench = Bench(Path(folder), given.scale)
         rows: list[Row] = []
         stolen = Stolen()
         for name in names:

@@ -19,11 +19,10 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(slots=True)
 class Bench:
-    """`scale`: 1 for the real sizes, less to try the code. `long`: minutes instead of their volume."""
+    """`scale`: 1 for the real sizes, less to try the code."""
 
     folder: Path
     scale: float = 1.0
-    long: bool = False
     _made: dict[tuple[Load, str], Path] = field(default_factory=dict)
 
     @property

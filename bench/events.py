@@ -65,13 +65,3 @@ def write_ndjson(load: Load, path: Path, seed: int = 1) -> None:
     with path.open("wb") as file:
         for frame in frames(load, seed):
             frame.write_ndjson(file)
-
-
-def write_parts(load: Load, folder: Path, parts: int) -> None:
-    """Write the events as `parts` Parquet files whose times go on from one to the next, without holding all of them."""
-    each = load.events // parts
-    for part in range(parts):
-        shift = each * part * 1_000 // load.per_second
-        number = pl.format("p{}-{}", pl.lit(part), "id")
-        frame = pl.concat(frames(load._replace(events=each), seed=part))
-        frame.with_columns(number.alias("id"), pl.col("at") + shift).write_parquet(folder / f"{part:03}.parquet")

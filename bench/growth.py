@@ -1,14 +1,13 @@
-"""What grows with what: cost with keys and with overlapping windows, memory with keys and with time, commits."""
+"""What grows with what: cost with keys and with overlapping windows, memory with keys, commits."""
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.events import Load, write_parts
-from bench.job import Report, measure
+from bench.events import Load
+from bench.job import measure
 from bench.rows import Row
 from bench.topologies import NEVER, standard
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 EVENTS = 10_000_000
 KEYS = (10_000, 100_000, 1_000_000)
-FLAT, HOPPING_MOST, KEY_BYTES, DRIFT, STALL_SECONDS = 1.2, 2.0, 200.0, 0.05, 1.0
+FLAT, HOPPING_MOST, KEY_BYTES, STALL_SECONDS = 1.2, 2.0, 200.0, 1.0
 PER_WINDOW = 5
 """Events of a key in a window, whatever the number of keys: only the keys grow, not what is given per event."""
 
@@ -68,34 +67,6 @@ def memory(bench: Bench) -> Iterator[Row]:
     per_key = (reports[1].settled - reports[0].settled) / max(many - few, 1)
     note = f"{reports[0].settled / 2**20:.0f} MB with {few:,} keys, {reports[1].settled / 2**20:.0f} MB with {many:,}"
     yield Row("resident bytes per active key", per_key, "bytes", KEY_BYTES, most=True, note=note)
-
-
-def drift(bench: Bench) -> Iterator[Row]:
-    """Give the growth of resident memory between minutes 5 and 30 of event time, 10 000 keys.
-
-    By volume: half an hour of 6 667 events a second is 12 million; `--long` takes 20 000 a second, 36 million.
-    """
-    minutes = 30
-    load = Load(bench.sized(36_000_000 if bench.long else 12_000_000), per_second=20_000 if bench.long else 6_667)
-    folder = bench.folder / "parts"
-    folder.mkdir()
-    write_parts(load, folder, minutes)
-    job = bench.job(bench.topology(standard()), payments=f"parquet:{folder}/*.parquet")
-    report = measure(job)
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
-    early, late = _around(report, 5 / minutes), _around(report, 1.0)
-    note = f"{early / 2**20:.0f} MB to {late / 2**20:.0f} MB over {report.records:,} events"
-    yield Row("growth of memory, minute 5 to 30", late / early - 1, "of it", DRIFT, most=True, note=note)
-
-
-def _around(report: Report, part: float) -> float:
-    """Give the resident bytes around a part of the run: the median of a tenth of it."""
-    samples = report.resident
-    width = max(len(samples) // 10, 1)
-    end = min(max(int(len(samples) * part) + width // 2, width), len(samples))
-    return statistics.median(samples[end - width : end])
 
 
 def commit(bench: Bench) -> Iterator[Row]:

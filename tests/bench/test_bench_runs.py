@@ -54,7 +54,7 @@ class TestARow:
 
 
 class TestTheMeasurements:
-    @pytest.mark.parametrize("name", ["standard", "drift"])
+    @pytest.mark.parametrize("name", ["standard", "hopping"])
     def test_it_runs_and_writes_its_rows(self, name: str, tmp_path: Path) -> None:
         out = tmp_path / "results.json"
         main([name, *TINY, "--folder", str(tmp_path), "--out", str(out)])

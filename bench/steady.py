@@ -1,0 +1,97 @@
+"""Half an hour by the clock with constant keys: memory of `local`, state of a Flink job; both read the same topic."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from contextlib import ExitStack
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from bench.flink_commits import SIZE, WORDS, sum_of
+from bench.kafka import HEAP, missing_broker
+from bench.kafka_cluster import SETTINGS, Cluster
+from bench.kafka_live import producing, running
+from bench.kafka_producing import KEYS, Live
+from bench.kafka_topologies import on_topic
+from bench.rows import Row
+from bench.topologies import standard
+from stack import KafkaBroker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from bench.context import Bench
+    from bench.kafka_live import LiveRun
+
+MINUTES, WARM_MINUTES = 30.0, 5.0
+RATE = 5_000
+LOOK_SECONDS = 5.0
+MEMORY_MOST, STATE_MOST = 0.05, 0.10
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """Give both rows; one that says why where there is no broker to be had."""
+    if missing := missing_broker():
+        yield Row("half an hour", None, "of it", note=missing)
+        return
+    with KafkaBroker(bench.folder / "kafka", settings=SETTINGS, heap=HEAP) as broker:
+        resident, sizes = _sampled(bench, Cluster(broker.servers))
+    minutes = MINUTES * bench.scale
+    told = f"{RATE:,} events a second for {minutes:.0f} minutes, {KEYS:,} keys"
+    begin, end = _around(resident, WARM_MINUTES / MINUTES), _around(resident, 1.0)
+    note = f"{begin / 2**20:.0f} MB to {end / 2**20:.0f} MB; {told}"
+    yield Row("growth of memory, minute 5 to 30, local", end / begin - 1, "of it", MEMORY_MOST, most=True, note=note)
+    if not sizes:
+        yield Row("state of a Flink job", None, "of it", note="apache-flink is not installed in this environment")
+        return
+    middle, parts = _by_minute(sizes)
+    worst = max(abs(part / middle - 1) for part in parts)
+    note = f"checkpoints of {min(parts) / 2**20:.1f} to {max(parts) / 2**20:.1f} MB, medians of minutes; {told}"
+    yield Row("state of a Flink job, most off its median", worst, "of it", STATE_MOST, most=True, note=note)
+
+
+def _sampled(bench: Bench, cluster: Cluster) -> tuple[list[float], list[float]]:
+    """Give resident bytes of the one, and bytes of checkpoints of the other, over and over."""
+    topic = cluster.topic("steady")
+    resident, sizes = list[float](), list[float]()
+    with ExitStack() as ending:
+        local = ending.enter_context(_running(bench, cluster, topic, "local", ()))
+        jobs = [ending.enter_context(_running(bench, cluster, topic, "flink", WORDS))] if find_spec("pyflink") else []
+        live = Live(cluster.servers, topic, RATE, MINUTES * 60 * bench.scale)
+        producer = ending.enter_context(producing(live))
+        while producer.poll() is None:
+            time.sleep(LOOK_SECONDS)
+            local.check()
+            resident.append(local.resident)
+            for job in jobs:
+                job.check()
+                sizes.append(sum_of(job.metrics(), SIZE))
+    return resident, sizes
+
+
+def _running(
+    bench: Bench, cluster: Cluster, topic: str, name: str, words: Sequence[str]
+) -> AbstractContextManager[LiveRun]:
+    folder = bench.folder / f"steady-{name}"
+    folder.mkdir()
+    topology = folder / "topology.yaml"
+    topology.write_text(on_topic(standard(), topic), encoding="utf-8")
+    words = [*words, "--state", str(folder / "state")]
+    return running(cluster, topology, cluster.alerts(), words, served=True)
+
+
+def _around(samples: Sequence[float], part: float) -> float:
+    """Give the median of a tenth of the samples around a part of the run."""
+    width = max(len(samples) // 10, 1)
+    end = min(max(int(len(samples) * part) + width // 2, width), len(samples))
+    return statistics.median(samples[end - width : end])
+
+
+def _by_minute(samples: Sequence[float]) -> tuple[float, list[float]]:
+    """Give the median of all, and of each thirtieth, both without the time that the run takes to warm."""
+    settled = samples[int(len(samples) * WARM_MINUTES / MINUTES) :]
+    width = max(round(len(samples) / MINUTES), 1)
+    parts = [statistics.median(settled[at : at + width]) for at in range(0, len(settled) - width + 1, width)]
+    return statistics.median(settled), parts
