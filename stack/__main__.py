@@ -7,13 +7,11 @@ import sys
 from pathlib import Path
 
 from stack import SERVERS, StackError
-from stack.jars import LOCKED, SETS, TESTED
+from stack.jars import BUILDING, LOCKED, SETS, TESTED
 from stack.kafka import warm_up
 from stack.packages import PACKAGES, install
 from stack.running import down, processes, running, up
 from stack.shared import hold
-
-_FETCHING = ("mvn",)
 
 
 def main(words: list[str]) -> int:
@@ -44,10 +42,10 @@ def fetch(names: list[str], *, everything: bool = False) -> None:
     """Bring to the machine what these servers need; `everything`: also what only tests need."""
     wanted = {program for name in names for program in SERVERS[name].programs}
     jars = TESTED.values() if everything else [SETS[name] for name in names if name in SETS]
-    if not all(one.here for one in jars):
-        wanted.update(_FETCHING)
     if everything:
-        wanted.update(PACKAGES.keys() - _FETCHING)
+        wanted.update(PACKAGES.keys() - BUILDING)
+    for one in jars:
+        wanted.update(() if one.here else one.programs)
     install(sorted(wanted))
     for one in jars:
         one.fetch()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from stack.places import ROOT
 from stack.server import StackError, find_program
@@ -22,6 +23,7 @@ class Jars:
 
     title: str
     told_in: Path
+    programs: ClassVar[tuple[str, ...]] = ("mvn",)
 
     @property
     def pom(self) -> Path:
@@ -91,6 +93,8 @@ class Jars:
 class FlinkJars(Jars):
     """The connector, and beside it what is built of our own sources; built anew when they have changed."""
 
+    programs: ClassVar[tuple[str, ...]] = ("mvn", "javac")
+
     @property
     def here(self) -> bool:
         """Whether all is there, of the sources as they are."""
@@ -116,6 +120,8 @@ def hashes(of: Path) -> dict[str, str]:
 
 
 _GOAL = "dependency:copy-dependencies"
+BUILDING = frozenset(FlinkJars.programs)
+"""Programs that are needed only while jars are not here."""
 BROKER = Jars("Kafka", Path(__file__).parent)
 CONNECTOR = FlinkJars("a Flink job", ROOT / "streams" / "flink")
 SCHEMAS = Jars("the schemas of the Flink Kubernetes Operator", ROOT / "deploy" / "flink" / "operator")

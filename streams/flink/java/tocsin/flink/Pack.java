@@ -19,8 +19,9 @@ final class Pack {
 
     private static final int HEAD_BYTES = 12;
     private static final int RECORD_BYTES = 24;
-    private static final int FIRST_RECORDS = 1024;
-    private static final int FIRST_BYTES = 64 << 10;
+    private static final int FIRST_RECORDS = 256;
+    private static final int FIRST_BYTES = 4 << 10;
+    private static final int KEPT_BYTES = 4 << 20;
 
     private int count;
     private long[] offsets = new long[FIRST_RECORDS];
@@ -61,8 +62,8 @@ final class Pack {
         written.position(written.position() + 2 * Integer.BYTES * count);
         written.put(values.data, 0, values.length).put(keys.data, 0, keys.length);
         count = 0;
-        values.length = 0;
-        keys.length = 0;
+        values.clear();
+        keys.clear();
         return written.array();
     }
 
@@ -92,6 +93,14 @@ final class Pack {
         private void end() {
             ensure(1);
             data[length++] = '\n';
+        }
+
+        /** Keeps its room, unless a huge record has made it. */
+        private void clear() {
+            length = 0;
+            if (data.length > KEPT_BYTES) {
+                data = new byte[FIRST_BYTES];
+            }
         }
 
         private void ensure(int more) {
