@@ -74,9 +74,9 @@ chaos: $(VENV)/.dev $(VENV)/.stack ## one input, many ways: all cases of tests/c
 mutate: $(VENV)/.dev ## break each rule of docs/semantics.md once; a test must notice (minutes; before a release)
 	$(BIN)/python -m tests.mutate
 
-bench: $(VENV)/.dev ## speed and memory, as ratios from one run; writes bench/results.json (minutes)
+bench: $(VENV)/.dev ## speed and memory, as ratios from one run; writes bench/results.json (two hours; NAMES="flink steady" for some)
 	@$(COMPILE)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(NAMES)
 
 image: ## build the image with buildah on the base image BASE (RUNTIME=flink for Flink; CONTRIBUTING.md)
 	buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=$(BASE) --build-arg RUNTIME=$(RUNTIME) --target $(RUNTIME) $(IMAGE_FLAGS) -t $(IMAGE) .

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from datetime import datetime
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,21 +15,23 @@ from confluent_kafka import Consumer, TopicPartition
 from bench.events import Load
 from bench.flink_job import PARALLELISM
 from bench.kafka_cluster import CLIENT
-from bench.kafka_latency import RATE
-from bench.kafka_live import producing, running
+from bench.kafka_latency import FEW, RATE
+from bench.kafka_live import SilentError, produced, producing, running
 from bench.kafka_producing import Live
 from bench.kafka_topologies import on_topic
 from bench.rows import Row
 from bench.topologies import NEVER, standard
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from bench.context import Bench
     from bench.kafka_cluster import Cluster
     from bench.kafka_live import LiveRun
 
-KEYS, PER_KEY = 1_000_000, 3
+KEYS, PER_KEY = 1_000_000, 5
+"""Events per key: one in 150 keys has none."""
 CHECKPOINT_MOST = 5.0
 WINDOWED_MOST = 1.5
 CHECKPOINT_SECONDS = 1.0
@@ -35,16 +39,18 @@ SIZE_MS, LATENESS_MS = 5_000, 2_000
 WARM_SECONDS, SECONDS = 60.0, 60.0
 PATIENCE_SECONDS = 900.0
 WORDS = ("--runtime", "flink", "--parallelism", str(PARALLELISM))
-TAKEN, DURATION, SIZE = (
-    "tocsin_records_total",
-    "flink_jobmanager_job_lastCheckpointDuration",
-    "flink_jobmanager_job_lastCheckpointFullSize",
+AFTER_SECONDS, LOOK_SECONDS = 10.0, 0.5
+LEAST_ALERTS = 100
+"""For a 99th percentile."""
+TAKEN = "tocsin_records_total"
+NUMBER, DURATION, SIZE = (
+    f"flink_jobmanager_job_{name}"
+    for name in ("lastCompletedCheckpointId", "lastCheckpointDuration", "lastCheckpointFullSize")
 )
 
 
 class _Alert(msgspec.Struct):
     time: str
-    early: bool
 
 
 def rows(bench: Bench, cluster: Cluster) -> Iterator[Row]:
@@ -71,23 +77,28 @@ def _of_many_keys(bench: Bench, cluster: Cluster) -> Row:
     with running(cluster, topology, alerts, [*WORDS, "--state", str(folder / "state")], served=True) as run:
         run.await_(lambda: sum_of(run.metrics(), TAKEN) >= load.events, "all is read", PATIENCE_SECONDS)
         shift = load.events * 1_000 // load.per_second
-        cluster.fill(topic, Load(keys // 2, keys=keys), shift=shift)
-        took, size = zip(*_checkpoints(run), strict=True)
+        again = Thread(target=cluster.fill, args=(topic, Load(keys, keys=keys), shift))
+        again.start()
+        completed = _checkpoints(run, again)
     cluster.remove(topic)
-    note = f"{len(took)} checkpoints, {size[-1] / 2**20:.0f} MB; half of the keys come once more meanwhile"
+    took, size = zip(*completed, strict=True)
+    note = f"{len(took)} checkpoints of up to {max(size) / 2**20:.0f} MB, while most of the keys come once more"
     return Row("Flink, checkpoint, a million keys", max(took) / 1000, "s", CHECKPOINT_MOST, most=True, note=note)
 
 
-def _checkpoints(run: LiveRun) -> list[tuple[float, float]]:
-    """Give duration (ms) and bytes of what was completed in half a minute."""
-    found, until = [], time.monotonic() + 30.0
+def _checkpoints(run: LiveRun, writer: Thread) -> list[tuple[float, float]]:
+    """Give duration (ms) and bytes of what is completed while somebody writes, and for some seconds after that."""
+    before, found = sum_of(run.metrics(), NUMBER), dict[float, tuple[float, float]]()
+    until = math.inf
     while time.monotonic() < until or not found:
         run.check()
         metrics = run.metrics()
-        if DURATION in {name.partition("{")[0] for name in metrics}:
-            found.append((sum_of(metrics, DURATION), sum_of(metrics, SIZE)))
-        time.sleep(1.0)
-    return found
+        if sum_of(metrics, NUMBER) > before:
+            found[sum_of(metrics, NUMBER)] = sum_of(metrics, DURATION), sum_of(metrics, SIZE)
+        if not writer.is_alive():
+            until = min(until, time.monotonic() + AFTER_SECONDS)
+        time.sleep(LOOK_SECONDS)
+    return list(found.values())
 
 
 def _windowed(bench: Bench, cluster: Cluster) -> Iterator[Row]:
@@ -103,14 +114,16 @@ def _windowed(bench: Bench, cluster: Cluster) -> Iterator[Row]:
     # An event of a hundred has 999: some windows of a key are above it.
     topology.write_text(on_topic(standard(f"tumbling {SIZE_MS}ms", 900), topic), encoding="utf-8")
     seconds = max(bench.scale, 0.1)
-    live = Live(cluster.servers, topic, RATE, (WARM_SECONDS + SECONDS) * seconds + 60.0)
+    live = Live(cluster.servers, topic, RATE, (WARM_SECONDS + SECONDS) * seconds)
+    few = msgspec.structs.replace(live, rate=FEW, seconds=2.0)
     words = [*WORDS, "--flink", f"execution.checkpointing.interval={CHECKPOINT_SECONDS:.0f} s"]
     with running(cluster, topology, alerts, [*words, "--state", str(folder / "state")]) as run:
-        run.await_(lambda: cluster.messages(alerts) is not None, "a job")
-        with producing(live):
-            run.await_(lambda: bool(cluster.values(alerts)), "an alert")
+        run.await_(lambda: bool(produced(few)) and bool(cluster.values(alerts)), "an alert")
+        with producing(live) as producer:
             time.sleep(WARM_SECONDS * seconds)
-            late = _arrivals(cluster, alerts, SECONDS * seconds)
+            late = _arrivals(cluster, alerts, run, producer)
+    if len(late) < LEAST_ALERTS:
+        raise SilentError(f"{len(late)} alerts of windows")
     cuts = statistics.quantiles(late, n=100)
     note = f"{len(late):,} alerts, {RATE:,} events a second"
     beyond = CHECKPOINT_SECONDS
@@ -118,19 +131,22 @@ def _windowed(bench: Bench, cluster: Cluster) -> Iterator[Row]:
     yield Row("Flink, windows, from the watermark until visible, p99", cuts[98], "s", WINDOWED_MOST + beyond, most=True)
 
 
-def _arrivals(cluster: Cluster, topic: str, seconds: float) -> list[float]:
-    """Give the seconds by which alerts come behind the watermark that passes the end of their window."""
+def _arrivals(cluster: Cluster, topic: str, run: LiveRun, producer: subprocess.Popen[bytes]) -> list[float]:
+    """Give the seconds by which alerts come behind the watermark that passes their window, while events come."""
     settings = {"group.id": CLIENT, "enable.auto.commit": "false", "isolation.level": "read_committed"}
     consumer = Consumer({"bootstrap.servers": cluster.servers, **settings})
     numbers = consumer.list_topics(topic, timeout=30.0).topics[topic].partitions
     ends = {number: consumer.get_watermark_offsets(TopicPartition(topic, number), 30.0)[1] for number in numbers}
     consumer.assign([TopicPartition(topic, number, end) for number, end in ends.items()])
-    decode, found, until = msgspec.json.Decoder(_Alert).decode, [], time.time() + seconds
-    while time.time() < until:
+    decode, found = msgspec.json.Decoder(_Alert).decode, list[float]()
+    while producer.poll() is None:
+        run.check()
         message = consumer.poll(0.1)
         now = time.time()
-        if message is None or message.error() is not None:
+        if message is None:
             continue
+        if message.error() is not None:
+            raise SilentError(f"{topic}: {message.error()}")
         at = datetime.fromisoformat(decode(message.value() or b"").time).timestamp() * 1000
         end = -(-at // SIZE_MS) * SIZE_MS
         found.append(now - (end + LATENESS_MS) / 1000)

@@ -71,7 +71,7 @@ def _measured(
     few = msgspec.structs.replace(live, rate=FEW, seconds=1.0)
     with running(cluster, topology, alerts, [*words, "--early", "--state", str(folder / "state")]) as run:
         run.await_(lambda: bool(produced(few)) and bool(cluster.values(alerts)), "an alert")
-        produced(msgspec.structs.replace(live, seconds=warm))
+        produced(msgspec.structs.replace(live, seconds=warm * min(bench.scale, 1.0)))
         with _listener(cluster.servers, alerts) as listener:
             made = produced(live)
             said, _ = listener.communicate()

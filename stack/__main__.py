@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from stack import SERVERS, StackError
-from stack.jars import BUILDING, LOCKED, SETS, TESTED
+from stack.jars import FETCHING, LOCKED, SETS, TESTED
 from stack.kafka import warm_up
 from stack.packages import PACKAGES, install
 from stack.running import down, processes, running, up
@@ -43,7 +43,7 @@ def fetch(names: list[str], *, everything: bool = False) -> None:
     wanted = {program for name in names for program in SERVERS[name].programs}
     jars = TESTED.values() if everything else [SETS[name] for name in names if name in SETS]
     if everything:
-        wanted.update(PACKAGES.keys() - BUILDING)
+        wanted.update(PACKAGES.keys() - FETCHING)
     for one in jars:
         wanted.update(() if one.here else one.programs)
     install(sorted(wanted))

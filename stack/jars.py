@@ -110,7 +110,7 @@ class FlinkJars(Jars):
             super()._fetch()
         building = kept.cache() / "jars" / "built"
         shutil.rmtree(building, ignore_errors=True)
-        self._maven(*ours.BUILD, f"-DbuiltIn={building}")
+        self._maven(*ours.BUILD, "-Pstrict", f"-DbuiltIn={building}")
         (building / ours.OURS).rename(self.folder / ours.OURS)
 
 
@@ -120,7 +120,7 @@ def hashes(of: Path) -> dict[str, str]:
 
 
 _GOAL = "dependency:copy-dependencies"
-BUILDING = frozenset(FlinkJars.programs)
+FETCHING = frozenset(Jars.programs)
 """Programs that are needed only while jars are not here."""
 BROKER = Jars("Kafka", Path(__file__).parent)
 CONNECTOR = FlinkJars("a Flink job", ROOT / "streams" / "flink")

@@ -12,6 +12,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import add_jars_to_context_class_loader
 
 from streams.flink.causes import cause_in
+from streams.flink.preflight import JARS, NEEDED
 from streams.flink.remote import ENDED
 from streams.flink.rest import place_of
 
@@ -24,12 +25,12 @@ OURS_FIRST = frozenset(
     {
         "pipeline.max-parallelism",
         "pipeline.object-reuse",
+        *NEEDED,
         "pipeline.auto-generate-uids",
         "execution.state-recovery.ignore-unclaimed-state",
     }
 )
 """Settings that what a job computes, or how it goes on from its state, rests on."""
-JARS = "pipeline.jars"
 PARALLELISM = "parallelism.default"
 
 

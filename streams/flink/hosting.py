@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from monitoring import registry
 from monitoring.metrics import MemoryMetrics
@@ -161,10 +161,7 @@ class Hosting:
         self._early.start()
 
     def _source_here(self, tp: Partition) -> SourceTask:
-        task = self.keeping.kept[self.order.keys[sender_of(*tp)]].task
-        if not isinstance(task, SourceTask):
-            raise TypeError(f"{task.name} reads no partition")
-        return task
+        return cast("SourceTask", self.keeping.kept[self.order.keys[sender_of(*tp)]].task)
 
     def _make(self, key: int) -> tuple[Task, Partition]:
         node, _, number = self._names[key].rpartition("/")

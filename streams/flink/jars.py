@@ -15,6 +15,7 @@ POM = Path(__file__).with_name("pom.xml")
 LOCK = Path(__file__).with_name("jars.lock")
 SOURCES = Path(__file__).with_name("java")
 OURS = "tocsin-flink.jar"
+_SOURCES = (".java", "/pom.xml")
 BUILD = ("resources:resources", "compiler:compile", "jar:jar")
 """Maven's goals that make it; `-DbuiltIn=FOLDER` says where."""
 
@@ -45,13 +46,18 @@ def ours() -> Path:
 
 
 def built_of_these(jar: Path) -> bool:
-    """Whether a jar was built of the sources beside this module: it holds them."""
-    sources = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in SOURCES.rglob("*.java")}
+    """Whether a jar was built of what is beside this module, sources and pom.xml: it holds them."""
     try:
         with zipfile.ZipFile(jar) as opened:
-            return sources == {name: opened.read(name) for name in opened.namelist() if name.endswith(".java")}
+            return sources() == {name: opened.read(name) for name in opened.namelist() if name.endswith(_SOURCES)}
     except zipfile.BadZipFile:
         return False
+
+
+def sources() -> dict[str, bytes]:
+    """Give what the jar is built of, by the names that it has in there."""
+    found = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in SOURCES.rglob("*.java")}
+    return {**found, "META-INF/maven/tocsin/flink/pom.xml": POM.read_bytes()}
 
 
 def _found(name: str) -> Path:
@@ -64,7 +70,7 @@ def _found(name: str) -> Path:
 
 def _what_to_do() -> str:
     return (
-        "in a checkout `python -m stack fetch flink` makes it; elsewhere "
-        f"`mvn -f {POM} dependency:copy-dependencies {' '.join(BUILD)} -DincludeScope=runtime -DoutputDirectory=FOLDER "
-        f"-DbuiltIn=FOLDER`, with a JDK, and set {VARIABLE}=FOLDER"
+        f"in a checkout `python -m stack fetch flink` makes it; elsewhere `mvn -f {POM} dependency:copy-dependencies "
+        f"{' '.join(BUILD)} -DincludeScope=runtime -DoutputDirectory=/FOLDER -DbuiltIn=/FOLDER`, with a JDK, and set "
+        f"{VARIABLE}=/FOLDER"
     )

@@ -29,7 +29,7 @@ NO_STAMP = -1
 """As Kafka's protocol has it of a record without a time."""
 NOTHING = -1
 """The length of a key or value that is not there."""
-_HEAD_BYTES, _RECORD_BYTES = 12, 24
+_HEAD_BYTES, _RECORD_BYTES = 16, 24
 
 
 class Pack:
@@ -40,9 +40,12 @@ class Pack:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        mark, count, self._value_bytes = np.frombuffer(data[:_HEAD_BYTES].ljust(_HEAD_BYTES), dtype="<i4").tolist()
-        if mark != MARK or len(data) < _HEAD_BYTES + _RECORD_BYTES * count + self._value_bytes:
-            raise StateError("records that wait in the state are damaged, or of another version")
+        mark, count, self._value_bytes, _ = np.frombuffer(data[:_HEAD_BYTES].ljust(_HEAD_BYTES), dtype="<i4").tolist()
+        if mark != MARK or count < 1 or len(data) < _HEAD_BYTES + _RECORD_BYTES * count + self._value_bytes:
+            raise StateError(
+                "records that wait in the state are damaged, or of another version: take the tocsin that wrote it, or "
+                "another --state"
+            )
         at = _HEAD_BYTES
         self.offsets: npt.NDArray[np.int64] = np.frombuffer(data, "<i8", count, at)
         self.stamps: npt.NDArray[np.int64] = np.frombuffer(data, "<i8", count, at + 8 * count)

@@ -26,6 +26,10 @@ JAVA_SECONDS = 60.0
 SLOT_SECONDS = 10.0
 """How long slots of a job that has just ended may take to be free."""
 LOOK_SECONDS = 0.5
+JARS = "pipeline.jars"
+"""Of `--flink`: beside ours."""
+NEEDED = {"pipeline.operator-chaining.enabled": "true", "pipeline.generic-types": "true"}
+"""Settings without which a record would be a row on its way from the reader to the operator that packs it."""
 _JAVA_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
@@ -34,6 +38,7 @@ def look(cluster: str, name: str, parallelism: int, settings: Mapping[str, str],
 
     `cluster`: HOST:PORT, "" for a mini-cluster. `settings`: further ones of Flink.
     """
+    refuse_settings(settings)
     look_around(cluster, warn)
     if cluster:
         refuse_twin(cluster, name)
@@ -47,6 +52,13 @@ def look_around(cluster: str, warn: Callable[[str], None]) -> None:
     jars()
     if cluster:
         require_version(cluster)
+
+
+def refuse_settings(settings: Mapping[str, str]) -> None:
+    """Raise SourceError if a setting stands against what the operators need."""
+    for name, value in NEEDED.items():
+        if (said := settings.get(name, value)).lower() != value:
+            raise SourceError(f"--flink {name}={said}: a job needs {value}, or records would travel one by one")
 
 
 def require_packages() -> None:

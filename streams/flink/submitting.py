@@ -13,6 +13,7 @@ from streams.flink.alert_topics import alert_topics
 from streams.flink.client_settings import java_settings
 from streams.flink.jars import jars
 from streams.flink.order import Order, rows_of
+from streams.flink.preflight import JARS, NEEDED
 from streams.flink.preparing import prepare
 from streams.flink.probe import probe
 from streams.flink.remote import FOLDER, SAVEPOINTS, job_name
@@ -121,8 +122,8 @@ def _settings(run: Run, groups: int) -> dict[str, str]:
     folder = run.folder.absolute()
     before = _state_before(run)
     resumed = {} if before is None else {"execution.state-recovery.path": before}
+    others = run.settings.get(JARS)
     return {
-        "pipeline.jars": ";".join(jar.as_uri() for jar in jars()),
         "pipeline.max-parallelism": str(groups),
         "pipeline.object-reuse": "true",
         "parallelism.default": str(run.parallelism),
@@ -141,6 +142,8 @@ def _settings(run: Run, groups: int) -> dict[str, str]:
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "30 s",
         "restart-strategy.exponential-delay.attempts-before-reset-backoff": "10",
+        **NEEDED,
         **resumed,
         **run.settings,
+        JARS: ";".join([*(jar.as_uri() for jar in jars()), *([others] if others else [])]),
     }

@@ -11,9 +11,11 @@ import pytest
 from bench.__main__ import MEASUREMENTS, main
 from bench.context import Bench
 from bench.events import JSON_BYTES, Load, frames, write_ndjson
+from bench.flink_commits import sum_of
 from bench.peer import Alert, Ran
 from bench.rows import Row
 from bench.standard import WrongError, _measured
+from bench.steady import around, fullest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +53,20 @@ class TestARow:
 
     def test_what_was_not_measured_says_so(self) -> None:
         assert Row("cards", None, "", 1.0).verdict == "NOT RUN"
+
+
+class TestASteadyRun:
+    def test_is_compared_with_itself_when_it_was_warm(self) -> None:
+        samples = [*range(30), *([50.0] * 220), *([60.0] * 50)]
+        assert (around(samples, 5 / 30), around(samples, 1.0)) == (50.0, 60.0)
+
+    def test_has_blocks_whose_fullest_states_are_compared(self) -> None:
+        window = [float(size) for size in range(1, 11)]
+        assert fullest([0.0] * 50 + window * 25) == [10.0] * 5
+        assert fullest([0.0] * 50 + window * 20 + [20.0] * 50) == [10.0] * 4 + [20.0]
+
+    def test_metrics_are_added_up_over_labels(self) -> None:
+        assert sum_of({'a{b="1"}': 1.0, 'a{b="2"}': 2.0, "ab": 4.0}, "a") == 3.0
 
 
 class TestTheMeasurements:

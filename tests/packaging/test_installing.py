@@ -65,8 +65,8 @@ class TestPackage:
 
     def test_the_files_beside_the_code_are_in_it(self) -> None:
         named = DATA["streams.flink"]
-        assert {"pom.xml", "jars.lock"} == set(named)
-        assert [name for name in named if not (ROOT / "streams/flink" / name).is_file()] == []
+        assert {"pom.xml", "jars.lock", "java/**/*.java"} == set(named)
+        assert [name for name in named if not list((ROOT / "streams/flink").glob(name))] == []
 
 
 class TestImage:

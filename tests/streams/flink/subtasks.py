@@ -41,7 +41,7 @@ def pack(
     lengths = [[NOTHING if one is None else len(one) for one in column] for column in (values, keys)]
     blob = b"".join((value or b"") + b"\n" for value in values)
     columns = [(offsets, "<i8"), (stamps, "<i8"), *((column, "<i4") for column in lengths)]
-    head = np.array([MARK, len(values), len(blob)], "<i4")
+    head = np.array([MARK, len(values), len(blob), 0], "<i4")
     laid = b"".join(np.asarray(column, form).tobytes() for column, form in columns)
     return head.tobytes() + laid + blob + b"".join(filter(None, keys))
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streams.flink import application
+from streams.flink import application, submitting
+from streams.flink.jars import jars
+from streams.flink.preflight import refuse_settings
 from streams.flink.submitting import Run
 from tests.streams.faust.shop_runs import TOPOLOGY, topology_in
 from tocsin.compiler import compile_topology
@@ -43,6 +45,21 @@ class TestSettings:
     def test_our_jar_comes_beside_those_that_are_there(self, there: str) -> None:
         found = environment._beside({"pipeline.jars": there}, OURS)
         assert found["pipeline.jars"] == "file:///a.jar;file:///b.jar;file:///ours.jar"
+
+
+class TestSettingsOfTheCommand:
+    def test_that_operators_cannot_do_with_are_refused(self) -> None:
+        refuse_settings({"pipeline.generic-types": "TRUE"})
+        with pytest.raises(SourceError, match=r"--flink pipeline\.operator-chaining\.enabled=false: a job needs true"):
+            refuse_settings({"pipeline.operator-chaining.enabled": "false"})
+
+    def test_that_name_jars_do_not_hide_ours(self, tmp_path: Path) -> None:
+        run = TestPlaces().run(tmp_path)
+        run.settings["pipeline.jars"] = "file:///a.jar"
+        assert submitting._settings(run, 128)["pipeline.jars"].split(";") == [
+            *(jar.as_uri() for jar in jars()),
+            "file:///a.jar",
+        ]
 
 
 class TestPlaces:

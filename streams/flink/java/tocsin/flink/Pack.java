@@ -8,20 +8,21 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerR
 /**
  * Consecutive records of a partition on their way to Python, which reads them in {@code streams/flink/packs.py}.
  *
- * <p>Little-endian: a mark, the number of records, the bytes of all values, then per record its offset and its time (ms
- * since the epoch, -1 without one), the lengths of its value and key (-1 without one), then the values, each ended by a
- * newline, and the keys.
+ * <p>Little-endian: a mark, the number of records, the bytes of all values, four bytes of nothing, then per record its
+ * offset and its time (ms since the epoch, -1 without one), the lengths of its value and key (-1 without one), then the
+ * values, each ended by a newline, and the keys.
  */
 final class Pack {
 
     /** "TOC1": another layout, another mark. */
     static final int MARK = 0x31434f54;
 
-    private static final int HEAD_BYTES = 12;
+    private static final int HEAD_BYTES = 16;
     private static final int RECORD_BYTES = 24;
     private static final int FIRST_RECORDS = 256;
     private static final int FIRST_BYTES = 4 << 10;
-    private static final int KEPT_BYTES = 4 << 20;
+    /** Room that a pack keeps when it has left: a reader may have a thousand partitions. */
+    private static final int KEPT_BYTES = 256 << 10;
 
     private int count;
     private long[] offsets = new long[FIRST_RECORDS];
@@ -42,7 +43,7 @@ final class Pack {
 
     void add(ConsumerRecord<byte[], byte[]> record) {
         if (count == offsets.length) {
-            grow();
+            resize(2 * count);
         }
         offsets[count] = record.offset();
         stamps[count] = record.timestamp();
@@ -55,23 +56,30 @@ final class Pack {
     /** Gives what was added, and begins anew. */
     byte[] take() {
         ByteBuffer written = ByteBuffer.allocate(size()).order(ByteOrder.LITTLE_ENDIAN);
-        written.putInt(MARK).putInt(count).putInt(values.length);
+        written.putInt(MARK).putInt(count).putInt(values.length).putInt(0);
         written.asLongBuffer().put(offsets, 0, count).put(stamps, 0, count);
         written.position(written.position() + 2 * Long.BYTES * count);
         written.asIntBuffer().put(valueLengths, 0, count).put(keyLengths, 0, count);
         written.position(written.position() + 2 * Integer.BYTES * count);
         written.put(values.data, 0, values.length).put(keys.data, 0, keys.length);
-        count = 0;
-        values.clear();
-        keys.clear();
+        clear();
         return written.array();
     }
 
-    private void grow() {
-        offsets = Arrays.copyOf(offsets, 2 * count);
-        stamps = Arrays.copyOf(stamps, 2 * count);
-        valueLengths = Arrays.copyOf(valueLengths, 2 * count);
-        keyLengths = Arrays.copyOf(keyLengths, 2 * count);
+    private void clear() {
+        count = 0;
+        values.clear();
+        keys.clear();
+        if (offsets.length > KEPT_BYTES / RECORD_BYTES) {
+            resize(FIRST_RECORDS);
+        }
+    }
+
+    private void resize(int room) {
+        offsets = Arrays.copyOf(offsets, room);
+        stamps = Arrays.copyOf(stamps, room);
+        valueLengths = Arrays.copyOf(valueLengths, room);
+        keyLengths = Arrays.copyOf(keyLengths, room);
     }
 
     private static final class Bytes {
@@ -95,7 +103,7 @@ final class Pack {
             data[length++] = '\n';
         }
 
-        /** Keeps its room, unless a huge record has made it. */
+        /** Keeps its room, unless there is much of it. */
         private void clear() {
             length = 0;
             if (data.length > KEPT_BYTES) {
