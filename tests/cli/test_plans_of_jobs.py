@@ -21,12 +21,13 @@ def _shop(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(TOPOLOGY)
 
 
-def test_it_shows_operators_and_sql(say: Say) -> None:
+def test_it_shows_operators_and_topics(say: Say) -> None:
     said = say("plan", "shop.yaml", "--runtime", "flink", "--sink", "kafka://h:1/alerts", "--parallelism", 3)
     assert said.code == 0
     assert "tocsin shop (tocsin-shop)\n  parallelism 3, 8 shards, 128 key groups" in said.out
     assert "reads shop.payment.v1, the stream payments" in said.out
-    assert "INSERT INTO `alerts_0` SELECT `key`, `value`, `headers` FROM `alerts_0_rows`;" in said.out
+    assert "  topic     shop.payment.v1\n    bootstrap.servers = " in said.out
+    assert "  topic     alerts, in transactions\n    bootstrap.servers = h:1\n" in said.out
 
 
 def test_programs_get_the_same_as_json(say: Say) -> None:
@@ -35,7 +36,9 @@ def test_programs_get_the_same_as_json(say: Say) -> None:
     assert (job["job"], job["shards"], job["key_groups"]) == ("tocsin shop (g)", 7, 128)
     source, *_, sinks = job["operators"]
     assert source["state"] == "offsets of 5 partitions"
-    assert "'properties.bootstrap.servers' = 'k1:9092'" in source["sql"][0]
+    assert source["topic"]["name"] == "shop.payment.v1"
+    assert source["topic"]["client"]["bootstrap.servers"] == "k1:9092"
+    assert sinks["topic"] is None
     assert {"operator": "sources", "output": "delivered"} in sinks["reads"]
 
 
