@@ -42,7 +42,7 @@ WORDS = ("--runtime", "flink", "--parallelism", str(PARALLELISM))
 AFTER_SECONDS, LOOK_SECONDS = 10.0, 0.5
 LEAST_ALERTS = 100
 """For a 99th percentile."""
-TAKEN = "tocsin_records_total"
+TAKEN = "tocsin_records_read_total"
 NUMBER, DURATION, SIZE = (
     f"flink_jobmanager_job_{name}"
     for name in ("lastCompletedCheckpointId", "lastCheckpointDuration", "lastCheckpointFullSize")
