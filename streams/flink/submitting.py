@@ -33,7 +33,7 @@ JVM_ARGS = "JVM_ARGS"
 """Options of the JVM that PyFlink starts for this process, and a mini-cluster in it."""
 COLLECTOR = "-XX:+UseParallelGC"
 """No pauses are to be short here: the default one takes cores from whatever else there is."""
-EARLY_BUNDLE_MS, BUNDLE_MS = 50, 500
+EARLY_BUNDLE_MS, BUNDLE_MS = 50, 200
 """How long PyFlink gathers what goes to Python; before a checkpoint it waits for nothing."""
 EARLY_BUFFER_MS, BUFFER_MS = 10, 100
 """How long Flink's network gathers packs and packets."""
