@@ -10,7 +10,8 @@ import msgspec
 
 from bench import flink_commits
 from bench.events import Load
-from bench.flink_job import PARALLELISM, SETTINGS, Ordered, Pace, paced
+from bench.flink_commits import WARM_SECONDS, WORDS
+from bench.flink_job import SETTINGS, Ordered, Pace, paced
 from bench.kafka import missing_broker
 from bench.kafka_cluster import SETTINGS as BROKER_SETTINGS
 from bench.kafka_cluster import Cluster
@@ -34,8 +35,6 @@ EVENTS = 5_000_000
 LEAST = 0.55
 START_UP_MOST = 15.0
 LATENCY_MOST = 300.0
-WARM_SECONDS = 60.0
-"""A JVM compiles what it does often for the first minute."""
 PEER = "Flink SQL"
 
 
@@ -51,8 +50,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     with KafkaBroker(bench.folder / "kafka", settings=BROKER_SETTINGS, heap="512m") as broker:
         cluster = Cluster(broker.servers)
         yield from _standard(bench, cluster)
-        words = ("--runtime", "flink", "--parallelism", str(PARALLELISM))
-        yield from of_runtime(bench, cluster, "flink", words, LATENCY_MOST, WARM_SECONDS)
+        yield from of_runtime(bench, cluster, "flink", WORDS, LATENCY_MOST, WARM_SECONDS)
         yield from flink_commits.rows(bench, cluster)
 
 

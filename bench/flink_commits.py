@@ -37,6 +37,7 @@ WINDOWED_MOST = 1.5
 CHECKPOINT_SECONDS = 1.0
 SIZE_MS, LATENESS_MS = 5_000, 2_000
 WARM_SECONDS, SECONDS = 60.0, 60.0
+"""A JVM compiles what it does often for the first minute."""
 PATIENCE_SECONDS = 900.0
 WORDS = ("--runtime", "flink", "--parallelism", str(PARALLELISM))
 AFTER_SECONDS, LOOK_SECONDS = 10.0, 0.5

@@ -15,7 +15,7 @@ POM = Path(__file__).with_name("pom.xml")
 LOCK = Path(__file__).with_name("jars.lock")
 SOURCES = Path(__file__).with_name("java")
 OURS = "tocsin-flink.jar"
-_SOURCES = (".java", "/pom.xml")
+_SUFFIXES = (".java", "/pom.xml")
 BUILD = ("resources:resources", "compiler:compile", "jar:jar")
 """Maven's goals that make it; `-DbuiltIn=FOLDER` says where."""
 
@@ -49,12 +49,12 @@ def built_of_these(jar: Path) -> bool:
     """Whether a jar was built of what is beside this module, sources and pom.xml: it holds them."""
     try:
         with zipfile.ZipFile(jar) as opened:
-            return sources() == {name: opened.read(name) for name in opened.namelist() if name.endswith(_SOURCES)}
+            return _sources() == {name: opened.read(name) for name in opened.namelist() if name.endswith(_SUFFIXES)}
     except zipfile.BadZipFile:
         return False
 
 
-def sources() -> dict[str, bytes]:
+def _sources() -> dict[str, bytes]:
     """Give what the jar is built of, by the names that it has in there."""
     found = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in SOURCES.rglob("*.java")}
     return {**found, "META-INF/maven/tocsin/flink/pom.xml": POM.read_bytes()}

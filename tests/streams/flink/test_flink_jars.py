@@ -26,6 +26,15 @@ def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
 
 
+def write_sources(jar: Path, more: str = "") -> None:
+    """Write a jar that holds what ours is built of, with more at the end of one file."""
+    with zipfile.ZipFile(jar, "w") as opened:
+        opened.writestr("META-INF/maven/tocsin/flink/pom.xml", POM.read_bytes())
+        for path in SOURCES.rglob("*.java"):
+            text = path.read_text(encoding="utf-8") + (more if path.name == "Pack.java" else "")
+            opened.writestr(path.relative_to(SOURCES).as_posix(), text)
+
+
 class TestWhereTheyAre:
     def test_those_that_the_stack_made(self) -> None:
         assert needed() == (CONNECTOR.folder / NAME, CONNECTOR.folder / OURS)
@@ -61,14 +70,12 @@ class TestWhatIsMissing:
     def test_one_of_other_sources_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, whole: bool
     ) -> None:
-        with zipfile.ZipFile(tmp_path / OURS, "w") as jar:
-            for path in SOURCES.rglob("*.java"):
-                changed = path.name == "Pack.java"
-                text = path.read_text(encoding="utf-8") + " " * changed
-                jar.writestr(path.relative_to(SOURCES).as_posix(), text)
+        monkeypatch.setenv(VARIABLE, str(tmp_path))
+        write_sources(tmp_path / OURS)
+        assert ours() == tmp_path / OURS
+        write_sources(tmp_path / OURS, more=" ")
         if not whole:
             (tmp_path / OURS).write_bytes(b"PK")
-        monkeypatch.setenv(VARIABLE, str(tmp_path))
         with pytest.raises(
             SourceError, match=f"{OURS} was built of other sources than those of this tocsin; in a check"
         ):
