@@ -71,11 +71,8 @@ def _of_many_keys(bench: Bench, cluster: Cluster) -> Row:
     load = Load(keys * PER_KEY, keys=keys)
     topic, alerts = cluster.topic("keys"), cluster.alerts()
     cluster.fill(topic, load)
-    folder = bench.folder / "flink-keys"
-    folder.mkdir()
-    topology = folder / "topology.yaml"
-    topology.write_text(on_topic(standard("tumbling 1h", NEVER), topic), encoding="utf-8")
-    with running(cluster, topology, alerts, [*WORDS, "--state", str(folder / "state")], served=True) as run:
+    text = on_topic(standard("tumbling 1h", NEVER), topic)
+    with running(cluster, bench.folder / "flink-keys", text, alerts, WORDS, served=True) as run:
         run.await_(lambda: sum_of(run.metrics(), TAKEN) >= load.events, "all is read", PATIENCE_SECONDS)
         shift = load.events * 1_000 // load.per_second
         again = Thread(target=cluster.fill, args=(topic, Load(keys, keys=keys), shift))
@@ -109,16 +106,13 @@ def _windowed(bench: Bench, cluster: Cluster) -> Iterator[Row]:
     second may go by until a checkpoint begins; what comes above that is what is asked for.
     """
     topic, alerts = cluster.topic("live"), cluster.alerts()
-    folder = bench.folder / "flink-windowed"
-    folder.mkdir()
-    topology = folder / "topology.yaml"
     # An event of a hundred has 999: some windows of a key are above it.
-    topology.write_text(on_topic(standard(f"tumbling {SIZE_MS}ms", 900), topic), encoding="utf-8")
+    text = on_topic(standard(f"tumbling {SIZE_MS}ms", 900), topic)
     seconds = max(bench.scale, 0.1)
     live = Live(cluster.servers, topic, RATE, (WARM_SECONDS + SECONDS) * seconds)
     few = msgspec.structs.replace(live, rate=FEW, seconds=2.0)
     words = [*WORDS, "--flink", f"execution.checkpointing.interval={CHECKPOINT_SECONDS:.0f} s"]
-    with running(cluster, topology, alerts, [*words, "--state", str(folder / "state")]) as run:
+    with running(cluster, bench.folder / "flink-windowed", text, alerts, words) as run:
         run.await_(lambda: bool(produced(few)) and bool(cluster.values(alerts)), "an alert")
         with producing(live) as producer:
             time.sleep(WARM_SECONDS * seconds)

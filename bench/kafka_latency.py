@@ -64,12 +64,9 @@ def _measured(
     """Run, warm up, listen to what comes then."""
     topic, alerts = cluster.topic("live"), cluster.alerts()
     folder = bench.folder / f"latency-{runtime}"
-    folder.mkdir()
-    topology = folder / "topology.yaml"
-    topology.write_text(immediate(topic, MOST), encoding="utf-8")
     live = Live(cluster.servers, topic, RATE, _seconds(bench))
     few = msgspec.structs.replace(live, rate=FEW, seconds=1.0)
-    with running(cluster, topology, alerts, [*words, "--early", "--state", str(folder / "state")]) as run:
+    with running(cluster, folder, immediate(topic, MOST), alerts, [*words, "--early"]) as run:
         run.await_(lambda: bool(produced(few)) and bool(cluster.values(alerts)), "an alert")
         produced(msgspec.structs.replace(live, seconds=warm * min(bench.scale, 1.0)))
         with _listener(cluster.servers, alerts) as listener:

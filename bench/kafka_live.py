@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bench.kafka_producing import Live, Made
+from stack.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,15 +71,19 @@ class LiveRun:
 
 @contextmanager
 def running(
-    cluster: Cluster, topology: Path, alerts: str, words: Sequence[str], *, served: bool = False
+    cluster: Cluster, folder: Path, text: str, alerts: str, words: Sequence[str], *, served: bool = False
 ) -> Iterator[LiveRun]:
-    """Run a topology until the block ends; `served`: with a page of metrics."""
+    """Run a topology until the block ends, with all its files in a folder that is made; `served`: with metrics."""
+    folder.mkdir()
+    topology = folder / "topology.yaml"
+    topology.write_text(text, encoding="utf-8")
+    words = [*words, "--state", str(folder / "state")]
     sink, page = f"kafka://{cluster.servers}/{alerts}", ""
     command = [sys.executable, "-m", "tocsin.cli", "run", str(topology), "--kafka", cluster.servers, "--sink", sink]
     if served:
-        place = f"127.0.0.1:{_free_port()}"
+        place = f"127.0.0.1:{free_port()}"
         command, page = [*command, "--http", place], f"http://{place}/metrics"
-    log = topology.with_suffix(".log")
+    log = folder / "run.log"
     with log.open("wb") as file:
         process = subprocess.Popen([*command, *words], stdout=file, stderr=file)  # noqa: S603  # our own module
     try:
@@ -91,12 +95,6 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -22,10 +22,8 @@ from stack import KafkaBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from bench.context import Bench
-    from bench.kafka_live import LiveRun
 
 MINUTES, WARM_MINUTES = 30.0, 5.0
 RATE = 5_000
@@ -62,8 +60,13 @@ def _sampled(bench: Bench, cluster: Cluster) -> tuple[list[float], list[float]]:
     topic = cluster.topic("steady")
     resident, sizes = list[float](), list[float]()
     with ExitStack() as ending:
-        local = ending.enter_context(_running(bench, cluster, topic, "local", ()))
-        jobs = [ending.enter_context(_running(bench, cluster, topic, "flink", WORDS))] if find_spec("pyflink") else []
+        hosts: dict[str, Sequence[str]] = {"local": (), "flink": WORDS} if find_spec("pyflink") else {"local": ()}
+        local, *jobs = (
+            ending.enter_context(
+                running(cluster, bench.folder / name, on_topic(standard(), topic), cluster.alerts(), words, served=True)
+            )
+            for name, words in hosts.items()
+        )
         live = Live(cluster.servers, topic, RATE, MINUTES * 60 * bench.scale)
         producer = ending.enter_context(producing(live))
         while producer.poll() is None:
@@ -78,17 +81,6 @@ def _sampled(bench: Bench, cluster: Cluster) -> tuple[list[float], list[float]]:
     if made.behind > RATE:
         raise SilentError(f"the producer was up to {made.behind:,} events behind: the rate was not kept")
     return resident, sizes
-
-
-def _running(
-    bench: Bench, cluster: Cluster, topic: str, name: str, words: Sequence[str]
-) -> AbstractContextManager[LiveRun]:
-    folder = bench.folder / f"steady-{name}"
-    folder.mkdir()
-    topology = folder / "topology.yaml"
-    topology.write_text(on_topic(standard(), topic), encoding="utf-8")
-    words = [*words, "--state", str(folder / "state")]
-    return running(cluster, topology, cluster.alerts(), words, served=True)
 
 
 def around(samples: Sequence[float], part: float) -> float:

@@ -26,16 +26,24 @@ CLOSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class FetchedPack:
-    """A pack of a partition. `tp`: stream and number. `end`: behind its last record. `count`: of its records."""
+    """A pack of a partition. `tp`: stream and number."""
 
     tp: tuple[str, int]
-    data: bytes
-    end: int
-    count: int
+    pack: Pack
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last record."""
+        return self.pack.end
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return self.pack.count
 
     def raw_from(self, offset: int) -> Records | None:
         """Give the records, if any comes from an offset on; a pack is not cut."""
-        return Pack(self.data).records() if offset < self.end else None
+        return self.pack.records() if offset < self.end else None
 
 
 class EarlyCopying:
@@ -64,8 +72,7 @@ class EarlyCopying:
 
     def arrived(self, task: SourceTask, data: bytes) -> None:
         """Take a pack that has come to a task."""
-        pack = Pack(data)
-        self.path.arrived(FetchedPack((task.stream.name, task.partition), data, pack.end, pack.count))
+        self.path.arrived(FetchedPack((task.stream.name, task.partition), Pack(data)))
 
     def close(self) -> None:
         """End; sinks have a second for what they were given."""

@@ -83,8 +83,8 @@ class Job:
         order, java = self._order, env._j_stream_execution_environment  # noqa: SLF001  # PyFlink hides it
         gather = EARLY_GATHER_MS if order.early else GATHER_MS
         keyed, keys = KEYED.get_java_type_info(), order.keys_of(source.stream)
-        name, client, *_ = source.topic
-        made = _ours().packs(java, name, dict(client), keys, FULL_BYTES, gather, keyed, source.name, source.uid)
+        topic, client = source.topic.name, dict(source.topic.client)
+        made = _ours().packs(java, topic, client, keys, FULL_BYTES, gather, keyed, source.name, source.uid)
         return DataStream(made)
 
     def _hosted(self, tasks: Tasks, rows: DataStream) -> DataStream:

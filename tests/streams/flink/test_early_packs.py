@@ -10,6 +10,7 @@ import pytest
 
 from streams.flink.early import FetchedPack
 from streams.flink.hosting import Hosting
+from streams.flink.packs import Pack
 from streams.ingest.lateness import state_of
 from streams.tasks.early import EarlyPath
 from streams.tasks.source_task import SourceTask
@@ -81,7 +82,7 @@ def test_an_error_ends_the_subtask(hosting: Hosting, monkeypatch: pytest.MonkeyP
     path = path_of(hosting)
     monkeypatch.setattr(path, "go_on", lambda: 1 // 0)
     path.start()
-    path.arrived(FetchedPack(("payments", 0), b"", 1, 1))
+    path.arrived(FetchedPack(("payments", 0), Pack(PACKED)))
 
     def failed() -> bool:
         try:
