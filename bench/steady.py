@@ -47,7 +47,8 @@ def rows(bench: Bench) -> Iterator[Row]:
     note = f"{begin / 2**20:.0f} MB to {end / 2**20:.0f} MB; {told}"
     yield Row("growth of memory, minute 5 to 30, local", end / begin - 1, "of it", MEMORY_MOST, most=True, note=note)
     if not sizes:
-        yield Row("state of a Flink job", None, "of it", note="apache-flink is not installed in this environment")
+        why = "no checkpoint was completed" if find_spec("pyflink") else "apache-flink is not in this environment"
+        yield Row("state of a Flink job", None, "of it", note=why)
         return
     parts = fullest(sizes)
     worst = max(abs(part / statistics.median(parts) - 1) for part in parts)
